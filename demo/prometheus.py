@@ -125,7 +125,7 @@ def openmetrics(moments: list[Moment]) -> str:
     """Return the moments as OpenMetrics text: one block of lines a metric, a timestamp on each line."""
     families: dict[str, list[str]] = {}
     for moment in moments:
-        for line in moment.text.splitlines():
+        for line in moment.text.split("\n"):
             if not line or line.startswith("#"):
                 continue
             name = line.split("{", 1)[0].split(" ", 1)[0]
@@ -134,12 +134,30 @@ def openmetrics(moments: list[Moment]) -> str:
     return "\n".join([*parts, "# EOF\n"])
 
 
+@dataclass(frozen=True)
+class Server:
+    """A Prometheus that runs: its base URL, its process and where its log goes."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+
 @contextlib.contextmanager
 def running(folder: Path, config: str = "", port: int | None = None, binaries: Binaries | None = None) -> Iterator[str]:
     """Run Prometheus on `folder`/data while the block runs; give its base URL once it is ready.
 
     Without `config` it scrapes nothing. Raises RuntimeError with the end of its log if it does not become ready.
     """
+    with started(folder, config, port, binaries) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def started(
+    folder: Path, config: str = "", port: int | None = None, binaries: Binaries | None = None
+) -> Iterator[Server]:
+    """Do the same as `running`, for those who watch over the process: give all that is known of it."""
     found = binaries or obtain()
     listen = port or free_port()
     (folder / "prometheus.yml").write_text(config or "scrape_configs: []\n")
@@ -154,13 +172,13 @@ def running(folder: Path, config: str = "", port: int | None = None, binaries: B
     ]
     with (
         log_path.open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) as server,
+        subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) as process,
     ):
         try:
-            wait_until_ready(listen, server, log_path)
-            yield f"http://127.0.0.1:{listen}"
+            wait_until_ready(listen, process, log_path)
+            yield Server(f"http://127.0.0.1:{listen}", process, log_path)
         finally:
-            stop(server)
+            stop(process)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,105 @@
+"""Every error of ours, arranged by what the one who meets it can do.
+
+::
+
+    AggregatorError
+    ├── SettingsError            mend the environment and start again
+    ├── PortInUseError           free the port or choose another
+    ├── QueryError               one query has no answer; the others may
+    │   ├── UnreachableError     the connection broke or never stood: ask again later
+    │   │   └── NotListeningError    nobody is there at all: do not even ask the rest
+    │   ├── TooSlowError         the answer did not come in time: ask again later, or ask for less
+    │   ├── RefusedError         Prometheus answered with an error: read its reason
+    │   ├── TooLargeError        the answer is over the cap: raise the cap or ask for less
+    │   └── MalformedError       what came is no answer to an instant query: look at what stands at the address
+    ├── NoTopologyError          there is no usable snapshot: come back later
+    └── AccessError
+        ├── TokenRefusedError    send a valid token
+        └── NotAllowedError      the token is good, what it asks for is not granted to it
+"""
+
+
+class AggregatorError(Exception):
+    """The root of all errors that this program raises on purpose."""
+
+
+class SettingsError(AggregatorError):
+    """The environment holds settings that cannot be used.
+
+    `problems` has one line for each: the variable, what is wrong with it, what is expected.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class PortInUseError(AggregatorError):
+    """A server could not listen where it was told to."""
+
+
+class QueryError(AggregatorError):
+    """One query of a refresh has no usable answer; the text says why, without the query's name.
+
+    `may_use_last_answer` tells whether the upstream said nothing against the query itself, so that
+    what it answered a moment ago still stands for it.
+    """
+
+    may_use_last_answer = True
+
+
+class UnreachableError(QueryError):
+    """No connection, or one that broke before the answer was whole."""
+
+
+class NotListeningError(UnreachableError):
+    """The connection was refused: nothing was asked, so asking again cannot ask twice."""
+
+
+class TooSlowError(QueryError):
+    """The answer did not come within the time that the query, or the whole refresh, may take."""
+
+
+class RefusedError(QueryError):
+    """The upstream answered with an HTTP status other than 200.
+
+    `retry_after_seconds` is what it asked us to wait, None if it did not say.
+    """
+
+    def __init__(self, status: int, reason: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"HTTP {status}: {reason}")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        # 4xx but "too many requests" is about the query: what it answered earlier is not what is asked now.
+        self.may_use_last_answer = status >= 500 or status == 429
+
+
+class TooLargeError(QueryError):
+    """The answer holds more bytes than one answer may."""
+
+
+class MalformedError(QueryError):
+    """The bytes are not the JSON of an instant vector."""
+
+
+class NoTopologyError(AggregatorError):
+    """No snapshot was ever taken, or the last one is too old to be shown; the text says why."""
+
+
+class AccessError(AggregatorError):
+    """The caller may not have what it asks for.
+
+    `reason` is a constant word for logs and metrics; it is never sent to the caller.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TokenRefusedError(AccessError):
+    """There is no token, or it does not hold."""
+
+
+class NotAllowedError(AccessError):
+    """The token holds, but its bearer has not the right."""

@@ -1,0 +1,135 @@
+"""From answers to a topology: pure, in named stages. What finds no place is counted, never lost in silence."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aggregator.models.draft import Draft, Register
+from aggregator.models.finish import Settled, finished
+from aggregator.models.membership import Home, Membership, is_controllers
+from aggregator.models.place import place
+from aggregator.models.row import Owner, Row, match
+from aggregator.models.tally import Tally
+from aggregator.models.topology import Topology
+from aggregator.querier.decode import Sample
+
+Answers = Mapping[str, list[Sample]]
+
+# How a pod's series name the node that it runs on, the surest way first.
+FIND_NODE_OF_POD = (
+    match("k8s_cluster_uid", "icos_host_name"),
+    match("icos_host_id"),
+    match("icos_host_name"),
+    match("k8s_cluster_uid", "node=nodename"),
+    match("k8s_cluster_uid", "node=hostname"),
+)
+
+
+def build(answers: Answers, rows: tuple[Row, ...]) -> tuple[Topology, Tally]:
+    """Return the topology that the answers show, and what became of their samples.
+
+    `answers` maps names of rows to samples; a row without an entry had no answer, and its fields stay None.
+    """
+    site = _Site(answers, rows)
+    site.see(Owner.SYSTEM)
+    site.see(Owner.ORCHESTRATOR)
+    membership = Membership(site.drafts(Owner.ORCHESTRATOR))
+    site.see_makers(Owner.NODE)
+    membership.learn(site.drafts(Owner.NODE))
+    site.settle_nodes(membership)
+    site.see(Owner.CLUSTER)
+    site.see_the_rest(Owner.NODE)
+    site.see_makers(Owner.POD)
+    site.settle_pods(membership)
+    site.see_the_rest(Owner.POD)
+    site.count_empty_clusters(membership)
+    return finished(site.settled), site.tally
+
+
+@dataclass(frozen=True)
+class _ClusterLabels:
+    """What a cluster can be found by before its nodes are known."""
+
+    uid: str
+
+
+@dataclass
+class _Site:
+    """Where a topology is being built: the answers, the drafts so far, and what was left out."""
+
+    answers: Answers
+    rows: tuple[Row, ...]
+    tally: Tally = field(default_factory=Tally)
+    registers: dict[Owner, Register] = field(default_factory=lambda: {owner: Register() for owner in Owner})
+    settled: Settled = field(default_factory=Settled)
+
+    def drafts(self, owner: Owner) -> Iterable[Draft]:
+        return self.registers[owner].drafts.values()
+
+    def see_makers(self, owner: Owner) -> None:
+        self._see(row for row in self.rows if row.owner is owner and row.makes)
+
+    def see_the_rest(self, owner: Owner) -> None:
+        self._see(row for row in self.rows if row.owner is owner and not row.makes)
+
+    def see(self, owner: Owner) -> None:
+        self.see_makers(owner)
+        self.see_the_rest(owner)
+        if owner is Owner.SYSTEM:
+            self.settled.system = next(iter(self.drafts(owner)), Draft())
+
+    def _see(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            place(row, self.answers.get(row.name, []), self.registers[row.owner], self.tally)
+
+    def settle_nodes(self, membership: Membership) -> None:
+        """Give each node its cluster; the clusters are those that have a node."""
+        for node in self.drafts(Owner.NODE):
+            home = self._home(node, membership, "nodes")
+            if home is not None:
+                cluster = self._cluster(home)
+                cluster.metrics.extend(node.metrics)
+                self.settled.nodes[id(node)] = (node, home)
+
+    def settle_pods(self, membership: Membership) -> None:
+        """Give each pod its cluster, and its node where its labels name one of that cluster."""
+        for pod in self.drafts(Owner.POD):
+            node = self._node_of(pod)
+            home = self._home(pod, membership, "pods", instead=self.settled.home_of(node))
+            if home is None:
+                continue
+            if home.uid not in self.settled.clusters:
+                self.tally.unplaced["pods", "its cluster has no node"] += 1
+            else:
+                is_there = self.settled.home_of(node) == home
+                self.settled.pods.append((pod, home, node if is_there else None))
+
+    def count_empty_clusters(self, membership: Membership) -> None:
+        empty = {home.uid for home in membership.homes} - self.settled.clusters.keys()
+        if empty:
+            self.tally.unplaced["orchestrators", "no node belongs to its cluster"] += len(empty)
+
+    def _home(self, member: Draft, membership: Membership, kind: str, instead: Home | None = None) -> Home | None:
+        if is_controllers(member):
+            self.tally.skipped[kind] += 1
+            return None
+        home = membership.home(member) or instead
+        if home is None:
+            self.tally.unplaced[kind, "belongs to no known cluster"] += 1
+        return home
+
+    def _cluster(self, home: Home) -> Draft:
+        known = self.settled.clusters.get(home.uid)
+        if known is None:
+            known = self.registers[Owner.CLUSTER].identified(_ClusterLabels(home.uid), (("uid",),)) or Draft()
+            known.fields["type"] = home.type
+            self.settled.clusters[home.uid] = known
+        return known
+
+    def _node_of(self, pod: Draft) -> Draft | None:
+        nodes = self.registers[Owner.NODE]
+        for way in FIND_NODE_OF_POD:
+            values = tuple(pod.label(label) for label in way.labels)
+            found = nodes.index(way.known_by).get(values if len(values) > 1 else values[0], [])
+            if values[-1] and len(found) == 1:
+                return found[0]
+        return None

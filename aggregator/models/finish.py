@@ -1,0 +1,142 @@
+"""From settled drafts to the frozen topology: keys that clients see, made unique, and everything in their order."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aggregator.models.draft import Draft
+from aggregator.models.membership import Home
+from aggregator.models.row import BECOMES, Part
+from aggregator.models.topology import Cluster, Node, Pod, Topology
+
+
+@dataclass
+class Settled:
+    """Drafts that have found their cluster: nodes by identity of their draft, pods with their node where known."""
+
+    system: Draft = field(default_factory=Draft)
+    clusters: dict[str, Draft] = field(default_factory=dict)
+    nodes: dict[int, tuple[Draft, Home]] = field(default_factory=dict)
+    pods: list[tuple[Draft, Home, Draft | None]] = field(default_factory=list)
+
+    def home_of(self, node: Draft | None) -> Home | None:
+        """Return the cluster of a node, None for a node that has none."""
+        return self.nodes[id(node)][1] if node is not None and id(node) in self.nodes else None
+
+
+def finished(settled: Settled) -> Topology:
+    """Return the topology of what is settled."""
+    cluster_keys = _cluster_keys(settled.clusters)
+    node_keys = _node_keys(settled)
+    return Topology(
+        clusters=_clusters(settled.clusters, cluster_keys),
+        nodes=_nodes(settled, cluster_keys, node_keys),
+        pods=_pods(settled, cluster_keys, node_keys),
+        controllers=tuple(sorted(_values(settled.clusters.values(), "icos_controller_id"))),
+        **settled.system.fields,
+    )
+
+
+def _cluster_keys(clusters: dict[str, Draft]) -> dict[str, str]:
+    """Return each cluster's key by its uid: its name, or its uid where it has none or another has that name."""
+    nameless_first = sorted(clusters, key=lambda uid: ("name" in clusters[uid].fields, uid))
+    keys: dict[str, str] = {}
+    taken: set[str] = set()
+    for uid in nameless_first:
+        keys[uid] = _unique([clusters[uid].fields.get("name", uid), uid], taken)
+    return keys
+
+
+def _node_keys(settled: Settled) -> dict[int, str]:
+    """Return each node's key by its draft: its name, or its machine id where another of the cluster has that name."""
+    taken: Counter[Any] = Counter()
+    by_cluster: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
+    keys: dict[int, str] = {}
+    in_order = sorted(settled.nodes.items(), key=lambda item: item[1][0].fields.get("host_id", ""))
+    for identity, (node, home) in in_order:
+        fields = node.fields
+        names = [fields.get(name) for name in ("name", "label", "host_id")]
+        keys[identity] = _unique([name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid])
+    return keys
+
+
+def _unique(candidates: list[str], taken: set[str]) -> str:
+    """Return the first candidate that is not taken, numbered if all are, and take it."""
+    numbered = (f"{candidates[-1]}/{number}" for number in range(2, len(taken) + 3))
+    key = next(candidate for candidate in (*candidates, *numbered) if candidate not in taken)
+    taken.add(key)
+    return key
+
+
+def _clusters(clusters: dict[str, Draft], keys: dict[str, str]) -> dict[str, Cluster]:
+    made = {}
+    for uid, draft in sorted(clusters.items(), key=lambda item: keys[item[0]]):
+        made[keys[uid]] = Cluster(
+            key=keys[uid],
+            uid=uid,
+            cluster_id=draft.label("icos_cluster_id") or None,
+            agent_id=draft.label("icos_agent_id") or None,
+            **draft.fields,
+        )
+    return made
+
+
+def _nodes(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, str]) -> dict[tuple[str, str], Node]:
+    made = [
+        Node(
+            cluster=cluster_keys[home.uid],
+            key=node_keys[identity],
+            type=home.type,
+            **_parts(node),
+            **node.fields,
+        )
+        for identity, (node, home) in settled.nodes.items()
+    ]
+    made.sort(key=lambda node: (node.cluster, node.key))
+    return {(node.cluster, node.key): node for node in made}
+
+
+def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, str]) -> dict[tuple[str, str], Pod]:
+    """Return the pods; of several of one name in a cluster, the first by namespace keeps the plain key."""
+    taken: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
+    by_namespace = sorted(settled.pods, key=lambda entry: (_namespace(entry[0]), _pod_name(entry[0])))
+    made = []
+    for pod, home, node in by_namespace:
+        name, namespace = _pod_name(pod), _namespace(pod)
+        key = _unique([name, f"{namespace}/{name}"], taken[home.uid])
+        made.append(
+            Pod(
+                cluster=cluster_keys[home.uid],
+                key=key,
+                node=node_keys.get(id(node)) if node is not None else None,
+                **_parts(pod),
+                **pod.fields,
+            )
+        )
+    made.sort(key=lambda pod: (pod.cluster, pod.key))
+    return {(pod.cluster, pod.key): pod for pod in made}
+
+
+def _namespace(pod: Draft) -> str:
+    return str(pod.fields.get("namespace", ""))
+
+
+def _pod_name(pod: Draft) -> str:
+    return str(pod.fields.get("name", ""))
+
+
+def _parts(owner: Draft) -> dict[str, dict[str, Any]]:
+    return {part.value: _made_parts(part, owner.parts[part]) for part in owner.parts}
+
+
+def _made_parts(part: Part, drafts: dict[str, Draft]) -> dict[str, Any]:
+    become = BECOMES[part]
+    name_field = become.__struct_fields__[0]
+    return {name: become(**{name_field: name}, **drafts[name].fields) for name in sorted(drafts)}
+
+
+def _values(drafts: Iterable[Draft], label: str) -> set[str]:
+    return {
+        value for draft in drafts for metric in draft.metrics if (value := getattr(metric, label, "")) not in ("", "self")
+    }

@@ -1,0 +1,68 @@
+"""Which cluster a host or pod belongs to: the rule of the Go service, and where it lost nodes, one step more."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aggregator.models.draft import Draft
+from aggregator.querier.decode import attribute
+
+NUVLA = "nuvla"
+OCM = "ocm"
+
+# What the controller calls itself; its hosts and pods are no part of the topology.
+CONTROLLER = "self"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A cluster as its members see it: what orchestrates it and its identity."""
+
+    type: str
+    uid: str
+
+
+class Membership:
+    """Knows the clusters that orchestrators announced, and what else was learnt of them from their nodes."""
+
+    def __init__(self, orchestrators: Iterable[Draft]) -> None:
+        self._nuvla_by_host: dict[str, Home] = {}
+        self._by_uid: dict[str, Home] = {}
+        self._nuvla_by_uid: dict[str, Home] = {}
+        for orchestrator in orchestrators:
+            kind = orchestrator.fields.get("type")
+            if kind == NUVLA:
+                home = Home(NUVLA, orchestrator.fields.get("agent_name", ""))
+                self._nuvla_by_host[orchestrator.label("icos_host_name")] = home
+            elif kind == OCM:
+                uid = orchestrator.label("k8s_cluster_uid")
+                self._by_uid[uid] = Home(OCM, uid)
+
+    @property
+    def homes(self) -> set[Home]:
+        """All clusters that orchestrators announced."""
+        return {*self._nuvla_by_host.values(), *self._by_uid.values()}
+
+    def learn(self, nodes: Iterable[Draft]) -> None:
+        """Remember the Kubernetes clusters of NuvlaEdges: the agent runs on one node, its siblings belong to it, too."""
+        for node in nodes:
+            uid = node.label("k8s_cluster_uid")
+            home = self._nuvla_by_host.get(node.label("icos_host_name"))
+            if uid and home:
+                self._nuvla_by_uid.setdefault(uid, home)
+
+    def home(self, member: Draft) -> Home | None:
+        """Return the cluster of a node or pod: Nuvla by host name, OCM by cluster uid, a NuvlaEdge's sibling by
+        cluster uid, then whatever a plain `cluster` label says; None if nothing tells.
+        """
+        uid = member.label("k8s_cluster_uid")
+        nuvla = self._nuvla_by_host.get(member.label("icos_host_name"))
+        known = nuvla or self._by_uid.get(uid) or self._nuvla_by_uid.get(uid)
+        if known:
+            return known
+        label = member.label("cluster")
+        return Home("", label) if label else None
+
+
+def is_controllers(member: Draft) -> bool:
+    """Return whether a node or pod is the controller's own."""
+    return any(getattr(metric, attribute("k8s_cluster_uid"), "") == CONTROLLER for metric in member.metrics)

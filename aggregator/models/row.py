@@ -1,0 +1,132 @@
+"""What a row of the catalog can say: what is asked, whose the samples are, and what of them lands in which field."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from aggregator.models import topology
+from aggregator.models.values import Converter
+from aggregator.querier.decode import decoder
+from aggregator.querier.gather import Query
+from aggregator.querier.promql import Expression
+
+
+class Owner(Enum):
+    """The kinds of objects that samples are told of."""
+
+    SYSTEM = "system"
+    ORCHESTRATOR = "orchestrator"
+    CLUSTER = "cluster"
+    NODE = "node"
+    POD = "pod"
+
+
+class Part(Enum):
+    """The kinds of objects that an owner has by name; the value is the owner's field that holds them."""
+
+    INTERFACE = "interfaces"
+    DEVICE = "devices"
+    FILESYSTEM = "filesystems"
+    CONTAINER = "containers"
+    WORKLOAD = "workloads"
+
+
+# What each kind becomes in the topology. An orchestrator becomes its cluster.
+BECOMES: dict[Owner | Part, type[msgspec.Struct]] = {
+    Owner.SYSTEM: topology.Topology,
+    Owner.CLUSTER: topology.Cluster,
+    Owner.NODE: topology.Node,
+    Owner.POD: topology.Pod,
+    Part.INTERFACE: topology.Interface,
+    Part.DEVICE: topology.Device,
+    Part.FILESYSTEM: topology.Filesystem,
+    Part.CONTAINER: topology.Container,
+    Part.WORKLOAD: topology.Workload,
+}
+
+
+@dataclass(frozen=True)
+class Match:
+    """One way to find an owner: labels of the sample that equal labels the owner is known by.
+
+    The last must not be empty; an earlier one that a series lacks matches an owner that lacks it, too,
+    as PromQL's `on (…)` has it.
+    """
+
+    labels: tuple[str, ...]
+    known_by: tuple[str, ...]
+
+
+def match(*pairs: str) -> Match:
+    """Return the match that "a", "b=c" stand for: label a equals the owner's a, label b the owner's c."""
+    split = [pair.partition("=") for pair in pairs]
+    return Match(tuple(label for label, _, _ in split), tuple(known or label for label, _, known in split))
+
+
+@dataclass(frozen=True)
+class Fill:
+    """One thing that a sample tells: `source` (a label, or its value where empty) becomes `field`.
+
+    For a field that is a mapping, `key` is the label whose value is the key, or ends in "*": then each
+    label with that beginning is an entry.
+    """
+
+    field: str
+    convert: Converter
+    source: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One query and where its samples land.
+
+    `find` lists the ways to find the owner, the surest first. `makes` lists label sets that identify an
+    owner of its own, if the row makes owners: the first set whose last label is not empty counts. With
+    `every`, a sample is for all owners that match, not only for one that matches alone. `keeps` says that
+    the topology cannot be told without this row: while it has no answer, its last one stands in.
+    `part_label` names the part of the owner that the sample is about; it is made where it is not known yet,
+    unless `known_parts_only`.
+    """
+
+    name: str
+    ask: Expression
+    owner: Owner
+    fills: tuple[Fill, ...]
+    note: str
+    find: tuple[Match, ...] = ()
+    makes: tuple[tuple[str, ...], ...] = ()
+    part: Part | None = None
+    part_label: str = ""
+    known_parts_only: bool = False
+    every: bool = False
+    keeps: bool = False
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise ValueError(f"catalog row {self.name}: {problem}")
+
+    @property
+    def query(self) -> Query:
+        """What the querier needs to ask this row."""
+        return Query(self.name, self.ask.text, decoder(self.ask.labels))
+
+    def _problems(self) -> Iterable[str]:
+        if not self.find and not self.makes:
+            yield "neither finds nor makes its owner"
+        if (self.part is None) != (self.part_label == ""):
+            yield "a part needs the label that names it, and the other way round"
+        if self.ask.labels is not None:
+            yield from (f"reads {label}, which its PromQL drops" for label in self._reads() - set(self.ask.labels))
+        becomes = BECOMES.get(self.part or self.owner)
+        for fill in self.fills if becomes else ():
+            if fill.field not in becomes.__struct_fields__:
+                yield f"{becomes.__name__} has no field {fill.field}"
+
+    def _reads(self) -> set[str]:
+        read = {self.part_label}
+        read.update(*(way.labels for way in self.find), *self.makes)
+        read.update(*((fill.source, fill.key) for fill in self.fills))
+        return read - {""}

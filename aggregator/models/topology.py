@@ -1,0 +1,208 @@
+"""The topology: what a multi-cluster system is made of, as frozen values, flat by key.
+
+Absent is None, never 0. Units are in the names. The tree that clients see is a view's work.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A frozen value; it never holds a reference cycle, so the garbage collector need not look at it."""
+
+
+class Interface(_Value):
+    """A network interface of a node. `addresses` maps each IP address to the length of its prefix, "24"."""
+
+    name: str
+    duplex: str | None = None
+    speed_bytes_per_second: int | None = None
+    addresses: Mapping[str, str] = {}
+    is_up: bool | None = None
+    receive_bytes_per_second: float | None = None
+    transmit_bytes_per_second: float | None = None
+
+    @property
+    def ip(self) -> str | None:
+        """The address that others most likely reach it by: a global IPv4 one, else a global IPv6 one, else any."""
+        return min(self.addresses, key=_reachability) if self.addresses else None
+
+
+class Device(_Value):
+    """A peripheral that device discovery found on a node. `state`: -1 detached, 0 busy, 1 available."""
+
+    name: str
+    state: int | None = None
+    path: str | None = None
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether the device is there, in use or not."""
+        return self.state is not None and self.state >= 0
+
+
+class Filesystem(_Value):
+    """A mounted file system of a node, named by its block device."""
+
+    name: str
+    fstype: str | None = None
+    size_bytes: float | None = None
+    root_available_bytes: float | None = None
+
+
+class Node(_Value):
+    """A host: a Kubernetes node, or a Docker host.
+
+    `key` is its name in the cluster, made unique; `host_id` its machine id; `label` the `node` label
+    of its series, where they carry one. `type` is the orchestrator's: "ocm", "nuvla", or "" where none is known.
+    """
+
+    cluster: str
+    key: str
+    type: str = ""
+    host_id: str | None = None
+    label: str | None = None
+    name: str | None = None
+    architecture: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    engine: str | None = None
+    agent_id: str | None = None
+    labels: Mapping[str, str] = {}
+    sca_score: int | None = None
+    vulnerabilities: Mapping[str, int] = {}
+    cpu_cores: float | None = None
+    cpu_frequency_hertz: float | None = None
+    cpu_max_frequency_hertz: int | None = None
+    cpu_usage_percent: float | None = None
+    cpu_usage_predicted_percent: float | None = None
+    memory_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    memory_usage_predicted_percent: float | None = None
+    temperature_celsius: float | None = None
+    energy_joules: float | None = None
+    uptime_seconds: float | None = None
+    gpu_count: float | None = None
+    gpu_frequency_hertz: int | None = None
+    gpu_max_frequency_hertz: int | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_temperature_celsius: float | None = None
+    gpu_energy_joules: float | None = None
+    interfaces: Mapping[str, Interface] = {}
+    devices: Mapping[str, Device] = {}
+    filesystems: Mapping[str, Filesystem] = {}
+
+    @property
+    def memory_used_bytes(self) -> int | None:
+        """What is neither free nor quickly freed, as `free` and `top` count it."""
+        if self.memory_total_bytes is None or self.memory_available_bytes is None:
+            return None
+        return self.memory_total_bytes - self.memory_available_bytes
+
+    @property
+    def memory_usage_percent(self) -> float | None:
+        """Used memory as a share of all of it."""
+        used = self.memory_used_bytes
+        return 100 * used / self.memory_total_bytes if used is not None and self.memory_total_bytes else None
+
+    @property
+    def cpu_cores_available(self) -> float | None:
+        """Cores that are idle, on average over the last minutes."""
+        if self.cpu_cores is None or self.cpu_usage_percent is None:
+            return None
+        return self.cpu_cores * (1 - self.cpu_usage_percent / 100)
+
+
+class Container(_Value):
+    """A container of a pod."""
+
+    name: str
+    cpu_usage_cores: float | None = None
+    memory_bytes: int | None = None
+
+
+class Workload(_Value):
+    """An application of which a pod is a part."""
+
+    instance: str
+    app: str | None = None
+    component: str | None = None
+
+
+class Pod(_Value):
+    """A Kubernetes pod, or a Docker container seen as a pod of one container.
+
+    `key` is its name in the cluster, made unique by the namespace; `node` the key of its node, where known.
+    """
+
+    cluster: str
+    key: str
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    node: str | None = None
+    ip: str | None = None
+    phase: str | None = None
+    containers: Mapping[str, Container] = {}
+    workloads: Mapping[str, Workload] = {}
+
+
+class Cluster(_Value):
+    """A cluster: a managed cluster of OCM, a NuvlaEdge, or what a `cluster` label names.
+
+    `key` is its name where it has one, made unique; `uid` its identity.
+    """
+
+    key: str
+    uid: str
+    type: str = ""
+    name: str | None = None
+    cluster_id: str | None = None
+    engine: str | None = None
+    agent_id: str | None = None
+    is_linked: bool = False
+
+
+class Topology(_Value):
+    """A whole system at one point in time; every mapping is sorted by its keys.
+
+    Nodes and pods are keyed by cluster key and their own.
+    """
+
+    clusters: Mapping[str, Cluster] = {}
+    nodes: Mapping[tuple[str, str], Node] = {}
+    pods: Mapping[tuple[str, str], Pod] = {}
+    controllers: tuple[str, ...] = ()
+    oldest_sample_seconds: float | None = None
+
+    def nodes_by_cluster(self) -> dict[str, list[Node]]:
+        """Return the nodes of each cluster, in the order of their keys."""
+        return _by_cluster(self.clusters, iter(self.nodes.values()))
+
+    def pods_by_cluster(self) -> dict[str, list[Pod]]:
+        """Return the pods of each cluster, in the order of their keys."""
+        return _by_cluster(self.clusters, iter(self.pods.values()))
+
+
+def _reachability(text: str) -> tuple[int, int, str]:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return (2, 0, text)
+    is_local = address.is_link_local or address.is_loopback
+    return (int(is_local), address.version, text)
+
+
+_Member = TypeVar("_Member", Node, Pod)
+
+
+def _by_cluster(clusters: Mapping[str, Cluster], members: Iterator[_Member]) -> dict[str, list[_Member]]:
+    grouped: dict[str, list[_Member]] = {key: [] for key in clusters}
+    for member in members:
+        grouped[member.cluster].append(member)
+    return grouped

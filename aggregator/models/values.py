@@ -1,0 +1,78 @@
+"""From the text of a sample or label to a value of the topology.
+
+Each function returns None where the text says "nothing known", and raises ValueError, with a constant
+reason, where it says something that cannot be kept; the builder counts those by reason.
+"""
+
+import math
+from collections.abc import Callable
+
+Converter = Callable[[str], object]
+
+NOT_FINITE = "not a finite number"
+OUT_OF_RANGE = "out of range"
+NOT_A_NUMBER = "not a number"
+
+_INT64 = 2**63
+
+# What Go calls an architecture (GOARCH) and what `uname -m` calls it, where the two differ.
+_UNAME_NAMES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
+
+
+def real(text: str) -> float:
+    """Return a finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(NOT_A_NUMBER) from None
+    if not math.isfinite(number):
+        raise ValueError(NOT_FINITE)
+    return number
+
+
+def whole(text: str) -> int:
+    """Return the whole part of a number that fits into 64 bits."""
+    number = real(text)
+    if not -_INT64 <= number < _INT64:
+        raise ValueError(OUT_OF_RANGE)
+    return int(number)
+
+
+def count(text: str) -> float:
+    """Return a number whose whole part fits into 64 bits, with its fraction."""
+    number = real(text)
+    if not -_INT64 <= number < _INT64:
+        raise ValueError(OUT_OF_RANGE)
+    return number
+
+
+def flag(text: str) -> bool:
+    """Return whether a 0/1 gauge says yes."""
+    return real(text) == 1
+
+
+def text(raw: str) -> str:
+    """Return the text as it is, also if it is empty."""
+    return raw
+
+
+def word(text: str) -> str | None:
+    """Return the text, None if it is empty."""
+    return text or None
+
+
+def trimmed(text: str) -> str | None:
+    """Return the text without white space around it: machine ids come with the newline of /etc/machine-id."""
+    return text.strip() or None
+
+
+def architecture(text: str) -> str | None:
+    """Return the architecture as `uname -m` names it."""
+    return _UNAME_NAMES.get(text, text) or None
+
+
+def degrees(text: str) -> float | None:
+    """Return a latitude or longitude; 0 is what hosts without a position say."""
+    if text != text.strip() or "_" in text:
+        raise ValueError(NOT_A_NUMBER)
+    return (real(text) or None) if text else None

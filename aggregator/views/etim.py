@@ -1,0 +1,51 @@
+"""The protobuf of the ETIM contract: every node of every cluster, flat. proto/README.md documents the labels."""
+
+from aggregator.models.topology import Cluster, Node, Topology
+from aggregator.pb.etim import server_pb2 as pb
+
+_INT32 = 2**31
+
+
+def render(topology: Topology) -> bytes:
+    """Return the serialized InfrastructureModel, nodes in the order of cluster and key."""
+    return message(topology).SerializeToString(deterministic=True)
+
+
+def message(topology: Topology) -> pb.InfrastructureModel:
+    """Return the InfrastructureModel."""
+    nodes = topology.nodes.values()
+    return pb.InfrastructureModel(nodes=[_node(node, topology.clusters[node.cluster]) for node in nodes])
+
+
+def _node(node: Node, cluster: Cluster) -> pb.Node:
+    total_bytes = node.memory_bytes if node.memory_total_bytes is None else node.memory_total_bytes
+    return pb.Node(
+        id=node.label or node.name or node.key,
+        node_type=pb.Node.COMPUTE,
+        cpu_architecture=node.architecture or "",
+        resources=pb.ComputeResources(milliCPU=_milli(node.cpu_cores), memoryInBytes=total_bytes or 0),
+        available_resources=pb.ComputeResources(
+            milliCPU=_milli(node.cpu_cores_available), memoryInBytes=node.memory_available_bytes or 0
+        ),
+        labels=[f"{key}={value}" for key, value in _labels(node, cluster)],
+    )
+
+
+def _milli(cores: float | None) -> int:
+    """Return thousandths of cores, 0 where unknown or more than the contract's 32 bits hold."""
+    thousandths = round((cores or 0) * 1000)
+    return thousandths if abs(thousandths) < _INT32 else 0
+
+
+def _labels(node: Node, cluster: Cluster) -> list[tuple[str, str]]:
+    labels = [("cluster", cluster.key)]
+    if node.type:
+        labels.append(("type", node.type))
+    if node.latitude is not None:
+        labels.append(("latitude", f"{node.latitude:g}"))
+    if node.longitude is not None:
+        labels.append(("longitude", f"{node.longitude:g}"))
+    if node.gpu_count:
+        labels.append(("gpu", f"{node.gpu_count:g}"))
+    labels += [("device", device.name) for device in node.devices.values() if device.is_attached]
+    return labels

@@ -1,0 +1,60 @@
+"""JSON as Go's encoding/json writes it with a tab as indent: what clients of the Go service compare and diff.
+
+The facts are in https://pkg.go.dev/encoding/json: which characters are escaped, how floats are written.
+"""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+_ESCAPES = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
+_DEEPEST_LEVEL = 16
+
+
+def encode(document: Any) -> bytes:
+    """Return the document as Go would write it; mappings are written in the order they have.
+
+    Floats must have been through `number`. The document may be at most 16 levels deep.
+    """
+    text = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    # None of these characters has a meaning in JSON outside strings, where it is always a character of its own.
+    for character, escape in _ESCAPES:
+        if character in text:
+            text = text.replace(character, escape)
+    # A line break never stands inside a JSON string, so what follows one is always indentation: the deepest first.
+    for level in range(_DEEPEST_LEVEL, 0, -1):
+        text = text.replace(b"\n" + b" " * level, b"\n" + b"\t" * level)
+    return text
+
+
+def number(value: float) -> float:
+    """Return a float so that it is encoded as Go writes it.
+
+    41.0 becomes the int 41. Very small and very large numbers become raw JSON, in a type that only the
+    encoder looks at: declared a float, so that the fields that hold it can be.
+    """
+    size = abs(value)
+    if 1e-5 <= size < 1e15:
+        return int(value) if value.is_integer() else value
+    return _as_go(value, size)
+
+
+def _as_go(value: float, size: float) -> Any:
+    if size == 0:
+        return 0
+    if 1e-6 <= size < 1e21:
+        return msgspec.Raw(format(Decimal(repr(value)), "f").removesuffix(".0").encode())
+    return msgspec.Raw(re.sub(r"e-0(\d)$", r"e-\1", repr(value)).encode())
+
+
+def text(value: float) -> str:
+    """Return a number as plain decimal text, without exponent, for the fields that hold numbers as text."""
+    return format(Decimal(repr(value)), "f").removesuffix(".0")
