@@ -57,7 +57,9 @@ def _node_keys(settled: Settled) -> dict[int, str]:
     for identity, (node, home) in in_order:
         fields = node.fields
         names = [fields.get(name) for name in ("name", "label", "host_id")]
-        keys[identity] = _unique([name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid])
+        keys[identity] = _unique(
+            [name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid]
+        )
     return keys
 
 
@@ -138,5 +140,8 @@ def _made_parts(part: Part, drafts: dict[str, Draft]) -> dict[str, Any]:
 
 def _values(drafts: Iterable[Draft], label: str) -> set[str]:
     return {
-        value for draft in drafts for metric in draft.metrics if (value := getattr(metric, label, "")) not in ("", "self")
+        value
+        for draft in drafts
+        for metric in draft.metrics
+        if (value := getattr(metric, label, "")) not in ("", "self")
     }

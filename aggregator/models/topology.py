@@ -41,7 +41,7 @@ class Device(_Value):
     @property
     def is_attached(self) -> bool:
         """Whether the device is there, in use or not."""
-        return self.state is not None and self.state >= 0
+        return self.state in (0, 1)
 
 
 class Filesystem(_Value):

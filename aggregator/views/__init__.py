@@ -1,1 +1,12 @@
 """From the topology to the bytes of each published format: one file a format. Pure; the names of a format live here only."""
+
+from collections.abc import Callable, Mapping
+
+from aggregator.models.topology import Topology
+from aggregator.views import etim, legacy, legacy_2025
+
+BY_NAME: Mapping[str, Callable[[Topology, float], bytes]] = {
+    "1.2.5": legacy.render,
+    "2025": legacy_2025.render,
+    "etim": etim.render,
+}

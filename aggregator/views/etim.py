@@ -6,8 +6,8 @@ from aggregator.pb.etim import server_pb2 as pb
 _INT32 = 2**31
 
 
-def render(topology: Topology) -> bytes:
-    """Return the serialized InfrastructureModel, nodes in the order of cluster and key."""
+def render(topology: Topology, _now_seconds: float) -> bytes:
+    """Return the serialized InfrastructureModel, nodes in the order of cluster and key; it holds no ages."""
     return message(topology).SerializeToString(deterministic=True)
 
 

@@ -312,9 +312,7 @@ def containers_of(pod: topology.Pod, whole: Topology) -> dict[str, Container]:
     host_id = present(node.host_id if node else None)
     ip = present(pod.ip)
     return {
-        name: Container(
-            present(name), ip, host_id, as_text(container.memory_bytes), real(container.cpu_usage_cores)
-        )
+        name: Container(present(name), ip, host_id, as_text(container.memory_bytes), real(container.cpu_usage_cores))
         for name, container in pod.containers.items()
     }
 
@@ -332,4 +330,3 @@ def real(value: float | None) -> float | UnsetType:
 def as_text(value: float | None) -> str | UnsetType:
     """Return a number as decimal text, or nothing where it is unknown or zero."""
     return gojson.text(value) if value else UNSET
-

@@ -104,7 +104,8 @@ def _node_of(node: topology.Node, pods: list[topology.Pod], whole: Topology) -> 
         forecastedMetrics=ForecastedMetrics(
             real(node.cpu_usage_predicted_percent), real(node.memory_usage_predicted_percent)
         ),
-        pod={key: _pod_of(pod, whole) for key, pod in sorted(((_pod_key(pod), pod) for pod in pods), key=_first)} or UNSET,
+        pod={key: _pod_of(pod, whole) for key, pod in sorted(((_pod_key(pod), pod) for pod in pods), key=_first)}
+        or UNSET,
     )
 
 

@@ -1,0 +1,28 @@
+"""The composition root: settings → parts → run until signalled → stop in order."""
+
+import os
+import sys
+
+from aggregator import cli, logs, settings
+from aggregator.errors import PortInUseError, SettingsError
+from aggregator.gateway import Gateway
+
+
+def main() -> None:
+    """Run the gateway; exit 2 on bad settings, 1 where a port is taken, 0 when told to stop."""
+    cli.parser().parse_args()
+    try:
+        chosen = settings.read(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
+    try:
+        Gateway(chosen).run()
+    except PortInUseError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

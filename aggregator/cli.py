@@ -1,0 +1,30 @@
+"""The command line: help, version, and nothing else; all settings come from the environment."""
+
+import argparse
+import textwrap
+
+from aggregator import __version__
+from aggregator.settings import described
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser, whose help lists every setting with its default."""
+    made = argparse.ArgumentParser(
+        prog="aggregator",
+        description="Serves the live topology of a multi-cluster system over HTTP and gRPC, from the metrics in "
+        "Prometheus or Thanos. It runs in the foreground and stops on SIGTERM or Ctrl-C.",
+        epilog=_settings(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--version", action="version", version=f"aggregator {__version__}")
+    return made
+
+
+def _settings() -> str:
+    lines = ["settings, from the environment (an empty variable counts as not set):"]
+    for name, default, _expected, meaning in described():
+        lines.append(f"  {name}")
+        lines += textwrap.wrap(
+            f"{meaning} (default: {default})", 100, initial_indent="      ", subsequent_indent="      "
+        )
+    return "\n".join(lines)

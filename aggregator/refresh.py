@@ -1,0 +1,168 @@
+"""Keeps the current snapshot current: one refresh at a time, with pauses that spare the upstream."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from aggregator.errors import NoTopologyError, RefusedError
+from aggregator.logs import logger
+from aggregator.querier.gather import Outcome
+from aggregator.snapshot import Gap, GapKind, Snapshot
+from aggregator.take import RefreshFailedError, Taker
+
+# The upstream is never kept busy more than a quarter of the time.
+PAUSE_PER_DURATION = 3.0
+# However fast the upstream is, requests for fresh data start at most one refresh in this time.
+SHORTEST_PAUSE_SECONDS = 1.0
+# An upstream that asks for more patience than this is asked again all the same.
+LONGEST_RETRY_AFTER_SECONDS = 300.0
+
+_log = logger(__name__)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The two clocks: seconds since the epoch, and seconds that only ever grow."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often to refresh, and how long a snapshot may be served."""
+
+    interval_seconds: float
+    max_stale_seconds: float
+
+
+class Refresher:
+    """Owns the current snapshot; servers ask it for that, and may ask for a newer one."""
+
+    def __init__(self, taker: Taker, pace: Pace, clock: Clock | None = None) -> None:
+        self._taker = taker
+        self._pace = pace
+        self._clock = clock or Clock()
+        self._snapshot: Snapshot | None = None
+        self._failure = "the first refresh is not finished"
+        self._under_way: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
+        # On the monotonic clock: when a refresh may start on demand, and when the next is due.
+        self._allowed_at = 0.0
+        self._due_at = 0.0
+
+    def current(self) -> Snapshot:
+        """Return the current snapshot; raise NoTopologyError where there is none that may still be shown."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            raise NoTopologyError(f"no topology yet: {self._failure}")
+        if self.age_seconds(snapshot) >= self._pace.max_stale_seconds:
+            raise NoTopologyError(f"the last topology is {self.age_seconds(snapshot):.0f} s old: {self._failure}")
+        return snapshot
+
+    def age_seconds(self, snapshot: Snapshot) -> float:
+        """Return how long ago the oldest answer of a snapshot was asked for."""
+        return max(0.0, self._clock.monotonic() - snapshot.taken_at)
+
+    def seconds_to_next(self) -> float:
+        """Return how long it is until the next refresh is due."""
+        return max(0.0, self._due_at - self._clock.monotonic())
+
+    async def fresh(self) -> None:
+        """Wait for a refresh: the one under way, or a new one if the last ended long enough ago; else not at all."""
+        if self._under_way is not None or self._clock.monotonic() >= self._allowed_at:
+            await self._join()
+
+    async def run(self) -> None:
+        """Refresh for ever, in the pace that was set."""
+        while True:
+            await self._join()
+            while (pause := self.seconds_to_next()) > 0:
+                await asyncio.sleep(pause)
+
+    def close(self) -> None:
+        """Let go of the threads and connections."""
+        self._taker.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _join(self) -> None:
+        if self._under_way is None:
+            self._under_way = asyncio.create_task(self._refresh(), name="refresh")
+        # Shielded: a client that goes away must not take the refresh of all others with it.
+        await asyncio.shield(self._under_way)
+
+    async def _refresh(self) -> None:
+        started = self._clock.monotonic()
+        try:
+            self._snapshot, outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._attempt)
+        finally:
+            self._under_way = None
+            took = self._clock.monotonic() - started
+            self._plan(took, 0.0)
+        self._plan(took, _patience(outcomes))
+
+    def _plan(self, took_seconds: float, patience_seconds: float) -> None:
+        ended = self._clock.monotonic()
+        pause = max(PAUSE_PER_DURATION * took_seconds, patience_seconds)
+        self._allowed_at = ended + max(pause, SHORTEST_PAUSE_SECONDS)
+        self._due_at = ended + max(pause, self._pace.interval_seconds - took_seconds)
+
+    def _attempt(self) -> tuple[Snapshot | None, Mapping[str, Outcome]]:
+        """Take a snapshot; if that fails, keep the last one and mark it. Runs on the refresh thread."""
+        started = self._clock.monotonic()
+        try:
+            snapshot, outcomes = self._taker.take(self._clock.wall(), started)
+        except RefreshFailedError as failed:
+            self._failure = str(failed)
+            _log.warning(
+                "refresh failed",
+                reason=self._failure,
+                took_ms=self._milliseconds_since(started),
+                serving="nothing"
+                if self._snapshot is None
+                else f"the last topology until it is {self._pace.max_stale_seconds:g} s old",
+            )
+            return self._kept_snapshot(), failed.outcomes
+        except Exception:
+            # A defect of ours in building or rendering: the last good topology is still good.
+            self._failure = "an internal error; the log has it"
+            _log.exception("refresh broke")
+            return self._kept_snapshot(), {}
+        self._failure = "the refreshes since then are not finished"
+        self._report(snapshot, started)
+        return snapshot, outcomes
+
+    def _kept_snapshot(self) -> Snapshot | None:
+        if self._snapshot is None or self.age_seconds(self._snapshot) >= self._pace.max_stale_seconds:
+            return self._snapshot
+        kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._clock.wall())
+        self._taker.render(kept)
+        return kept
+
+    def _report(self, snapshot: Snapshot, started: float) -> None:
+        missing = [str(gap) for gap in snapshot.gaps if gap.kind.is_missing_data]
+        log = _log.warning if any(gap.kind is GapKind.FAILED for gap in snapshot.gaps) else _log.info
+        log(
+            "refreshed",
+            took_ms=self._milliseconds_since(started),
+            clusters=len(snapshot.topology.clusters),
+            nodes=len(snapshot.topology.nodes),
+            pods=len(snapshot.topology.pods),
+            complete=snapshot.is_complete,
+            **({"gaps": missing} if missing else {}),
+        )
+
+    def _milliseconds_since(self, started: float) -> int:
+        return round(1000 * (self._clock.monotonic() - started))
+
+
+def _patience(outcomes: Mapping[str, Outcome]) -> float:
+    """Return how many seconds the upstream asked us to leave it alone for."""
+    asked = [
+        outcome.result.retry_after_seconds
+        for outcome in outcomes.values()
+        if isinstance(outcome.result, RefusedError) and outcome.result.retry_after_seconds is not None
+    ]
+    return min(max(asked, default=0.0), LONGEST_RETRY_AFTER_SECONDS)

@@ -1,0 +1,106 @@
+"""The gRPC server: the ETIM contract from ready bytes, health and reflection, behind the same tokens as HTTP."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from aggregator.errors import AggregatorError
+from aggregator.logs import logger
+from aggregator.pb.etim import server_pb2
+from aggregator.server.auth import Guard
+from aggregator.server.failures import UNEXPECTED, failure_of, text_of
+from aggregator.server.http_front import Source
+
+ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
+HEALTH = health.SERVICE_NAME
+
+OPTIONS: Sequence[tuple[str, int]] = (
+    # Requests of this server are empty: nothing large may come in.
+    ("grpc.max_receive_message_length", 64 * 1024),
+    # Without these two, metadata between 8.5 and 16 KiB (a token with many roles) is refused at random.
+    ("grpc.max_metadata_size", 32 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
+    # Otherwise a second process could listen on the same port, and each would get half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 100),
+)
+MOST_CALLS_AT_ONCE = 1000
+
+_log = logger(__name__)
+
+
+def create(source: Source, guard: Guard | None) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """Return the server, not started and listening nowhere yet, and the servicer that tells of its health."""
+    server = grpc.aio.server(
+        options=OPTIONS,
+        maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE,
+        interceptors=[] if guard is None else [TokenInterceptor(guard)],
+    )
+    server.add_generic_rpc_handlers([_etim_handlers(source)])
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], server)
+    return server, health_servicer
+
+
+async def tell_health(servicer: health.aio.HealthServicer, *, is_ready: bool) -> None:
+    """Let the health service say the same of the whole server and of each service."""
+    serving = health_pb2.HealthCheckResponse.SERVING
+    status = serving if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
+    for service in ("", ETIM):
+        await servicer.set(service, status)
+
+
+def _etim_handlers(source: Source) -> grpc.GenericRpcHandler:
+    async def connect_to_querier(_request: bytes, context: Any) -> bytes:
+        try:
+            snapshot = source.current()
+            age = str(int(source.age_seconds(snapshot)))
+            complete = "true" if snapshot.is_complete else "false"
+            context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
+            return snapshot.body("etim")
+        except AggregatorError as error:
+            await context.abort(failure_of(error).code, text_of(error))
+        except Exception:
+            # What a handler raises would reach the client as text.
+            _log.exception("call broke", method="ConnectToQuerier")
+            await context.abort(UNEXPECTED.code, UNEXPECTED.text)
+
+    # Without serializers requests and answers stay bytes: the answer was serialized with the snapshot.
+    method = grpc.unary_unary_rpc_method_handler(connect_to_querier)
+    return grpc.method_handlers_generic_handler(ETIM, {"ConnectToQuerier": method})
+
+
+class TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Lets calls pass that bear a good token, and health checks; also a method that does not exist needs one."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the method's own handler, or one that refuses."""
+        if not details.method.startswith(f"/{HEALTH}/"):
+            metadata = details.invocation_metadata or ()
+            try:
+                self._guard.check([_as_bytes(value) for key, value in metadata if key == "authorization"])
+            except AggregatorError as error:
+                return _refusal(error)
+        return await continuation(details)
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+
+def _refusal(error: AggregatorError) -> Any:
+    async def refuse(_request: Any, context: Any) -> None:
+        await context.abort(failure_of(error).code, text_of(error))
+
+    return grpc.unary_unary_rpc_method_handler(refuse)

@@ -1,0 +1,88 @@
+"""The FastAPI application behind the front: health, readiness, the documentation of everything."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from aggregator import __version__
+from aggregator.server.openapi import describe_topology
+from aggregator.server.readiness import Readiness
+
+# What the Go service says, to the byte; probes compare it.
+HEALTHY = '"Aggregator working properly!"\n'
+
+
+def create(readiness: Readiness) -> FastAPI:
+    """Return the application."""
+    app = FastAPIOffline(
+        title="Aggregator",
+        version=__version__,
+        summary="The live topology of a multi-cluster system, from the metrics in Prometheus or Thanos.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/static",
+        swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
+        exception_handlers={HTTPException: _http_error},
+    )
+    _add_probes(app, readiness)
+    _describe(app)
+    return app
+
+
+def _add_probes(app: FastAPI, readiness: Readiness) -> None:
+    @app.api_route(
+        "/healthz",
+        methods=["GET", "HEAD"],
+        tags=["probes"],
+        summary="Whether the process lives",
+        response_class=PlainTextResponse,
+        operation_id="healthz",
+    )
+    async def healthz() -> Response:
+        """Answers as long as the process can answer at all."""
+        return PlainTextResponse(HEALTHY)
+
+    @app.api_route(
+        "/readyz",
+        methods=["GET", "HEAD"],
+        tags=["probes"],
+        summary="Whether there is a topology to show",
+        operation_id="readyz",
+        responses={
+            200: {"content": {"application/json": {"example": {"status": "ready"}}}},
+            503: {
+                "description": "No topology that may be shown, or shutting down",
+                "content": {
+                    "application/json": {
+                        "example": {"error": "no topology yet: query oldest_sample: connection refused"}
+                    }
+                },
+            },
+        },
+    )
+    async def readyz() -> Response:
+        """Is 200 with a snapshot younger than MAX_STALE, else 503 and the reason."""
+        reason = readiness.why_not()
+        return JSONResponse({"status": "ready"}) if reason is None else JSONResponse({"error": reason}, 503)
+
+
+def _describe(app: FastAPI) -> None:
+    """Let the OpenAPI document tell of the topology, too, which the front answers before FastAPI is asked."""
+    of_routes = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = describe_topology(of_routes())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # the way that FastAPI documents
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    text = "nothing is here; /docs lists what is" if error.status_code == 404 else error.detail
+    return JSONResponse({"error": text}, error.status_code, headers=error.headers)

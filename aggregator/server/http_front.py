@@ -1,0 +1,142 @@
+"""The front of the HTTP server: checks tokens and hands out ready bytes; the rest goes to FastAPI behind it.
+
+A plain ASGI application, because the topology is what nearly every request asks for and a route of FastAPI
+takes three times as long to hand out bytes that are ready (benchmarks/README.md).
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from aggregator.errors import AggregatorError, TokenRefusedError
+from aggregator.logs import logger
+from aggregator.server.auth import Guard
+from aggregator.server.failures import failure_of, text_of
+from aggregator.snapshot import Snapshot
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+# Paths that are ours; every other path answers with the topology, as the Go service does.
+OWN_PATHS = frozenset({"/api", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/ui"})
+OWN_FOLDERS = ("/api/", "/docs/", "/ui/")
+# What is answered without a token. Only these exact paths: everything else is closed by default.
+OPEN_PATHS = frozenset(
+    {
+        *("/docs", "/docs/oauth2-redirect", "/healthz", "/openapi.json", "/readyz"),
+        *("/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"),
+    }
+)
+METHODS = ("GET", "HEAD", "POST")
+LAYOUTS = ("1.2.5", "2025")
+
+_JSON = (b"content-type", b"application/json")
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+# Every answer is as fresh as it gets; what lies between must not keep it.
+_NO_CACHE = (b"cache-control", b"no-cache")
+
+_log = logger(__name__)
+
+
+class Source(Protocol):
+    """Where the current snapshot comes from: `refresh.Refresher`, or a stand-in in a test."""
+
+    def current(self) -> Snapshot:
+        """Return the snapshot; raise NoTopologyError if there is none to show."""
+
+    def age_seconds(self, snapshot: Snapshot) -> float:
+        """Return how old a snapshot is."""
+
+    def seconds_to_next(self) -> float:
+        """Return when it is worth asking again."""
+
+    async def fresh(self) -> None:
+        """Wait for a newer snapshot, if one may be made."""
+
+
+class Front:
+    """Serves the topology on every path that is not ours, and passes the rest on."""
+
+    def __init__(self, source: Source, guard: Guard | None, default_layout: str, behind: App) -> None:
+        self._source = source
+        self._guard = guard
+        self._default_layout = default_layout
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._behind(scope, receive, send)
+            return
+        path = scope["path"]
+        try:
+            if self._guard is not None and path not in OPEN_PATHS:
+                self._guard.check(_values(scope, b"authorization"))
+            if path in OWN_PATHS or path.startswith(OWN_FOLDERS):
+                await self._behind(scope, receive, send)
+            else:
+                await self._topology(scope, send)
+        except AggregatorError as error:
+            await self._refuse(error, send)
+
+    async def _topology(self, scope: Scope, send: Send) -> None:
+        if scope["method"] not in METHODS:
+            allowed = (b"allow", ", ".join(METHODS).encode())
+            await _answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
+            return
+        layout = self._default_layout
+        if scope["query_string"]:
+            layout = parse_qs(scope["query_string"].decode("latin-1")).get("layout", [layout])[-1]
+            if layout not in LAYOUTS:
+                await _answer_error(send, 400, f"layout is none of {', '.join(LAYOUTS)}", [])
+                return
+        if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
+            await self._source.fresh()
+        snapshot = self._source.current()
+        if snapshot.is_rendered(layout):
+            body = snapshot.body(layout)
+        else:
+            body = await asyncio.to_thread(snapshot.body, layout)
+        headers = [
+            _JSON,
+            (b"content-length", b"%d" % len(body)),
+            (b"age", b"%d" % self._source.age_seconds(snapshot)),
+            (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+            _NO_CACHE,
+            _NO_SNIFFING,
+        ]
+        await _answer(send, 200, headers, body)
+
+    async def _refuse(self, error: AggregatorError, send: Send) -> None:
+        failure = failure_of(error)
+        headers: Headers = []
+        if failure.status == 503:
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self._source.seconds_to_next()))))
+        if isinstance(error, TokenRefusedError):
+            challenge = b'Bearer realm="aggregator"'
+            if error.reason != "no token":
+                challenge += b', error="invalid_token"'
+            headers.append((b"www-authenticate", challenge))
+            _log.debug("token refused", reason=error.reason)
+        await _answer_error(send, failure.status, text_of(error), headers)
+
+
+def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
+    """Return all values of a header, whose names ASGI gives in lower case."""
+    return [value for key, value in scope["headers"] if key == name]
+
+
+async def _answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
+    body = json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    await _answer(send, status, [_JSON, (b"content-length", b"%d" % len(body)), _NO_SNIFFING, *headers], body)
+
+
+async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

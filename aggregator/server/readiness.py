@@ -1,0 +1,26 @@
+"""One readiness with several faces: HTTP, gRPC health."""
+
+from aggregator.errors import NoTopologyError
+from aggregator.server.http_front import Source
+
+
+class Readiness:
+    """Whether this process should be sent requests: it has a topology to show and is not about to stop."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Turn to not ready, for good."""
+        self._stopping = True
+
+    def why_not(self) -> str | None:
+        """Return why this process is not ready, None if it is."""
+        if self._stopping:
+            return "shutting down"
+        try:
+            self._source.current()
+        except NoTopologyError as error:
+            return str(error)
+        return None
