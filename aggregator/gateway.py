@@ -6,11 +6,13 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any
 
 import grpc
 import uvicorn
 import uvloop
+from grpc_health.v1._async import HealthServicer
 
 from aggregator import __version__
 from aggregator.errors import PortInUseError
@@ -70,7 +72,7 @@ class Gateway:
         settings = self._settings
         app = Front(self._refresher, self._guard, settings.LAYOUT, http_api.create(self._readiness))
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type] # uvicorn's own types of the same callables
+            app,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -110,7 +112,7 @@ class Gateway:
             await grpc_api.tell_health(health, is_ready=False)
             await server.stop(settings.GRACE)
 
-    async def _mirror_readiness(self, health: grpc_api.health.aio.HealthServicer) -> None:
+    async def _mirror_readiness(self, health: HealthServicer) -> None:
         while True:
             await grpc_api.tell_health(health, is_ready=self._readiness.why_not() is None)
             await asyncio.sleep(HEALTH_SECONDS)
@@ -127,7 +129,7 @@ class _Server(uvicorn.Server):
 def _refresher(settings: Settings) -> Refresher:
     limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
     gatherer = Gatherer(Client(settings.upstream, limits), settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT)
-    eager = [settings.LAYOUT] if settings.http_port is not None else []
+    eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
     eager += ["etim"] if settings.GRPC_PORT is not None else []
     taker = Taker(gatherer, CATALOG, Views(BY_NAME, tuple(eager)), settings.MAX_STALE)
     return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE))
@@ -145,8 +147,8 @@ def _stop_signal() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _background(work: "asyncio.Future[None] | asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
@@ -176,4 +178,8 @@ def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
     # gRPC's own error does not say what was wrong: a socket of ours finds out first.
     with _listening("GRPC_PORT", host, port) as probe:
         chosen = int(probe.getsockname()[1])
-    return server.add_insecure_port(f"{shown}:{chosen}")
+    try:
+        return server.add_insecure_port(f"{shown}:{chosen}")
+    except RuntimeError as error:
+        # Somebody took the port in between.
+        raise PortInUseError(f"GRPC_PORT: cannot listen on {host}:{chosen}: the port is in use") from error

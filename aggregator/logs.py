@@ -5,8 +5,8 @@ import sys
 
 import structlog
 
-# These libraries tell of every request at debug: URLs with PromQL in them, which help nobody.
-_CHATTY = ("urllib3", "asyncio", "uvicorn.access", "requests")
+# These libraries tell of their own doings what nobody here needs: every URL with its PromQL, every start and stop.
+_CHATTY = ("urllib3", "asyncio", "uvicorn", "requests")
 
 
 def configure(level: str, form: str | None) -> None:

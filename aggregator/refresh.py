@@ -79,7 +79,8 @@ class Refresher:
         """Refresh for ever, in the pace that was set."""
         while True:
             await self._join()
-            while (pause := self.seconds_to_next()) > 0:
+            # A refresh on demand moves the next one away, so this may take several naps.
+            while (pause := self.seconds_to_next()) > 0:  # noqa: ASYNC110 - it waits for a time, not for an event
                 await asyncio.sleep(pause)
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ class Refresher:
                 else f"the last topology until it is {self._pace.max_stale_seconds:g} s old",
             )
             return self._kept_snapshot(), failed.outcomes
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
             _log.exception("refresh broke")

@@ -56,7 +56,7 @@ def _public_key(secret: SecretStr) -> SecretStr:
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
         raise ValueError("is no public key") from None
     if not isinstance(key, RSAPublicKey):
-        raise ValueError("is no RSA key")
+        raise ValueError("is no RSA key")  # noqa: TRY004 - pydantic collects ValueErrors
     if key.key_size < SHORTEST_KEY_BITS:
         raise ValueError(f"is an RSA key of {key.key_size} bits; at least {SHORTEST_KEY_BITS} are needed")
     return SecretStr(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())

@@ -1,6 +1,5 @@
 """From settled drafts to the frozen topology: keys that clients see, made unique, and everything in their order."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +49,6 @@ def _cluster_keys(clusters: dict[str, Draft]) -> dict[str, str]:
 
 def _node_keys(settled: Settled) -> dict[int, str]:
     """Return each node's key by its draft: its name, or its machine id where another of the cluster has that name."""
-    taken: Counter[Any] = Counter()
     by_cluster: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
     keys: dict[int, str] = {}
     in_order = sorted(settled.nodes.items(), key=lambda item: item[1][0].fields.get("host_id", ""))
@@ -128,7 +126,7 @@ def _pod_name(pod: Draft) -> str:
     return str(pod.fields.get("name", ""))
 
 
-def _parts(owner: Draft) -> dict[str, dict[str, Any]]:
+def _parts(owner: Draft) -> dict[str, Any]:
     return {part.value: _made_parts(part, owner.parts[part]) for part in owner.parts}
 
 

@@ -43,7 +43,7 @@ class Membership:
         return {*self._nuvla_by_host.values(), *self._by_uid.values()}
 
     def learn(self, nodes: Iterable[Draft]) -> None:
-        """Remember the Kubernetes clusters of NuvlaEdges: the agent runs on one node, its siblings belong to it, too."""
+        """Remember the Kubernetes clusters of NuvlaEdges: the agent runs on one node, but all of them belong to it."""
         for node in nodes:
             uid = node.label("k8s_cluster_uid")
             home = self._nuvla_by_host.get(node.label("icos_host_name"))
@@ -51,8 +51,10 @@ class Membership:
                 self._nuvla_by_uid.setdefault(uid, home)
 
     def home(self, member: Draft) -> Home | None:
-        """Return the cluster of a node or pod: Nuvla by host name, OCM by cluster uid, a NuvlaEdge's sibling by
-        cluster uid, then whatever a plain `cluster` label says; None if nothing tells.
+        """Return the cluster of a node or pod, None if nothing tells.
+
+        Nuvla is known by host name, OCM by cluster uid, the other nodes of a NuvlaEdge by cluster uid; then
+        counts what a plain `cluster` label says.
         """
         uid = member.label("k8s_cluster_uid")
         nuvla = self._nuvla_by_host.get(member.label("icos_host_name"))

@@ -121,9 +121,9 @@ class Row:
         if self.ask.labels is not None:
             yield from (f"reads {label}, which its PromQL drops" for label in self._reads() - set(self.ask.labels))
         becomes = BECOMES.get(self.part or self.owner)
-        for fill in self.fills if becomes else ():
-            if fill.field not in becomes.__struct_fields__:
-                yield f"{becomes.__name__} has no field {fill.field}"
+        if becomes is not None:
+            unknown = [fill.field for fill in self.fills if fill.field not in becomes.__struct_fields__]
+            yield from (f"{becomes.__name__} has no field {name}" for name in unknown)
 
     def _reads(self) -> set[str]:
         read = {self.part_label}

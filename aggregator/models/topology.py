@@ -1,6 +1,7 @@
 """The topology: what a multi-cluster system is made of, as frozen values, flat by key.
 
-Absent is None, never 0. Units are in the names. The tree that clients see is a view's work.
+Absent is None, never 0. Units are in the names. The tree that clients see is a view's work. No value holds
+a reference cycle, so the garbage collector is told not to look at them (gc=False).
 """
 
 import ipaddress
@@ -10,11 +11,7 @@ from typing import TypeVar
 import msgspec
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A frozen value; it never holds a reference cycle, so the garbage collector need not look at it."""
-
-
-class Interface(_Value):
+class Interface(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A network interface of a node. `addresses` maps each IP address to the length of its prefix, "24"."""
 
     name: str
@@ -31,7 +28,7 @@ class Interface(_Value):
         return min(self.addresses, key=_reachability) if self.addresses else None
 
 
-class Device(_Value):
+class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A peripheral that device discovery found on a node. `state`: -1 detached, 0 busy, 1 available."""
 
     name: str
@@ -44,7 +41,7 @@ class Device(_Value):
         return self.state in (0, 1)
 
 
-class Filesystem(_Value):
+class Filesystem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A mounted file system of a node, named by its block device."""
 
     name: str
@@ -53,7 +50,7 @@ class Filesystem(_Value):
     root_available_bytes: float | None = None
 
 
-class Node(_Value):
+class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host: a Kubernetes node, or a Docker host.
 
     `key` is its name in the cluster, made unique; `host_id` its machine id; `label` the `node` label
@@ -118,7 +115,7 @@ class Node(_Value):
         return self.cpu_cores * (1 - self.cpu_usage_percent / 100)
 
 
-class Container(_Value):
+class Container(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A container of a pod."""
 
     name: str
@@ -126,7 +123,7 @@ class Container(_Value):
     memory_bytes: int | None = None
 
 
-class Workload(_Value):
+class Workload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An application of which a pod is a part."""
 
     instance: str
@@ -134,7 +131,7 @@ class Workload(_Value):
     component: str | None = None
 
 
-class Pod(_Value):
+class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Kubernetes pod, or a Docker container seen as a pod of one container.
 
     `key` is its name in the cluster, made unique by the namespace; `node` the key of its node, where known.
@@ -152,7 +149,7 @@ class Pod(_Value):
     workloads: Mapping[str, Workload] = {}
 
 
-class Cluster(_Value):
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A cluster: a managed cluster of OCM, a NuvlaEdge, or what a `cluster` label names.
 
     `key` is its name where it has one, made unique; `uid` its identity.
@@ -168,7 +165,7 @@ class Cluster(_Value):
     is_linked: bool = False
 
 
-class Topology(_Value):
+class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole system at one point in time; every mapping is sorted by its keys.
 
     Nodes and pods are keyed by cluster key and their own.

@@ -144,7 +144,7 @@ class _BoundedAdapter(requests.adapters.HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=limits.connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)  # type: ignore[no-untyped-call] # requests' stubs leave it open
+        super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {
             "http": _remembering(urllib3.HTTPConnectionPool, self._open),
             "https": _remembering(urllib3.HTTPSConnectionPool, self._open),
@@ -183,8 +183,9 @@ class _BoundedAdapter(requests.adapters.HTTPAdapter):
 
 def _remembering(pool: type[Any], opened: "weakref.WeakSet[Any]") -> type[Any]:
     """Return a connection pool class that adds each connection it makes to `opened`."""
+    base = pool.ConnectionCls
 
-    class Connection(pool.ConnectionCls):  # type: ignore[misc] # a base known at run time only
+    class Connection(base):  # type: ignore[misc,valid-type] # a base known at run time only
         def connect(self) -> None:
             opened.add(self)
             super().connect()

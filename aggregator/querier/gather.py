@@ -1,7 +1,7 @@
 """All queries of one refresh: at most so many at once, one deadline for all, a result for each."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from aggregator.errors import AggregatorError
@@ -15,7 +16,7 @@ from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.http_front import Source
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
-HEALTH = health.SERVICE_NAME
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 OPTIONS: Sequence[tuple[str, int]] = (
     # Requests of this server are empty: nothing large may come in.
@@ -29,10 +30,12 @@ OPTIONS: Sequence[tuple[str, int]] = (
 )
 MOST_CALLS_AT_ONCE = 1000
 
+Handler = Callable[[bytes, Any], Awaitable[bytes]]
+
 _log = logger(__name__)
 
 
-def create(source: Source, guard: Guard | None) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+def create(source: Source, guard: Guard | None) -> tuple[grpc.aio.Server, HealthServicer]:
     """Return the server, not started and listening nowhere yet, and the servicer that tells of its health."""
     server = grpc.aio.server(
         options=OPTIONS,
@@ -40,13 +43,13 @@ def create(source: Source, guard: Guard | None) -> tuple[grpc.aio.Server, health
         interceptors=[] if guard is None else [TokenInterceptor(guard)],
     )
     server.add_generic_rpc_handlers([_etim_handlers(source)])
-    health_servicer = health.aio.HealthServicer()
+    health_servicer = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], server)
     return server, health_servicer
 
 
-async def tell_health(servicer: health.aio.HealthServicer, *, is_ready: bool) -> None:
+async def tell_health(servicer: HealthServicer, *, is_ready: bool) -> None:
     """Let the health service say the same of the whole server and of each service."""
     serving = health_pb2.HealthCheckResponse.SERVING
     status = serving if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -56,22 +59,32 @@ async def tell_health(servicer: health.aio.HealthServicer, *, is_ready: bool) ->
 
 def _etim_handlers(source: Source) -> grpc.GenericRpcHandler:
     async def connect_to_querier(_request: bytes, context: Any) -> bytes:
-        try:
-            snapshot = source.current()
-            age = str(int(source.age_seconds(snapshot)))
-            complete = "true" if snapshot.is_complete else "false"
-            context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
-            return snapshot.body("etim")
-        except AggregatorError as error:
-            await context.abort(failure_of(error).code, text_of(error))
-        except Exception:
-            # What a handler raises would reach the client as text.
-            _log.exception("call broke", method="ConnectToQuerier")
-            await context.abort(UNEXPECTED.code, UNEXPECTED.text)
+        snapshot = source.current()
+        age = str(int(source.age_seconds(snapshot)))
+        complete = "true" if snapshot.is_complete else "false"
+        context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
+        return snapshot.body("etim")
 
     # Without serializers requests and answers stay bytes: the answer was serialized with the snapshot.
-    method = grpc.unary_unary_rpc_method_handler(connect_to_querier)
-    return grpc.method_handlers_generic_handler(ETIM, {"ConnectToQuerier": method})
+    handlers: dict[str, Any] = {"ConnectToQuerier": grpc.unary_unary_rpc_method_handler(_guarded(connect_to_querier))}
+    return grpc.method_handlers_generic_handler(ETIM, handlers)
+
+
+def _guarded(handler: Handler) -> Handler:
+    """Return the handler, its errors told as the table of failures has them: gRPC would send their text out."""
+
+    async def guarded(request: bytes, context: Any) -> bytes:
+        try:
+            return await handler(request, context)
+        except AggregatorError as error:
+            failure, text = failure_of(error), text_of(error)
+        except Exception:  # noqa: BLE001 - whatever broke, the client must not read it
+            _log.exception("call broke")
+            failure, text = UNEXPECTED, text_of(RuntimeError())
+        await context.abort(failure.code, text)
+        raise AssertionError("abort raises")
+
+    return guarded
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):

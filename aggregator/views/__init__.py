@@ -1,4 +1,4 @@
-"""From the topology to the bytes of each published format: one file a format. Pure; the names of a format live here only."""
+"""From the topology to the bytes of each published format: pure, one file a format, its names known only there."""
 
 from collections.abc import Callable, Mapping
 

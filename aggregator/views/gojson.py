@@ -5,7 +5,7 @@ The facts are in https://pkg.go.dev/encoding/json: which characters are escaped,
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -44,15 +44,15 @@ def number(value: float) -> float:
     size = abs(value)
     if 1e-5 <= size < 1e15:
         return int(value) if value.is_integer() else value
-    return _as_go(value, size)
+    return cast("float", msgspec.Raw(_digits(value).encode()))
 
 
-def _as_go(value: float, size: float) -> Any:
-    if size == 0:
-        return 0
-    if 1e-6 <= size < 1e21:
-        return msgspec.Raw(format(Decimal(repr(value)), "f").removesuffix(".0").encode())
-    return msgspec.Raw(re.sub(r"e-0(\d)$", r"e-\1", repr(value)).encode())
+def _digits(value: float) -> str:
+    if value == 0:
+        return "0"
+    if 1e-6 <= abs(value) < 1e21:
+        return text(value)
+    return re.sub(r"e-0(\d)$", r"e-\1", repr(value))
 
 
 def text(value: float) -> str:

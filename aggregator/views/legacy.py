@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from aggregator.models import topology
+from aggregator.models import topology as model
 from aggregator.models.topology import Topology
 from aggregator.views import gojson
 
@@ -208,7 +208,7 @@ def timestamp(oldest_seconds: float | None, now_seconds: float) -> Timestamp:
     return Timestamp(real(oldest_seconds), real(age_seconds))
 
 
-def node_of(node: topology.Node) -> Node:
+def node_of(node: model.Node) -> Node:
     """Return a node as the contract has it."""
     return Node(
         type=present(node.type),
@@ -224,7 +224,7 @@ def node_of(node: topology.Node) -> Node:
     )
 
 
-def static_metrics(node: topology.Node) -> StaticMetrics:
+def static_metrics(node: model.Node) -> StaticMetrics:
     """Return what the node is made of."""
     return StaticMetrics(
         cpuArchitecture=present(node.architecture),
@@ -238,7 +238,7 @@ def static_metrics(node: topology.Node) -> StaticMetrics:
     )
 
 
-def _storage(node: topology.Node) -> list[Storage]:
+def _storage(node: model.Node) -> list[Storage]:
     return [
         Storage(part.name, present(part.fstype), real(part.size_bytes))
         for part in node.filesystems.values()
@@ -246,7 +246,7 @@ def _storage(node: topology.Node) -> list[Storage]:
     ]
 
 
-def dynamic_metrics(node: topology.Node) -> DynamicMetrics:
+def dynamic_metrics(node: model.Node) -> DynamicMetrics:
     """Return how the node is."""
     return DynamicMetrics(
         upTime=real(node.uptime_seconds),
@@ -261,7 +261,7 @@ def dynamic_metrics(node: topology.Node) -> DynamicMetrics:
     )
 
 
-def available_storage(node: topology.Node) -> AvailableStorage:
+def available_storage(node: model.Node) -> AvailableStorage:
     """Return what is left on the root file system."""
     for part in node.filesystems.values():
         if part.root_available_bytes is not None:
@@ -269,7 +269,7 @@ def available_storage(node: topology.Node) -> AvailableStorage:
     return AvailableStorage()
 
 
-def interface_of(interface: topology.Interface) -> Interface:
+def interface_of(interface: model.Interface) -> Interface:
     """Return a network interface."""
     ip = interface.ip
     return Interface(
@@ -284,7 +284,7 @@ def interface_of(interface: topology.Interface) -> Interface:
     )
 
 
-def device_of(device: topology.Device) -> Device:
+def device_of(device: model.Device) -> Device:
     """Return a device; its type is what stands before the first underscore of its name."""
     return Device(
         name=present(device.name),
@@ -294,7 +294,7 @@ def device_of(device: topology.Device) -> Device:
     )
 
 
-def pod_of(pod: topology.Pod, whole: Topology) -> Pod:
+def pod_of(pod: model.Pod, whole: Topology) -> Pod:
     """Return a pod with its containers, in the layout of 1.2.5."""
     return Pod(
         name=present(pod.name),
@@ -306,7 +306,7 @@ def pod_of(pod: topology.Pod, whole: Topology) -> Pod:
     )
 
 
-def containers_of(pod: topology.Pod, whole: Topology) -> dict[str, Container]:
+def containers_of(pod: model.Pod, whole: Topology) -> dict[str, Container]:
     """Return the containers of a pod by name; address and node are the pod's."""
     node = whole.nodes[pod.cluster, pod.node] if pod.node is not None else None
     host_id = present(node.host_id if node else None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 
-from aggregator.models import topology
+from aggregator.models import topology as model
 from aggregator.models.topology import Topology
 from aggregator.views import gojson, legacy
 from aggregator.views.legacy import present, real
@@ -76,7 +76,7 @@ class Document2025(legacy.Document, frozen=True):
 def render(topology: Topology, now_seconds: float) -> bytes:
     """Return the document; `now_seconds` is what ages are counted to."""
     nodes = topology.nodes_by_cluster()
-    pods: dict[tuple[str, str | None], list[topology.Pod]] = {}
+    pods: dict[tuple[str, str | None], list[model.Pod]] = {}
     for pod in topology.pods.values():
         pods.setdefault((pod.cluster, pod.node), []).append(pod)
     clusters = {
@@ -94,7 +94,7 @@ def render(topology: Topology, now_seconds: float) -> bytes:
     return gojson.encode(legacy.top_level(topology, now_seconds, clusters))
 
 
-def _node_of(node: topology.Node, pods: list[topology.Pod], whole: Topology) -> Node2025:
+def _node_of(node: model.Node, pods: list[model.Pod], whole: Topology) -> Node2025:
     shared = legacy.node_of(node)
     return Node2025(
         **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "dynamicMetrics"},
@@ -109,7 +109,7 @@ def _node_of(node: topology.Node, pods: list[topology.Pod], whole: Topology) -> 
     )
 
 
-def _dynamic_metrics(node: topology.Node) -> DynamicMetrics2025:
+def _dynamic_metrics(node: model.Node) -> DynamicMetrics2025:
     shared = legacy.dynamic_metrics(node)
     return DynamicMetrics2025(
         **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "cpuFrequency"},
@@ -120,16 +120,16 @@ def _dynamic_metrics(node: topology.Node) -> DynamicMetrics2025:
     )
 
 
-def _first(entry: tuple[str, topology.Pod]) -> str:
+def _first(entry: tuple[str, model.Pod]) -> str:
     return entry[0]
 
 
-def _pod_key(pod: topology.Pod) -> str:
+def _pod_key(pod: model.Pod) -> str:
     """Return the pod's uid, or its key in the cluster where the telemetry shows none."""
     return pod.uid or pod.key
 
 
-def _pod_of(pod: topology.Pod, whole: Topology) -> Pod2025:
+def _pod_of(pod: model.Pod, whole: Topology) -> Pod2025:
     shared = legacy.pod_of(pod, whole)
     return Pod2025(
         **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "name"},
