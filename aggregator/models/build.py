@@ -66,10 +66,10 @@ class _Site:
         return self.registers[owner].drafts.values()
 
     def see_makers(self, owner: Owner) -> None:
-        self._see(row for row in self.rows if row.owner is owner and row.makes)
+        self._see(row for row in self.rows if row.whose.owner is owner and row.whose.makes)
 
     def see_the_rest(self, owner: Owner) -> None:
-        self._see(row for row in self.rows if row.owner is owner and not row.makes)
+        self._see(row for row in self.rows if row.whose.owner is owner and not row.whose.makes)
 
     def see(self, owner: Owner) -> None:
         self.see_makers(owner)
@@ -79,7 +79,7 @@ class _Site:
 
     def _see(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            place(row, self.answers.get(row.name, []), self.registers[row.owner], self.tally)
+            place(row, self.answers.get(row.name, []), self.registers[row.whose.owner], self.tally)
 
     def settle_nodes(self, membership: Membership) -> None:
         """Give each node its cluster; the clusters are those that have a node."""

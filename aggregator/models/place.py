@@ -20,23 +20,23 @@ def place(row: Row, samples: list[Sample], register: Register, tally: Tally) -> 
 
     A field keeps the first value that it gets: rows that stand higher in the catalog win, and surer ways.
     """
-    if row.makes:
+    if row.whose.makes:
         _fill_owners(row, _made(row, samples, register, tally), tally)
         return
     remaining = samples
-    for way in row.find:
+    for way in row.whose.find:
         if not remaining:
             return
         targets, remaining = _found(row, way, remaining, register, tally)
         _fill_owners(row, targets, tally)
     if remaining:
-        tally.unplaced[row.name, f"no {row.owner.value} with its labels"] += len(remaining)
+        tally.unplaced[row.name, f"no {row.whose.owner.value} with its labels"] += len(remaining)
 
 
 def _made(row: Row, samples: list[Sample], register: Register, tally: Tally) -> list[Target]:
     targets = []
     for sample in samples:
-        draft = register.identified(sample.metric, row.makes)
+        draft = register.identified(sample.metric, row.whose.makes)
         if draft is None:
             tally.unplaced[row.name, "no label says whose it is"] += 1
         else:
@@ -56,15 +56,15 @@ def _found(
         drafts = find(key_of(sample.metric))
         if drafts is None:
             missed.append(sample)
-        elif len(drafts) == 1 or row.every:
+        elif len(drafts) == 1 or row.whose.every:
             targets.extend((draft, sample) for draft in drafts)
         else:
-            tally.unplaced[row.name, f"{row.owner.value}s of equal labels"] += 1
+            tally.unplaced[row.name, f"{row.whose.owner.value}s of equal labels"] += 1
     return targets, missed
 
 
 def _fill_owners(row: Row, targets: list[Target], tally: Tally) -> None:
-    if row.part is not None:
+    if row.whose.part is not None:
         targets = list(_part_targets(row, targets, tally))
     tally.placed[row.name] += len(targets)
     if len({id(draft) for draft, _ in targets}) == len(targets):
@@ -78,13 +78,13 @@ def _fill_owners(row: Row, targets: list[Target], tally: Tally) -> None:
 
 
 def _part_targets(row: Row, targets: list[Target], tally: Tally) -> Iterable[Target]:
-    assert row.part is not None  # noqa: S101 - the caller's case, said for the type checker
-    name_of = attrgetter(attribute(row.part_label))
+    assert row.whose.part is not None  # noqa: S101 - the caller's case, said for the type checker
+    name_of = attrgetter(attribute(row.whose.part_label))
     for owner, sample in targets:
         name = name_of(sample.metric)
-        part = owner.part(row.part, name) if row.known_parts_only else owner.part_made(row.part, name)
+        part = owner.part(row.whose.part, name) if row.whose.known_parts_only else owner.part_made(row.whose.part, name)
         if part is None:
-            tally.unplaced[row.name, f"not among the {row.part.value} of its {row.owner.value}"] += 1
+            tally.unplaced[row.name, f"not among the {row.whose.part.value} of its {row.whose.owner.value}"] += 1
         else:
             yield part, sample
 

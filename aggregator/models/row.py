@@ -80,28 +80,36 @@ class Fill:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One query and where its samples land.
+class Whose:
+    """Which object a row's samples are told of.
 
     `find` lists the ways to find the owner, the surest first. `makes` lists label sets that identify an
     owner of its own, if the row makes owners: the first set whose last label is not empty counts. With
-    `every`, a sample is for all owners that match, not only for one that matches alone. `keeps` says that
-    the topology cannot be told without this row: while it has no answer, its last one stands in.
-    `part_label` names the part of the owner that the sample is about; it is made where it is not known yet,
-    unless `known_parts_only`.
+    `every`, a sample is for all owners that match, not only for one that matches alone. `part_label` names
+    the part of the owner that the sample is about; it is made where it is not known yet, unless `known_parts_only`.
     """
 
-    name: str
-    ask: Expression
     owner: Owner
-    fills: tuple[Fill, ...]
-    note: str
     find: tuple[Match, ...] = ()
     makes: tuple[tuple[str, ...], ...] = ()
     part: Part | None = None
     part_label: str = ""
     known_parts_only: bool = False
     every: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One query and where its samples land.
+
+    `keeps` says that the topology cannot be told without this row: while it has no answer, its last one stands in.
+    """
+
+    name: str
+    ask: Expression
+    whose: Whose
+    fills: tuple[Fill, ...]
+    note: str
     keeps: bool = False
 
     def __post_init__(self) -> None:
@@ -114,19 +122,20 @@ class Row:
         return Query(self.name, self.ask.text, decoder(self.ask.labels))
 
     def _problems(self) -> Iterable[str]:
-        if not self.find and not self.makes:
+        whose = self.whose
+        if not whose.find and not whose.makes:
             yield "neither finds nor makes its owner"
-        if (self.part is None) != (self.part_label == ""):
+        if (whose.part is None) != (whose.part_label == ""):
             yield "a part needs the label that names it, and the other way round"
         if self.ask.labels is not None:
             yield from (f"reads {label}, which its PromQL drops" for label in self._reads() - set(self.ask.labels))
-        becomes = BECOMES.get(self.part or self.owner)
+        becomes = BECOMES.get(whose.part or whose.owner)
         if becomes is not None:
             unknown = [fill.field for fill in self.fills if fill.field not in becomes.__struct_fields__]
             yield from (f"{becomes.__name__} has no field {name}" for name in unknown)
 
     def _reads(self) -> set[str]:
-        read = {self.part_label}
-        read.update(*(way.labels for way in self.find), *self.makes)
+        read = {self.whose.part_label}
+        read.update(*(way.labels for way in self.whose.find), *self.whose.makes)
         read.update(*((fill.source, fill.key) for fill in self.fills))
         return read - {""}
