@@ -44,7 +44,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._refresher = _refresher(settings)
-        self._readiness = Readiness(self._refresher)
+        self._readiness = Readiness(self._refresher.current)
         self._guard = _guard(settings)
 
     def run(self) -> None:

@@ -1,1 +1,1 @@
-"""A simulated fleet and the real Prometheus that watches it: what `make run` starts, and what tests and benchmarks use."""
+"""A simulated fleet and the real Prometheus that watches it: what `make run` starts, what tests and benchmarks use."""

@@ -41,9 +41,9 @@ from aggregator.models.whose import (
 from aggregator.querier.promql import Expression, average, largest, number, per_second, present, total
 
 IDLE_SECONDS = 'node_cpu_seconds_total{mode="idle"}'
-ON_DISK = '{fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|rootfs|autofs|cgroup.*|fuse.*"}'
-ON_KUBERNETES = '{k8s_container_name!=""}'
-ON_DOCKER = '{container_name!="",k8s_pod_name=""}'
+DISKS_ONLY = '{fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|rootfs|autofs|cgroup.*|fuse.*"}'
+KUBELET_ONLY = '{k8s_container_name!=""}'
+DOCKER_ONLY = '{container_name!="",k8s_pod_name=""}'
 
 # Labels in the order of their names: of contradicting series, the last in that order wins, as in the Go service.
 UNAME_LABELS = (
@@ -182,7 +182,7 @@ CATALOG: tuple[Row, ...] = (
         (Fill("transmit_bytes_per_second", real),), "bytes that went out, a second"),
     Row("devices", largest("node_mounted", (*HOST, "device", "resource_path")), DEVICE,
         (Fill("state", whole), Fill("path", word, "resource_path")), "peripherals that device discovery sees"),
-    Row("filesystems", largest("node_filesystem_size_bytes" + ON_DISK, (*HOST, "device", "fstype")), FILESYSTEM,
+    Row("filesystems", largest("node_filesystem_size_bytes" + DISKS_ONLY, (*HOST, "device", "fstype")), FILESYSTEM,
         (Fill("size_bytes", real), Fill("fstype", word, "fstype")),
         "file systems on disks, one for each block device"),
     Row("root_filesystem", largest('node_filesystem_avail_bytes{mountpoint="/"}', (*HOST, "device")), FILESYSTEM,
@@ -199,12 +199,12 @@ CATALOG: tuple[Row, ...] = (
         "applications of which a pod is a part"),
     Row("containers", present("kube_pod_container_info", (*POD_LABELS, "container")), CONTAINER,
         (), "containers of pods, as Kubernetes lists them"),
-    Row("container_cpu", largest("container_cpu_utilization_ratio" + ON_KUBERNETES, KUBELET_LABELS),
+    Row("container_cpu", largest("container_cpu_utilization_ratio" + KUBELET_ONLY, KUBELET_LABELS),
         KUBELET_CONTAINER,
         (Fill("cpu_usage_cores", real),), "cores that a container keeps busy"),
-    Row("container_cpu_renamed", largest("container_cpu_usage" + ON_KUBERNETES, KUBELET_LABELS), KUBELET_CONTAINER,
+    Row("container_cpu_renamed", largest("container_cpu_usage" + KUBELET_ONLY, KUBELET_LABELS), KUBELET_CONTAINER,
         (Fill("cpu_usage_cores", real),), "the same under the name that newer collectors give it"),
-    Row("container_memory", largest("container_memory_working_set_bytes" + ON_KUBERNETES, KUBELET_LABELS),
+    Row("container_memory", largest("container_memory_working_set_bytes" + KUBELET_ONLY, KUBELET_LABELS),
         KUBELET_CONTAINER,
         (Fill("memory_bytes", whole),),
         "memory of a container that cannot be freed quickly, from the kubelet's statistics"),
@@ -212,12 +212,15 @@ CATALOG: tuple[Row, ...] = (
         largest('container_memory_working_set_bytes{container!="",container!="POD"}', CADVISOR_LABELS),
         CADVISOR_CONTAINER,
         (Fill("memory_bytes", whole),), "the same from cAdvisor"),
-    Row("docker_containers", present("container_cpu_utilization_ratio" + ON_DOCKER, DOCKER_LABELS), NEW_DOCKER_POD,
+    Row("docker_containers", present("container_cpu_utilization_ratio" + DOCKER_ONLY, DOCKER_LABELS), NEW_DOCKER_POD,
         (Fill("name", text, "container_name"), Fill("uid", text, "container_id")),
         "containers of Docker hosts: each becomes a pod of one container"),
     Row("docker_container_cpu",
-        largest("container_cpu_utilization_ratio" + ON_DOCKER, DOCKER_LABELS).divided_by("100"), DOCKER_CONTAINER,
+        largest("container_cpu_utilization_ratio" + DOCKER_ONLY, DOCKER_LABELS).divided_by("100"), DOCKER_CONTAINER,
         (Fill("cpu_usage_cores", real),),
         "cores that a Docker host's container keeps busy; Docker counts in percent of one core"),
+    Row("docker_container_memory", largest("container_memory_working_set_bytes" + DOCKER_ONLY, DOCKER_LABELS),
+        DOCKER_CONTAINER,
+        (Fill("memory_bytes", whole),), "memory of a Docker host's container that cannot be freed quickly"),
 )
 # fmt: on

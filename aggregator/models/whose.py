@@ -51,7 +51,10 @@ FILESYSTEM = Whose(Owner.NODE, _FIND_NODE, part=Part.FILESYSTEM, part_label="dev
 _FIND_POD = (match("k8s_cluster_uid", "namespace", "pod"), match("uid"), match("k8s_cluster_uid", "pod"))
 NEW_POD = Whose(Owner.POD, makes=(("k8s_cluster_uid", "namespace", "pod"),))
 POD = Whose(Owner.POD, _FIND_POD)
-WORKLOAD = Whose(Owner.POD, (match("id=uid"),), part=Part.WORKLOAD, part_label="icos_app_instance")
+# A workload's id is its pod's uid, or on a Docker host its container's id.
+WORKLOAD = Whose(
+    Owner.POD, (match("id=uid"), match("id=container_id")), part=Part.WORKLOAD, part_label="icos_app_instance"
+)
 CONTAINER = Whose(Owner.POD, _FIND_POD, part=Part.CONTAINER, part_label="container")
 # The kubelet's statistics through OpenTelemetry, and the same by cAdvisor under plain labels.
 KUBELET_CONTAINER = Whose(

@@ -53,8 +53,12 @@ def present(metric: str, by: Labels) -> Expression:
 
 
 def per_second(counter: str) -> str:
-    """Return the growth of `counter` a second, over the last five minutes."""
-    return f"rate({counter}[5m])"
+    """Return the growth of `counter` a second over the last five minutes, for series that lived through all of them.
+
+    `rate` alone tells of a series that is gone for five minutes more, and of one that is new it tells too
+    little: it divides what it saw by the whole window.
+    """
+    return f"(rate({counter}[5m]) and {counter} and {counter} offset 5m)"
 
 
 def _aggregated(operator: str, metric: str, by: Labels) -> Expression:

@@ -1,14 +1,16 @@
 """One readiness with several faces: HTTP, gRPC health."""
 
+from collections.abc import Callable
+
 from aggregator.errors import NoTopologyError
-from aggregator.server.http_front import Source
 
 
 class Readiness:
     """Whether this process should be sent requests: it has a topology to show and is not about to stop."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, show: Callable[[], object]) -> None:
+        """`show` returns what can be shown, or raises NoTopologyError."""
+        self._show = show
         self._stopping = False
 
     def stop(self) -> None:
@@ -20,7 +22,7 @@ class Readiness:
         if self._stopping:
             return "shutting down"
         try:
-            self._source.current()
+            self._show()
         except NoTopologyError as error:
             return str(error)
         return None
