@@ -42,8 +42,12 @@ if ! complete "$python"; then
     exit 1
 fi
 
-say "setup: making .venv with $("$python" --version)"
-"$python" -m venv --clear .venv
+if usable .venv/bin/python; then
+    say "setup: bringing .venv up to date"
+else
+    say "setup: making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+fi
 say "setup: installing the locked packages (a minute or two the first time)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
