@@ -3,9 +3,8 @@
 import os
 import sys
 
-from aggregator import cli, logs, settings
+from aggregator import cli, gateway, logs, settings
 from aggregator.errors import PortInUseError, SettingsError
-from aggregator.gateway import Gateway
 
 
 def main() -> None:
@@ -18,7 +17,7 @@ def main() -> None:
         sys.exit(2)
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
     try:
-        Gateway(chosen).run()
+        gateway.run(chosen)
     except PortInUseError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

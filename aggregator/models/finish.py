@@ -1,5 +1,6 @@
 """From settled drafts to the frozen topology: keys that clients see, made unique, and everything in their order."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,8 +64,8 @@ def _node_keys(settled: Settled) -> dict[int, str]:
 
 def _unique(candidates: list[str], taken: set[str]) -> str:
     """Return the first candidate that is not taken, numbered if all are, and take it."""
-    numbered = (f"{candidates[-1]}/{number}" for number in range(2, len(taken) + 3))
-    key = next(candidate for candidate in (*candidates, *numbered) if candidate not in taken)
+    numbered = (f"{candidates[-1]}/{number}" for number in itertools.count(2))
+    key = next(candidate for candidate in itertools.chain(candidates, numbered) if candidate not in taken)
     taken.add(key)
     return key
 

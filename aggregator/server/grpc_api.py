@@ -1,5 +1,6 @@
 """The gRPC server: the ETIM contract from ready bytes, health and reflection, behind the same tokens as HTTP."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -8,12 +9,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from aggregator.errors import AggregatorError
+from aggregator.errors import AggregatorError, PortInUseError
 from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.http_front import Source
+from aggregator.server.listen import listener
+from aggregator.server.readiness import Readiness
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -29,32 +32,64 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_concurrent_streams", 100),
 )
 MOST_CALLS_AT_ONCE = 1000
+# How often the health service looks at the readiness, which HTTP tells on demand.
+HEALTH_SECONDS = 0.25
 
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 _log = logger(__name__)
 
 
-def create(source: Source, guard: Guard | None) -> tuple[grpc.aio.Server, HealthServicer]:
-    """Return the server, not started and listening nowhere yet, and the servicer that tells of its health."""
-    server = grpc.aio.server(
-        options=OPTIONS,
-        maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE,
-        interceptors=[] if guard is None else [TokenInterceptor(guard)],
-    )
-    server.add_generic_rpc_handlers([_etim_handlers(source)])
-    health_servicer = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], server)
-    return server, health_servicer
+class GrpcServer:
+    """The gRPC server; its health service says what the readiness says."""
 
+    def __init__(self, source: Source, guard: Guard | None, readiness: Readiness, grace_seconds: float) -> None:
+        self._readiness = readiness
+        self._grace_seconds = grace_seconds
+        self._health = HealthServicer()
+        self._mirroring: asyncio.Task[None] | None = None
+        self._server = grpc.aio.server(
+            options=OPTIONS,
+            maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE,
+            interceptors=[] if guard is None else [TokenInterceptor(guard)],
+        )
+        self._server.add_generic_rpc_handlers([_etim_handlers(source)])
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)
 
-async def tell_health(servicer: HealthServicer, *, is_ready: bool) -> None:
-    """Let the health service say the same of the whole server and of each service."""
-    serving = health_pb2.HealthCheckResponse.SERVING
-    status = serving if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
-    for service in ("", ETIM):
-        await servicer.set(service, status)
+    def listen(self, host: str, port: int) -> int:
+        """Take the port, 0 for a free one, and return it; raise PortInUseError if it cannot be had."""
+        # gRPC's own error does not say what is wrong: a socket of ours finds out first.
+        with listener("GRPC_PORT", host, port) as probe:
+            chosen = int(probe.getsockname()[1])
+        try:
+            return self._server.add_insecure_port(f"[{host}]:{chosen}" if ":" in host else f"{host}:{chosen}")
+        except RuntimeError as error:
+            # Somebody took it in between.
+            raise PortInUseError(f"GRPC_PORT: cannot listen on {host}:{chosen}: the port is in use") from error
+
+    async def start(self) -> None:
+        """Begin to accept calls."""
+        await self._server.start()
+        self._mirroring = asyncio.create_task(self._mirror_readiness(), name="grpc health")
+
+    async def stop(self) -> None:
+        """Accept no more; return when the calls under way are answered, or the grace is over."""
+        if self._mirroring is not None:
+            self._mirroring.cancel()
+        await self._tell(is_ready=False)
+        await self._server.stop(self._grace_seconds)
+
+    async def _mirror_readiness(self) -> None:
+        while True:
+            await self._tell(is_ready=self._readiness.why_not() is None)
+            await asyncio.sleep(HEALTH_SECONDS)
+
+    async def _tell(self, *, is_ready: bool) -> None:
+        """Say the same of the whole server and of each service."""
+        states = health_pb2.HealthCheckResponse
+        for service in ("", ETIM):
+            await self._health.set(service, states.SERVING if is_ready else states.NOT_SERVING)
 
 
 def _etim_handlers(source: Source) -> grpc.GenericRpcHandler:
