@@ -21,7 +21,7 @@ from aggregator.server.http_server import HttpServer
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
 from aggregator.settings import Settings
-from aggregator.take import Taker, Views
+from aggregator.take import Plan, Taker, Views
 from aggregator.views import BY_NAME
 
 # Between turning not ready and closing the doors: so that whoever asks in between learns of it.
@@ -93,7 +93,8 @@ def _refresher(settings: Settings) -> Refresher:
     gatherer = Gatherer(Client(settings.upstream, limits), settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT)
     eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
     eager += ["etim"] if settings.GRPC_PORT is not None else []
-    taker = Taker(gatherer, CATALOG, Views(BY_NAME, tuple(eager)), settings.MAX_STALE)
+    plan = Plan(CATALOG, settings.MAX_STALE, settings.CLUSTER_NAME)
+    taker = Taker(gatherer, plan, Views(BY_NAME, tuple(eager)))
     return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE))
 
 

@@ -116,6 +116,11 @@ class Settings(BaseModel):
     LAYOUT: Literal["1.2.5", "2025"] = _setting(
         "1.2.5", "layout of the JSON that a request without ?layout= gets", "1.2.5 or 2025"
     )
+    CLUSTER_NAME: str = _setting(
+        "default",
+        "name of the cluster of hosts whose series have a `node` label but none that tells their cluster",
+        "a name",
+    )
     REFRESH_INTERVAL: Seconds = _setting(
         10.0, "seconds from the start of one refresh to the next", "seconds, more than 0"
     )

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from aggregator.errors import AggregatorError, QueryError
-from aggregator.models.build import build
+from aggregator.models.build import DEFAULT_CLUSTER, build
 from aggregator.models.row import Row
 from aggregator.querier.decode import Answer
 from aggregator.querier.gather import Gatherer, Outcome
@@ -35,14 +36,24 @@ class _Kept:
     at: float
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What to ask, how long a last answer may stand in, and what to call the cluster that nothing names."""
+
+    rows: tuple[Row, ...]
+    max_stale_seconds: float
+    default_cluster: str = DEFAULT_CLUSTER
+
+
 class Taker:
     """Takes snapshots from one upstream, and remembers each row's last answer as bytes, which are compact."""
 
-    def __init__(self, gatherer: Gatherer, rows: tuple[Row, ...], views: Views, max_stale_seconds: float) -> None:
+    def __init__(self, gatherer: Gatherer, plan: Plan, views: Views) -> None:
         self._gatherer = gatherer
-        self._rows = rows
+        self._rows = plan.rows
+        self._max_stale_seconds = plan.max_stale_seconds
+        self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
-        self._max_stale_seconds = max_stale_seconds
         self._kept: dict[str, _Kept] = {}
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, Mapping[str, Outcome]]:
@@ -55,7 +66,7 @@ class Taker:
         if all(isinstance(outcome.result, QueryError) for outcome in outcomes.values()):
             raise RefreshFailedError(_first_failure(outcomes), outcomes)
         answers, gaps, oldest = self._answers(outcomes, now)
-        topology, tally = build({name: answer.samples for name, answer in answers.items()}, self._rows)
+        topology, tally = self._build({name: answer.samples for name, answer in answers.items()})
         unknown = [row.name for row in self._rows if row.keeps and row.name not in answers]
         if unknown and not topology.clusters:
             raise RefreshFailedError(_first_failure({name: outcomes[name] for name in unknown}), outcomes)

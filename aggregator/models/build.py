@@ -14,6 +14,8 @@ from aggregator.querier.decode import Sample
 
 Answers = Mapping[str, list[Sample]]
 
+DEFAULT_CLUSTER = "default"
+
 # How a pod's series name the node that it runs on, the surest way first.
 FIND_NODE_OF_POD = (
     match("k8s_cluster_uid", "icos_host_name"),
@@ -24,15 +26,16 @@ FIND_NODE_OF_POD = (
 )
 
 
-def build(answers: Answers, rows: tuple[Row, ...]) -> tuple[Topology, Tally]:
+def build(answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAULT_CLUSTER) -> tuple[Topology, Tally]:
     """Return the topology that the answers show, and what became of their samples.
 
     `answers` maps names of rows to samples; a row without an entry had no answer, and its fields stay None.
+    `default_cluster` names the cluster of hosts whose series have a `node` label but none that tells their cluster.
     """
     site = _Site(answers, rows)
     site.see(Owner.SYSTEM)
     site.see(Owner.ORCHESTRATOR)
-    membership = Membership(site.drafts(Owner.ORCHESTRATOR))
+    membership = Membership(site.drafts(Owner.ORCHESTRATOR), default_cluster)
     site.see_makers(Owner.NODE)
     membership.learn(site.drafts(Owner.NODE))
     site.settle_nodes(membership)
@@ -121,8 +124,8 @@ class _Site:
         known = self.settled.clusters.get(home.uid)
         if known is None:
             known = self.registers[Owner.CLUSTER].identified(_ClusterLabels(home.uid), (("uid",),)) or Draft()
-            known.fields["type"] = home.type
             self.settled.clusters[home.uid] = known
+        known.fields["type"] = known.fields.get("type") or home.type
         return known
 
     def _node_of(self, pod: Draft) -> Draft | None:

@@ -63,7 +63,7 @@ NODE_IDENTITY = (
 UNAME = (
     *NODE_IDENTITY,
     Fill("name", word, "nodename"),
-    Fill("architecture", architecture, "machine"),
+    Fill("architecture", word, "machine"),
     Fill("latitude", degrees, "icos_alpha_latitude"),
     Fill("longitude", degrees, "icos_alpha_longitude"),
 )

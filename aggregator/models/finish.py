@@ -40,10 +40,11 @@ def finished(settled: Settled) -> Topology:
 
 def _cluster_keys(clusters: dict[str, Draft]) -> dict[str, str]:
     """Return each cluster's key by its uid: its name, or its uid where it has none or another has that name."""
-    nameless_first = sorted(clusters, key=lambda uid: ("name" in clusters[uid].fields, uid))
+    # A cluster that only a label names gives way, and one that has another key to fall back on.
+    in_order = sorted(clusters, key=lambda uid: (not clusters[uid].fields["type"], "name" in clusters[uid].fields, uid))
     keys: dict[str, str] = {}
     taken: set[str] = set()
-    for uid in nameless_first:
+    for uid in in_order:
         keys[uid] = _unique([clusters[uid].fields.get("name", uid), uid], taken)
     return keys
 
@@ -52,7 +53,7 @@ def _node_keys(settled: Settled) -> dict[int, str]:
     """Return each node's key by its draft: its name, or its machine id where another of the cluster has that name."""
     by_cluster: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
     keys: dict[int, str] = {}
-    in_order = sorted(settled.nodes.items(), key=lambda item: item[1][0].fields.get("host_id", ""))
+    in_order = sorted(settled.nodes.items(), key=_machine_id_first)
     for identity, (node, home) in in_order:
         fields = node.fields
         names = [fields.get(name) for name in ("name", "label", "host_id")]
@@ -60,6 +61,11 @@ def _node_keys(settled: Settled) -> dict[int, str]:
             [name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid]
         )
     return keys
+
+
+def _machine_id_first(entry: tuple[int, tuple[Draft, Home]]) -> tuple[bool, str]:
+    host_id = entry[1][0].fields.get("host_id", "")
+    return (not host_id, host_id)
 
 
 def _unique(candidates: list[str], taken: set[str]) -> str:

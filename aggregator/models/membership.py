@@ -24,7 +24,8 @@ class Home:
 class Membership:
     """Knows the clusters that orchestrators announced, and what else was learnt of them from their nodes."""
 
-    def __init__(self, orchestrators: Iterable[Draft]) -> None:
+    def __init__(self, orchestrators: Iterable[Draft], default_cluster: str) -> None:
+        self._default_cluster = default_cluster
         self._nuvla_by_host: dict[str, Home] = {}
         self._by_uid: dict[str, Home] = {}
         self._nuvla_by_uid: dict[str, Home] = {}
@@ -54,14 +55,14 @@ class Membership:
         """Return the cluster of a node or pod, None if nothing tells.
 
         Nuvla is known by host name, OCM by cluster uid, the other nodes of a NuvlaEdge by cluster uid; then
-        counts what a plain `cluster` label says.
+        counts what a plain `cluster` label says; where there is just a `node` label, it is the default cluster.
         """
         uid = member.label("k8s_cluster_uid")
         nuvla = self._nuvla_by_host.get(member.label("icos_host_name"))
         known = nuvla or self._by_uid.get(uid) or self._nuvla_by_uid.get(uid)
         if known:
             return known
-        label = member.label("cluster")
+        label = member.label("cluster") or (self._default_cluster if member.label("node") else "")
         return Home("", label) if label else None
 
 

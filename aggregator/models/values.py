@@ -15,8 +15,8 @@ NOT_A_NUMBER = "not a number"
 
 _INT64 = 2**63
 
-# What Go calls an architecture (GOARCH) and what `uname -m` calls it, where the two differ.
-_UNAME_NAMES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
+# What Go calls an architecture (GOARCH) and what `uname -m` calls it, where the two differ and one means the other.
+_UNAME_NAMES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def real(text: str) -> float:
@@ -47,8 +47,8 @@ def count(text: str) -> float:
 
 
 def flag(text: str) -> bool:
-    """Return whether a 0/1 gauge says yes."""
-    return real(text) == 1
+    """Return whether a 0/1 gauge says yes; of a fraction counts the whole part."""
+    return int(real(text)) == 1
 
 
 def text(raw: str) -> str:
@@ -67,7 +67,7 @@ def trimmed(text: str) -> str | None:
 
 
 def architecture(text: str) -> str | None:
-    """Return the architecture as `uname -m` names it."""
+    """Return the architecture as `uname -m` names it, from what Go names it."""
     return _UNAME_NAMES.get(text, text) or None
 
 

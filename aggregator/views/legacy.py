@@ -240,7 +240,7 @@ def static_metrics(node: model.Node) -> StaticMetrics:
 
 def _storage(node: model.Node) -> list[Storage]:
     return [
-        Storage(part.name, present(part.fstype), real(part.size_bytes))
+        Storage(present(part.name), present(part.fstype), real(part.size_bytes))
         for part in node.filesystems.values()
         if part.size_bytes is not None
     ]
@@ -265,7 +265,7 @@ def available_storage(node: model.Node) -> AvailableStorage:
     """Return what is left on the root file system."""
     for part in node.filesystems.values():
         if part.root_available_bytes is not None:
-            return AvailableStorage(part.name, real(part.root_available_bytes))
+            return AvailableStorage(present(part.name), real(part.root_available_bytes))
     return AvailableStorage()
 
 
