@@ -8,7 +8,7 @@ from aggregator.errors import AggregatorError, QueryError
 from aggregator.models.build import DEFAULT_CLUSTER, build
 from aggregator.models.row import Row
 from aggregator.querier.decode import Answer
-from aggregator.querier.gather import Gatherer, Outcome
+from aggregator.querier.gather import Gatherer, Outcome, unpack
 from aggregator.snapshot import Gap, GapKind, Snapshot, View, gaps_of
 
 
@@ -30,9 +30,9 @@ class Views:
 
 @dataclass(frozen=True)
 class _Kept:
-    """The body of a row's last answer, and when it was asked for."""
+    """A row's last answer, packed, and when it was asked for."""
 
-    body: bytes
+    packed: bytes
     at: float
 
 
@@ -46,7 +46,7 @@ class Plan:
 
 
 class Taker:
-    """Takes snapshots from one upstream, and remembers each row's last answer as bytes, which are compact."""
+    """Takes snapshots from one upstream, and remembers each row's last answer, packed."""
 
     def __init__(self, gatherer: Gatherer, plan: Plan, views: Views) -> None:
         self._gatherer = gatherer
@@ -99,7 +99,7 @@ class Taker:
             gaps.append(Gap(GapKind.FAILED, row.name, str(result)))
             kept = self._stand_in(row, result, now)
             if kept is not None:
-                answers[row.name] = row.query.decode(kept.body)
+                answers[row.name] = row.query.decode(unpack(kept.packed))
                 gaps.append(Gap(GapKind.STALE, row.name, f"{now - kept.at:.0f} s old"))
                 oldest = min(oldest, kept.at)
         return answers, gaps, oldest
@@ -117,7 +117,7 @@ class Taker:
 
     def _remember(self, outcomes: Mapping[str, Outcome], answers: Mapping[str, Answer], now: float) -> None:
         fresh = {
-            name: _Kept(outcome.body, now) for name, outcome in outcomes.items() if isinstance(outcome.result, Answer)
+            name: _Kept(outcome.packed, now) for name, outcome in outcomes.items() if isinstance(outcome.result, Answer)
         }
         used = {name: self._kept[name] for name in answers if name not in fresh}
         self._kept = used | fresh

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from aggregator.models.draft import Draft, Register
+from aggregator.models.draft import Draft, Register, reader
 from aggregator.models.finish import Settled, finished
 from aggregator.models.membership import Home, Membership, is_controllers
 from aggregator.models.place import place
@@ -24,6 +25,7 @@ FIND_NODE_OF_POD = (
     match("k8s_cluster_uid", "node=nodename"),
     match("k8s_cluster_uid", "node=hostname"),
 )
+NODE_LABELS_OF_POD = tuple(dict.fromkeys(label for way in FIND_NODE_OF_POD for label in way.labels))
 
 
 def build(answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAULT_CLUSTER) -> tuple[Topology, Tally]:
@@ -95,8 +97,12 @@ class _Site:
 
     def settle_pods(self, membership: Membership) -> None:
         """Give each pod its cluster, and its node where its labels name one of that cluster."""
+        # Pods of one node have the same labels for it: each set is looked up once.
+        nodes: dict[tuple[str, ...], Draft | None] = {}
         for pod in self.drafts(Owner.POD):
-            node = self._node_of(pod)
+            metric = pod.metrics[0]
+            key = reader(metric.__class__, NODE_LABELS_OF_POD)(metric)
+            node = nodes[key] if key in nodes else nodes.setdefault(key, self._node_of(metric))
             home = self._home(pod, membership, "pods", instead=self.settled.home_of(node))
             if home is None:
                 continue
@@ -128,11 +134,10 @@ class _Site:
         known.fields["type"] = known.fields.get("type") or home.type
         return known
 
-    def _node_of(self, pod: Draft) -> Draft | None:
+    def _node_of(self, metric: Any) -> Draft | None:
         nodes = self.registers[Owner.NODE]
         for way in FIND_NODE_OF_POD:
-            values = tuple(pod.label(label) for label in way.labels)
-            found = nodes.index(way.known_by).get(values if len(values) > 1 else values[0], [])
-            if values[-1] and len(found) == 1:
+            found = nodes.index(way.known_by).get(reader(metric.__class__, way.labels)(metric), [])
+            if len(found) == 1:
                 return found[0]
         return None

@@ -189,7 +189,7 @@ CATALOG: tuple[Row, ...] = (
         (Fill("root_available_bytes", real),),
         "what is left on the root file system for programs without privileges"),
     # --- pods and containers
-    Row("pods", present("kube_pod_info", (*POD_LABELS, "icos_host_name", "node", "pod_ip")), NEW_POD,
+    Row("pods", present("kube_pod_info", (*POD_LABELS, "uid", "icos_host_name", "node", "pod_ip")), NEW_POD,
         POD_INFO, "pods, as Kubernetes lists them"),
     Row("pod_phase", present("(kube_pod_status_phase == 1)", (*POD_LABELS, "phase")), POD,
         (Fill("phase", word, "phase"),), "how far a pod has come in its life"),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aggregator.models.draft import Draft
+from aggregator.models.draft import Draft, Fields
 from aggregator.models.membership import Home
 from aggregator.models.row import BECOMES, Part
 from aggregator.models.topology import Cluster, Node, Pod, Topology
@@ -137,10 +137,10 @@ def _parts(owner: Draft) -> dict[str, Any]:
     return {part.value: _made_parts(part, owner.parts[part]) for part in owner.parts}
 
 
-def _made_parts(part: Part, drafts: dict[str, Draft]) -> dict[str, Any]:
+def _made_parts(part: Part, named: dict[str, Fields]) -> dict[str, Any]:
+    # The first field of every part is its name, and the only one that may be given by position.
     become = BECOMES[part]
-    name_field = become.__struct_fields__[0]
-    return {name: become(**{name_field: name}, **drafts[name].fields) for name in sorted(drafts)}
+    return {name: become(name, **named[name]) for name in sorted(named)}
 
 
 def _values(drafts: Iterable[Draft], label: str) -> set[str]:

@@ -1,18 +1,31 @@
-"""Puts the samples of one row where they belong: finds or makes their owners and fills the row's fields."""
+"""Puts the samples of one row where they belong: finds or makes their owners and fills the row's fields.
+
+This runs for every sample of a refresh. It works on whole lists, a step at a time, because that is what
+keeps the cost of a sample at about a microsecond (benchmarks/README.md).
+"""
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from aggregator.models.draft import Draft, Register, key_reader
+from aggregator.models.draft import Draft, Fields, Register, reader
 from aggregator.models.row import Fill, Match, Row
 from aggregator.models.tally import Tally
 from aggregator.querier.decode import Sample, attribute
 
-Target = tuple[Draft, Sample]
+
+class Targets:
+    """Samples with the fields that each is to fill, side by side."""
+
+    __slots__ = ("fields", "samples")
+
+    def __init__(self, fields: list[Fields], samples: list[Sample]) -> None:
+        self.fields = fields
+        self.samples = samples
 
 
 def place(row: Row, samples: list[Sample], register: Register, tally: Tally) -> None:
@@ -21,128 +34,149 @@ def place(row: Row, samples: list[Sample], register: Register, tally: Tally) -> 
     A field keeps the first value that it gets: rows that stand higher in the catalog win, and surer ways.
     """
     if row.whose.makes:
-        _fill_owners(row, _made(row, samples, register, tally), tally)
+        owners, samples = _made(row, samples, register, tally)
+        _fill_owners(row, owners, samples, tally)
         return
     remaining = samples
     for way in row.whose.find:
         if not remaining:
             return
-        targets, remaining = _found(row, way, remaining, register, tally)
-        _fill_owners(row, targets, tally)
+        owners, found, remaining = _found(row, way, remaining, register, tally)
+        _fill_owners(row, owners, found, tally)
     if remaining:
         tally.unplaced[row.name, f"no {row.whose.owner.value} with its labels"] += len(remaining)
 
 
-def _made(row: Row, samples: list[Sample], register: Register, tally: Tally) -> list[Target]:
-    targets = []
+def _made(row: Row, samples: list[Sample], register: Register, tally: Tally) -> tuple[list[Draft], list[Sample]]:
+    owners: list[Draft] = []
+    placed: list[Sample] = []
     for sample in samples:
         draft = register.identified(sample.metric, row.whose.makes)
         if draft is None:
             tally.unplaced[row.name, "no label says whose it is"] += 1
         else:
-            targets.append((draft, sample))
-    return targets
+            owners.append(draft)
+            placed.append(sample)
+    return owners, placed
 
 
 def _found(
     row: Row, way: Match, samples: list[Sample], register: Register, tally: Tally
-) -> tuple[list[Target], list[Sample]]:
-    """Return the samples with their owners, and those that this way finds no owner for."""
+) -> tuple[list[Draft], list[Sample], list[Sample]]:
+    """Return owners and their samples side by side, and the samples that this way finds no owner for."""
     find = register.index(way.known_by).get
-    key_of = key_reader(way.labels, all_labels=row.ask.labels is None)
-    targets: list[Target] = []
+    key_of = reader(samples[0].metric.__class__, way.labels)
+    owners: list[Draft] = []
+    placed: list[Sample] = []
     missed: list[Sample] = []
     for sample in samples:
         drafts = find(key_of(sample.metric))
         if drafts is None:
             missed.append(sample)
-        elif len(drafts) == 1 or row.whose.every:
-            targets.extend((draft, sample) for draft in drafts)
+        elif len(drafts) == 1:
+            owners.append(drafts[0])
+            placed.append(sample)
+        elif row.whose.every:
+            owners.extend(drafts)
+            placed.extend([sample] * len(drafts))
         else:
             tally.unplaced[row.name, f"{row.whose.owner.value}s of equal labels"] += 1
-    return targets, missed
+    return owners, placed, missed
 
 
-def _fill_owners(row: Row, targets: list[Target], tally: Tally) -> None:
-    if row.whose.part is not None:
-        targets = list(_part_targets(row, targets, tally))
-    tally.placed[row.name] += len(targets)
-    if len({id(draft) for draft, _ in targets}) == len(targets):
-        for fill in row.fills:
-            _fill_once(row, fill, targets, tally)
-    else:
-        # Equal owners: the largest value, then the last labels in their order, as the Go service had it.
-        targets.sort(key=_precedence, reverse=True)
-        for fill in row.fills:
-            _fill_contested(row, fill, targets, tally)
+def _fill_owners(row: Row, owners: list[Draft], samples: list[Sample], tally: Tally) -> None:
+    targets = _targets(row, owners, samples, tally)
+    tally.placed[row.name] += len(targets.samples)
+    is_contested = len(set(map(id, targets.fields))) < len(targets.fields)
+    if is_contested:
+        _sort_by_precedence(targets)
+    for fill in row.fills:
+        _fill(row, fill, targets, tally, is_contested=is_contested)
 
 
-def _part_targets(row: Row, targets: list[Target], tally: Tally) -> Iterable[Target]:
-    assert row.whose.part is not None  # noqa: S101 - the caller's case, said for the type checker
+def _targets(row: Row, owners: list[Draft], samples: list[Sample], tally: Tally) -> Targets:
+    """Return the fields of the owners, or of the parts that the row is about."""
+    part = row.whose.part
+    if part is None:
+        return Targets([owner.fields for owner in owners], samples)
     name_of = attrgetter(attribute(row.whose.part_label))
-    for owner, sample in targets:
+    fields: list[Fields] = []
+    placed: list[Sample] = []
+    for owner, sample in zip(owners, samples, strict=True):
+        named = owner.parts.setdefault(part, {})
         name = name_of(sample.metric)
-        part = owner.part(row.whose.part, name) if row.whose.known_parts_only else owner.part_made(row.whose.part, name)
-        if part is None:
-            tally.unplaced[row.name, f"not among the {row.whose.part.value} of its {row.whose.owner.value}"] += 1
-        else:
-            yield part, sample
+        known = named.get(name)
+        if known is None:
+            if row.whose.known_parts_only:
+                tally.unplaced[row.name, f"not among the {part.value} of its {row.whose.owner.value}"] += 1
+                continue
+            known = named[name] = {}
+        fields.append(known)
+        placed.append(sample)
+    return Targets(fields, placed)
 
 
-def _precedence(target: Target) -> tuple[float, tuple[str, ...]]:
-    _, sample = target
-    number = float(sample.value[1])
+def _sort_by_precedence(targets: Targets) -> None:
+    """Put the sample that wins first: of the largest value, then of the last labels, as the Go service had it."""
+    in_order = sorted(range(len(targets.samples)), key=lambda at: _precedence(targets.samples[at]), reverse=True)
+    targets.fields = [targets.fields[at] for at in in_order]
+    targets.samples = [targets.samples[at] for at in in_order]
+
+
+def _precedence(sample: Sample) -> tuple[float, tuple[Any, ...]]:
+    number = float(sample.value.text)
     labels = sample.metric.items() if isinstance(sample.metric, dict) else msgspec.structs.astuple(sample.metric)
     return (-math.inf if math.isnan(number) else number, tuple(labels))
 
 
-def _fill_once(row: Row, fill: Fill, targets: list[Target], tally: Tally) -> None:
-    """Fill one field of owners that each have one sample."""
-    for draft, name, value in _converted(row, fill, targets, tally):
-        holder = draft.fields.setdefault(fill.field, {}) if fill.key else draft.fields
-        holder.setdefault(name, value)
-
-
-def _fill_contested(row: Row, fill: Fill, targets: list[Target], tally: Tally) -> None:
-    """Fill one field of owners that may have several samples, and count those that contradict."""
-    filled_here: set[tuple[int, str]] = set()
-    for draft, name, value in _converted(row, fill, targets, tally):
-        holder = draft.fields.setdefault(fill.field, {}) if fill.key else draft.fields
-        entry = (id(holder), name)
-        if name not in holder:
-            holder[name] = value
-            filled_here.add(entry)
-        elif entry in filled_here and holder[name] != value:
-            tally.conflicts[row.name, fill.field] += 1
-
-
-def _converted(row: Row, fill: Fill, targets: list[Target], tally: Tally) -> Iterable[tuple[Draft, str, Any]]:
-    """Yield each target's draft, the name to fill (the field's, or an entry's of a mapping), and the value."""
+def _fill(row: Row, fill: Fill, targets: Targets, tally: Tally, *, is_contested: bool) -> None:
+    """Fill one field of every target that has no value for it yet; count what contradicts or cannot be kept."""
     convert = fill.convert
-    texts = _texts(fill)
-    for draft, sample in targets:
-        for name, text in texts(sample):
-            try:
-                value = convert(text)
-            except ValueError as refused:
-                tally.dropped[row.name, str(refused)] += 1
-                continue
-            if value is not None:
-                yield draft, name, value
+    filled_here: set[tuple[int, str]] = set()
+    for holder, name, text in _entries(fill, targets):
+        if name in holder:
+            if (id(holder), name) in filled_here and _differs(convert, text, holder[name]):
+                tally.conflicts[row.name, fill.field] += 1
+            continue
+        try:
+            value = convert(text)
+        except ValueError as refused:
+            tally.dropped[row.name, str(refused)] += 1
+            continue
+        if value is not None:
+            holder[name] = value
+            if is_contested:
+                filled_here.add((id(holder), name))
 
 
-def _texts(fill: Fill) -> Callable[[Sample], Iterable[tuple[str, str]]]:
-    """Return a function that gives the names to fill and the texts to fill them from."""
-    field = fill.field
+def _differs(convert: Callable[[str], object], text: str, value: object) -> bool:
+    try:
+        return convert(text) not in (None, value)
+    except ValueError:
+        return True
+
+
+def _entries(fill: Fill, targets: Targets) -> Iterable[tuple[Fields, str, str]]:
+    """Return what to fill, under which name, from which text."""
+    samples = targets.samples
     if fill.key.endswith("*"):
-        prefix = fill.key[:-1]
-        return lambda sample: [
-            (label.removeprefix(prefix), text) for label, text in sample.metric.items() if label.startswith(prefix)
-        ]
-    if not fill.source and not fill.key:
-        return lambda sample: ((field, sample.value[1]),)
-    name_of = attrgetter(attribute(fill.key)) if fill.key else lambda _metric: field
-    text_of = attrgetter(attribute(fill.source)) if fill.source else None
-    if text_of is None:
-        return lambda sample: ((name_of(sample.metric), sample.value[1]),)
-    return lambda sample: ((name_of(sample.metric), text_of(sample.metric)),)
+        return _wildcard_entries(fill.field, fill.key[:-1], targets)
+    if fill.source:
+        text_of = attrgetter(attribute(fill.source))
+        texts = [text_of(sample.metric) for sample in samples]
+    else:
+        texts = [sample.value.text for sample in samples]
+    if not fill.key:
+        return zip(targets.fields, repeat(fill.field), texts, strict=False)
+    name_of = attrgetter(attribute(fill.key))
+    names = [name_of(sample.metric) for sample in samples]
+    holders = [fields.setdefault(fill.field, {}) for fields in targets.fields]
+    return zip(holders, names, texts, strict=True)
+
+
+def _wildcard_entries(field: str, prefix: str, targets: Targets) -> Iterable[tuple[Fields, str, str]]:
+    for fields, sample in zip(targets.fields, targets.samples, strict=True):
+        holder = fields.setdefault(field, {})
+        for label, text in sample.metric.items():
+            if label.startswith(prefix):
+                yield holder, label.removeprefix(prefix), text

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 
-class Interface(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Interface(msgspec.Struct, frozen=True, gc=False):
     """A network interface of a node. `addresses` maps each IP address to the length of its prefix, "24"."""
 
     name: str
@@ -28,7 +28,7 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return min(self.addresses, key=_reachability) if self.addresses else None
 
 
-class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Device(msgspec.Struct, frozen=True, gc=False):
     """A peripheral that device discovery found on a node. `state`: -1 detached, 0 busy, 1 available."""
 
     name: str
@@ -41,7 +41,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.state in (0, 1)
 
 
-class Filesystem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Filesystem(msgspec.Struct, frozen=True, gc=False):
     """A mounted file system of a node, named by its block device."""
 
     name: str
@@ -115,7 +115,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.cpu_cores * (1 - self.cpu_usage_percent / 100)
 
 
-class Container(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Container(msgspec.Struct, frozen=True, gc=False):
     """A container of a pod."""
 
     name: str
@@ -123,7 +123,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     memory_bytes: int | None = None
 
 
-class Workload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Workload(msgspec.Struct, frozen=True, gc=False):
     """An application of which a pod is a part."""
 
     instance: str

@@ -7,9 +7,10 @@ HOST = ("k8s_cluster_uid", "icos_host_id", "icos_host_name", "cluster", "node")
 AGENT_HOST = ("icos_agent_id", *HOST)
 # Replicas of a Prometheus show each device twice; within these labels the largest is taken before devices are added up.
 EACH_GPU = (*AGENT_HOST, "gpu", "UUID")
-POD_LABELS = ("k8s_cluster_uid", "namespace", "pod", "uid")
-KUBELET_LABELS = ("k8s_cluster_uid", "k8s_namespace_name", "k8s_pod_name", "k8s_pod_uid", "k8s_container_name")
-CADVISOR_LABELS = ("k8s_cluster_uid", "namespace", "pod", "container")
+POD_LABELS = ("k8s_cluster_uid", "namespace", "pod")
+# The kubelet's uid of a static pod is not the one that Kubernetes lists it under: pods are found by name.
+KUBELET_LABELS = ("k8s_cluster_uid", "k8s_namespace_name", "k8s_pod_name", "k8s_container_name")
+CADVISOR_LABELS = (*POD_LABELS, "container")
 DOCKER_LABELS = ("icos_host_id", "icos_host_name", "container_id", "container_name")
 
 SYSTEM = Whose(Owner.SYSTEM, makes=((),))
@@ -48,7 +49,7 @@ INTERFACE = Whose(Owner.NODE, _FIND_NODE, part=Part.INTERFACE, part_label="devic
 DEVICE = Whose(Owner.NODE, _FIND_NODE, part=Part.DEVICE, part_label="device")
 FILESYSTEM = Whose(Owner.NODE, _FIND_NODE, part=Part.FILESYSTEM, part_label="device")
 
-_FIND_POD = (match("k8s_cluster_uid", "namespace", "pod"), match("uid"), match("k8s_cluster_uid", "pod"))
+_FIND_POD = (match("k8s_cluster_uid", "namespace", "pod"), match("k8s_cluster_uid", "pod"))
 NEW_POD = Whose(Owner.POD, makes=(("k8s_cluster_uid", "namespace", "pod"),))
 POD = Whose(Owner.POD, _FIND_POD)
 # A workload's id is its pod's uid, or on a Docker host its container's id.
@@ -61,7 +62,6 @@ KUBELET_CONTAINER = Whose(
     Owner.POD,
     (
         match("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
-        match("k8s_pod_uid=uid"),
         match("k8s_cluster_uid", "k8s_pod_name=pod"),
     ),
     part=Part.CONTAINER,
@@ -70,7 +70,7 @@ KUBELET_CONTAINER = Whose(
 )
 CADVISOR_CONTAINER = Whose(
     Owner.POD,
-    (match("k8s_cluster_uid", "namespace", "pod"), match("k8s_cluster_uid", "pod")),
+    _FIND_POD,
     part=Part.CONTAINER,
     part_label="container",
     known_parts_only=True,

@@ -14,15 +14,22 @@ import msgspec
 from aggregator.errors import MalformedError
 
 
+class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A value as text, and the time it is for, in seconds since the epoch."""
+
+    time: float
+    text: str
+
+
 class Sample(msgspec.Struct, frozen=True, gc=False):
-    """One series of an instant vector: the labels that were asked for, and its point in time and value as text.
+    """One series of an instant vector: the labels that were asked for, and its value.
 
     `metric` has an attribute for each wanted label ("" where the series lacks it), or is a dict of
     all labels where a query asks for all.
     """
 
     metric: Any
-    value: tuple[float, str]
+    value: Point
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,7 @@ def _label_struct(labels: tuple[str, ...]) -> type[msgspec.Struct]:
 
 
 def _envelope(metric: type) -> Any:
-    sample = msgspec.defstruct(
-        "Sample", [("metric", metric), ("value", tuple[float, str])], bases=(Sample,), frozen=True, gc=False
-    )
+    sample = msgspec.defstruct("Sample", [("metric", metric), ("value", Point)], bases=(Sample,), frozen=True, gc=False)
     data = msgspec.defstruct("Data", [("resultType", Literal["vector"]), ("result", list[sample])])  # type: ignore[valid-type] # made at run time
     return msgspec.defstruct(
         "Envelope",

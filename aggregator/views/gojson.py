@@ -16,23 +16,25 @@ _ESCAPES = (
     ("\u2028".encode(), b"\\u2028"),
     ("\u2029".encode(), b"\\u2029"),
 )
-_DEEPEST_LEVEL = 16
+# A byte that UTF-8 never has: it stands in for spaces that are not indentation.
+_SPACE = b"\xff"
+_HIDE_SPACES = bytes.maketrans(b" ", _SPACE)
+_SPACES_TO_TABS = bytes.maketrans(b" " + _SPACE, b"\t ")
 
 
 def encode(document: Any) -> bytes:
     """Return the document as Go would write it; mappings are written in the order they have.
 
-    Floats must have been through `number`. The document may be at most 16 levels deep.
+    Floats must have been through `number`.
     """
-    text = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    text = msgspec.json.encode(document)
     # None of these characters has a meaning in JSON outside strings, where it is always a character of its own.
     for character, escape in _ESCAPES:
         if character in text:
             text = text.replace(character, escape)
-    # A line break never stands inside a JSON string, so what follows one is always indentation: the deepest first.
-    for level in range(_DEEPEST_LEVEL, 0, -1):
-        text = text.replace(b"\n" + b" " * level, b"\n" + b"\t" * level)
-    return text
+    # Compact JSON has spaces in strings only. Out of sight, they survive that indentation is turned into tabs.
+    indented = msgspec.json.format(text.translate(_HIDE_SPACES), indent=1)
+    return indented.replace(b'": ', b'":' + _SPACE).translate(_SPACES_TO_TABS)
 
 
 def number(value: float) -> float:
@@ -57,4 +59,7 @@ def _digits(value: float) -> str:
 
 def text(value: float) -> str:
     """Return a number as plain decimal text, without exponent, for the fields that hold numbers as text."""
-    return format(Decimal(repr(value)), "f").removesuffix(".0")
+    shortest = repr(value)
+    if "e" in shortest:
+        shortest = format(Decimal(shortest), "f")
+    return shortest.removesuffix(".0")
