@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,18 +144,29 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, config: str = "", port: int | None = None, binaries: Binaries | None = None) -> Iterator[str]:
+def running(
+    folder: Path,
+    config: str = "",
+    port: int | None = None,
+    binaries: Binaries | None = None,
+    flags: Sequence[str] = (),
+) -> Iterator[str]:
     """Run Prometheus on `folder`/data while the block runs; give its base URL once it is ready.
 
-    Without `config` it scrapes nothing. Raises RuntimeError with the end of its log if it does not become ready.
+    Without `config` it scrapes nothing; `flags` are further ones of its command line. Raises RuntimeError with the
+    end of its log if it does not become ready.
     """
-    with started(folder, config, port, binaries) as server:
+    with started(folder, config, port, binaries, flags) as server:
         yield server.url
 
 
 @contextlib.contextmanager
 def started(
-    folder: Path, config: str = "", port: int | None = None, binaries: Binaries | None = None
+    folder: Path,
+    config: str = "",
+    port: int | None = None,
+    binaries: Binaries | None = None,
+    flags: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Do the same as `running`, for those who watch over the process: give all that is known of it."""
     found = binaries or obtain()
@@ -169,6 +180,7 @@ def started(
         f"--web.listen-address=127.0.0.1:{listen}",
         "--storage.tsdb.retention.time=10y",
         "--log.level=warn",
+        *flags,
     ]
     with (
         log_path.open("wb") as log,

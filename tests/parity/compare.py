@@ -1,18 +1,19 @@
 """Walk the Go service's answer: every value in it must be in ours, at the same path, of the same JSON type."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
+from tests.parity import owners
+from tests.parity.documented import Row
 from tests.parity.telemetry import Series, Telemetry
 
 # Two JSON documents of any shape are compared here, so Any is what they are.
 Json = Any
 Path = tuple[str, ...]
-
-SHARED_NAME = "two clusters of one name: both are kept"
-SHARED_POD = "one pod name in two namespaces: both are kept"
+RowOf = Callable[[str], Row | None]
 
 
 class Absent(Enum):
@@ -29,13 +30,23 @@ class Case:
     go: Json
     ours: Json
 
+    @cached_property
+    def hosts(self) -> owners.Owners:
+        """The hosts that the telemetry tells of."""
+        return owners.hosts(self.telemetry)
+
+    @cached_property
+    def pods(self) -> owners.Owners:
+        """The pods that the telemetry tells of."""
+        return owners.pods(self.telemetry)
+
     def cluster(self, path: Path) -> Json:
         """Return the cluster of the Go answer in which the path lies."""
         return self.go["cluster"][path[1]]
 
-    def host_id(self, path: Path) -> str:
-        """Return the machine id of the node of the Go answer in which the path lies."""
-        return str(self.cluster(path)["node"][path[3]].get("uuid", ""))
+    def node(self, path: Path) -> Json:
+        """Return the node of the Go answer in which the path lies."""
+        return self.cluster(path)["node"][path[3]]
 
     def in_cluster(self, path: Path, found: list[Series]) -> list[Series]:
         """Keep the series of the cluster in which the path lies, and those that name none, as ours may place them.
@@ -56,7 +67,7 @@ class Deviation:
     go: Json
     ours: Json
     beside: dict[str, Json]
-    rule: str | None = None
+    row: Row | None = None
 
     def place(self) -> str:
         """Return the path without the keys that each fleet has of its own, and whether ours has anything there."""
@@ -70,7 +81,7 @@ class Deviation:
 
 
 def deviations(case: Case) -> Iterator[Deviation]:
-    """Yield each deviation; those that come from choosing another object of ours already name their rule."""
+    """Yield each deviation; those that come from another key of ours already name their row."""
     for key, value in case.go.items():
         if key == "timestamp":
             mine = case.ours.get(key, {})
@@ -81,7 +92,8 @@ def deviations(case: Case) -> Iterator[Deviation]:
 
 def _walk(case: Case, path: Path, go: Json, around: list[dict[str, Json]]) -> Iterator[Deviation]:
     """Compare the Go value at `path` with the values of that key in the objects around it: one of them must fit."""
-    found = _counterparts(case, path, go, around)
+    keys = _keys(case, path, go, around)
+    found = [one[key] for one in around for key in keys if key in one]
     mine = found[0] if found else Absent.ABSENT
     beside = next((one for one in around if path[-1] in one), around[0] if around else {})
     if isinstance(go, dict):
@@ -89,39 +101,55 @@ def _walk(case: Case, path: Path, go: Json, around: list[dict[str, Json]]) -> It
         if not maps and (not go or mine is not Absent.ABSENT):
             yield Deviation(path, go, mine, beside)
             return
-        if len(path) == 2 and path[0] == "cluster" and found and mine is not around[0].get(path[1]):
-            yield Deviation(path, go.get("uuid"), around[0].get(path[1], {}).get("uuid"), beside, SHARED_NAME)
+        if path[-1] not in keys:
+            yield Deviation(path, path[-1], next(iter(keys)), beside, next(iter(keys.values())))
         for key, value in go.items():
             yield from _walk(case, (*path, key), value, maps)
     elif not any(_same(go, one) for one in found):
         yield Deviation(path, go, mine, beside)
     elif not _same(go, mine):
-        yield Deviation(path, go, mine, beside, SHARED_POD)
+        yield Deviation(path, go, mine, beside, Row.SHARED_POD)
 
 
 def _same(go: Json, ours: Json) -> bool:
     return type(go) is type(ours) and bool(go == ours)
 
 
-def _counterparts(case: Case, path: Path, go: Json, around: list[dict[str, Json]]) -> list[Json]:
-    """Return what ours has for this key: usually one value, several for a pod name that several namespaces use."""
+def _keys(case: Case, path: Path, go: Json, around: list[dict[str, Json]]) -> dict[str, Row | None]:
+    """Return the keys of ours under which the Go value may be found, with the row that allows another key."""
     key = path[-1]
     if len(path) == 2 and path[0] == "cluster":
-        return _cluster(case, key, go, around[0])
-    keys = [key]
+        return _found_by_uuid(key, go, around, lambda other: _cluster_row(case.telemetry, go, key, other))
+    if len(path) == 4 and path[2] == "node":
+        return _found_by_uuid(key, go, around, lambda other: _node_row(case, path, other))
     if len(path) == 4 and path[2] == "pod":
-        keys += [f"{namespace}/{key}" for namespace in namespaces(case, path)]
-    return [one[name] for one in around for name in keys if name in one]
+        return {key: None, **{f"{namespace}/{key}": None for namespace in namespaces(case, path)}}
+    return {key: None}
 
 
-def _cluster(case: Case, key: str, go: Json, ours: dict[str, Json]) -> list[Json]:
-    """Return our cluster of the same key, or of the same uid if the name is that of several clusters."""
-    plain = ours.get(key)
-    if plain is not None and plain.get("uuid") == go.get("uuid"):
-        return [plain]
-    if len(_uids_named(case.telemetry, key)) > 1:
-        return [one for one in ours.values() if one.get("uuid") == go.get("uuid")]
-    return [] if plain is None else [plain]
+def _found_by_uuid(key: str, go: Json, around: list[dict[str, Json]], row: RowOf) -> dict[str, Row | None]:
+    """Return the key of ours that has the object of this uuid, if a row allows it; else the same key."""
+    uuid = go.get("uuid", "").strip()
+    for one in around:
+        if key in one and one[key].get("uuid", "") == uuid:
+            return {key: None}
+    for one in around:
+        for other, value in one.items():
+            allowed = row(other) if value.get("uuid", "") == uuid else None
+            if allowed:
+                return {other: allowed}
+    return {key: None}
+
+
+def _cluster_row(telemetry: Telemetry, go: Json, key: str, other: str) -> Row | None:
+    """Return the row by which ours keys the cluster `other` that Go keys `key`."""
+    uuid = go.get("uuid", "")
+    names = {one.label("name") for one in telemetry.of("tlum_ocm_agent_info", k8s_cluster_uid=uuid)}
+    if key in names and len(names) > 1 and other == max(names):
+        return Row.TWO_NAMES
+    if other == uuid and not key and "" in names:
+        return Row.EMPTY_NAME
+    return Row.SHARED_NAME if other == uuid and len(_uids_named(telemetry, key)) > 1 else None
 
 
 def _uids_named(telemetry: Telemetry, key: str) -> set[str]:
@@ -129,6 +157,20 @@ def _uids_named(telemetry: Telemetry, key: str) -> set[str]:
     named = [*telemetry.of("tlum_ocm_agent_info", name=key), *telemetry.of("tlum_orch_info", k8s_cluster_uid=key)]
     nuvla = telemetry.of("tlum_orch_info", type="nuvla", agent_name=key)
     return {one.label("k8s_cluster_uid") for one in named} | {one.label("agent_name") for one in nuvla}
+
+
+def _node_row(case: Case, path: Path, other: str) -> Row | None:
+    """Return the row by which ours keys the node `other` that Go keys by its name."""
+    go = case.node(path)
+    uuid = go.get("uuid", "").strip()
+    named = case.telemetry.of(owners.UNAME, nodename=path[3])
+    if not path[3]:
+        instead = {uuid, *(one.label(label) for one in named for label in ("node", "icos_host_name"))}
+        agents = [one for one in case.telemetry.of(owners.AGENT) if one.label("icos_host_id").strip() == uuid]
+        return Row.NAMELESS_HOST if other in instead | {one.label("hostname") for one in agents} else None
+    agents = case.telemetry.of(owners.AGENT, hostname=path[3])
+    hosts = {owners.host_identity(one) for one in [*named, *agents]}
+    return Row.SHARED_HOST if other == uuid and len(hosts) > 1 else None
 
 
 def namespaces(case: Case, path: Path) -> list[str]:

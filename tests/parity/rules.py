@@ -1,95 +1,160 @@
-"""The documented differences. Each has a name and a condition on the telemetry; what meets none is a break.
+"""The documented differences: each has its row of docs/parity.md and a condition; what meets none is a break.
 
-The names are those of the defects of the Go service that the legacy contract lists, with what ours does instead.
+A condition looks at the telemetry and at both values: Go's must be what Go reads from some series, ours what the
+documented rule takes from all of them.
 """
 
 import ipaddress
 from collections.abc import Callable
 
-from tests.parity.compare import SHARED_POD, Absent, Case, Deviation, Json, namespaces
-from tests.parity.sources import Source, real, source
+from tests.parity.compare import Absent, Case, Deviation, Json, namespaces
+from tests.parity.documented import Row
+from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST
+from tests.parity.sources import Source, pods_of, real, source
 from tests.parity.telemetry import Series, is_finite
 
-ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
-# Of these both services, or ours, take a certain series of several; taking just any is a break.
-RULED = ("cpuMaxFrequency", "cpuTemperature", "ip", "subnetMask")
+Condition = Callable[[Case, Deviation, Source], bool]
 
 
-def rule_for(case: Case, deviation: Deviation) -> str | None:
-    """Return the name of the documented difference that this is, or None for a break."""
-    if deviation.rule:
-        return deviation.rule
+def rule_for(case: Case, deviation: Deviation) -> Row | None:
+    """Return the row of the documented difference that this is, or None for a break."""
+    if deviation.row:
+        return deviation.row
+    for row, is_met in OF_PATHS.items():
+        if is_met(case, deviation):
+            return row
     found = source(case, deviation.path)
-    return next((name for name, allows in RULES.items() if allows(case, deviation, found)), None)
+    if found is None or not found.read(deviation.go):
+        return None
+    return next((row for row, is_met in OF_VALUES.items() if is_met(case, deviation, found)), None)
 
 
-def _is_among(ours: Json, values: list[Json]) -> bool:
-    """Tell whether ours is one of the values and of its JSON type; 0 and "" are printed by leaving them out."""
-    if ours is Absent.ABSENT:
-        return 0 in values or "" in values
-    return any(type(ours) is type(value) and ours == value for value in values)
+def _is_choice(deviation: Deviation, found: Source) -> bool:
+    """Tell whether ours is what the documented rule takes; 0 is printed by leaving it out, but for vulnerabilities."""
+    choices = found.choices()
+    if deviation.ours is Absent.ABSENT:
+        return Absent.ABSENT in choices or (0 in choices and "vulnerabilities" not in deviation.path)
+    return any(type(one) is type(deviation.ours) and one == deviation.ours for one in choices)
 
 
-def _is_unreal(_case: Case, deviation: Deviation, found: Source | None) -> bool:
-    """NaN or infinite: ours leaves the value out, or takes a real one that is there as well."""
-    if found is None or all(is_finite(one) for one in found.found):
+def _is_unreal(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go read NaN or infinity."""
+    return _is_choice(deviation, found) and not all(is_finite(one) for one in found.read(deviation.go))
+
+
+def _is_out_of_range(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go read a number that its integer cannot hold, or it left one out that ours, too, cannot hold."""
+    if not _is_choice(deviation, found):
         return False
-    finite = [found.read(one) for one in found.found if is_finite(one)]
-    return deviation.ours is Absent.ABSENT or _is_among(deviation.ours, finite)
+    if not all(found.kind.fits(one) for one in found.read(deviation.go)):
+        return True
+    ignored = [one for one in found.go if not found.kind.fits(one)]
+    return deviation.path[-1] == "cpuMaxFrequency" and bool(ignored) and deviation.ours is Absent.ABSENT
 
 
-def _is_warmest(_case: Case, deviation: Deviation, found: Source | None) -> bool:
+def _is_low_bits(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go read a device's state from the lowest bits of some other number."""
+    states = (-1, 0, 1)
+    is_state = [int(one.number()) in states for one in found.read(deviation.go) if found.kind.fits(one)]
+    return deviation.path[4:5] == ("devices",) and not all(is_state) and _is_choice(deviation, found)
+
+
+def _is_warmest(_case: Case, deviation: Deviation, found: Source) -> bool:
     """Several thermal zones: ours is the highest."""
-    if found is None or deviation.path[-1] != "cpuTemperature":
-        return False
-    finite = [found.read(one) for one in found.found if is_finite(one)]
-    return len(finite) > 1 and _is_among(deviation.ours, [max(finite)])
+    is_temperature = deviation.path[-1] == "cpuTemperature"
+    return is_temperature and len(found.all()) > 1 and _is_choice(deviation, found)
 
 
-def _is_first_address(_case: Case, deviation: Deviation, found: Source | None) -> bool:
+def _is_first_address(_case: Case, deviation: Deviation, found: Source) -> bool:
     """Several addresses: ours is one of the best kind that is there, and the mask is that address's own."""
-    if found is None or deviation.path[-1] not in ("ip", "subnetMask") or len(found.found) < 2:
+    if deviation.path[-1] not in ("ip", "subnetMask") or deviation.path[2] != "node" or len(found.all()) < 2:
         return False
-    best = min(_rank(one) for one in found.found)
-    chosen = [one for one in found.found if one.label("address") == deviation.beside.get("ip")]
+    best = min(_rank(one) for one in found.all())
+    chosen = [one for one in found.all() if one.label("address") == deviation.beside.get("ip", "")]
     masks = {one.label("netmask") for one in chosen}
     return any(_rank(one) == best for one in chosen) and deviation.beside.get("subnetMask", "") in masks
 
 
 def _rank(one: Series) -> int:
-    """Return 0 for a global IPv4 address, 1 for another that is good for something, 2 for the rest."""
+    """Return 0 for a global IPv4 address, 1 for a global IPv6 one, 2 for the rest, 3 for what is no address."""
     try:
         address = ipaddress.ip_address(one.label("address"))
     except ValueError:
-        return 2
+        return 3
     if address.is_link_local or address.is_loopback:
         return 2
     return 0 if address.version == 4 else 1
 
 
-def _is_conflict(_case: Case, deviation: Deviation, found: Source | None) -> bool:
-    """Several series of one host disagree: Go shows the last in Prometheus's order, ours another of them."""
-    if found is None or (deviation.path[2] == "node" and deviation.path[-1] in RULED):
-        return False
-    if "vulnerabilities" in deviation.path and deviation.ours is Absent.ABSENT:
-        return False
-    values = found.values()
-    return len(values) > 1 and deviation.go in values and _is_among(deviation.ours, values)
+def _is_scaled(case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go multiplied by a node_uname_info that is not 1."""
+    factors = {one.value for one in case.telemetry.of("node_uname_info")}
+    measured = found.kind.read
+    plain = {measured(one) for tiers in found.ours for tier in tiers for one in tier}
+    is_scaled = deviation.path[-1] in ("cpuCores", "RAMMemory", "cpuEnergyConsumption") and deviation.go not in plain
+    return factors != {"1"} and is_scaled and _is_choice(deviation, found)
 
 
-def _is_trimmed(_case: Case, deviation: Deviation, _found: Source | None) -> bool:
+def _is_degrees(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go read a number from what is none in decimal digits."""
+    label = "icos_alpha_" + deviation.path[-1]
+    texts = [one.label(label) for one in found.read(deviation.go)]
+    return any("_" in text or "x" in text.lower() for text in texts) and _is_choice(deviation, found)
+
+
+def _is_ambiguous(case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go's series names several hosts, as ours tells them apart: ours takes the value of another, or none."""
+    names = {one.label("icos_host_name") for one in found.read(deviation.go)}
+    hosts = [case.hosts.whose(one, OF_AGENTS_HOST[:2])[1] for one in found.read(deviation.go)]
+    return "" not in names and all(len(one) > 1 for one in hosts) and _is_choice(deviation, found)
+
+
+def _is_conflict(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Several series disagree: Go shows the last in Prometheus's order, ours the largest."""
+    if deviation.path[2] == "node" and deviation.path[-1] in ("ip", "subnetMask"):
+        return False
+    values = {found.kind.read(one) for one in found.all()}
+    return len(values) > 1 and _is_choice(deviation, found)
+
+
+def _is_trimmed(_case: Case, deviation: Deviation) -> bool:
     """A machine id that ends in a newline: ours is trimmed."""
     if deviation.path[-1] not in ("uuid", "node") or not isinstance(deviation.go, str):
         return False
     return deviation.go.endswith("\n") and bool(deviation.ours == deviation.go.strip())
 
 
-def _is_respelled(_case: Case, deviation: Deviation, _found: Source | None) -> bool:
-    """The architecture as Go spells it: ours is spelled as uname does."""
-    return deviation.path[-1] == "cpuArchitecture" and ARCHITECTURES.get(deviation.go) == deviation.ours
+def _is_nameless(case: Case, deviation: Deviation) -> bool:
+    """A pod without a name."""
+    path = deviation.path
+    told = case.telemetry.of("kube_pod_info", pod="")
+    return path[2:4] == ("pod", "") and deviation.ours is Absent.ABSENT and bool(told)
 
 
-def _is_apart(case: Case, deviation: Deviation, _found: Source | None) -> bool:
+def _is_on_its_pods_host(case: Case, deviation: Deviation) -> bool:
+    """A container's own machine id: ours has that of the host which its pod names, if it names one."""
+    path = deviation.path
+    if path[2:3] != ("pod",) or path[4:5] != ("container",) or path[6:] != ("node",):
+        return False
+    own = case.telemetry.of("kube_pod_container_info", pod=path[3], container=path[5], icos_host_id=deviation.go)
+    if not case.in_cluster(path, own):
+        return False
+    hosts = [_host_ids(case, one) for pod in pods_of(case, path) for one in case.pods.told_by[pod]]
+    if deviation.ours is Absent.ABSENT:
+        return not all(len(ids) == 1 and ids != {""} for ids in hosts)
+    return any(ids == {deviation.ours} for ids in hosts)
+
+
+def _host_ids(case: Case, pod: Series) -> set[str]:
+    """Return the machine ids of the host that the pod names first in a way that names one alone."""
+    for way in HOST_OF_POD:
+        named = case.hosts.named(pod, way)
+        if len(named) == 1:
+            return {one.label("icos_host_id").strip() for one in case.hosts.told_by[named[0]]}
+    return set()
+
+
+def _is_apart(case: Case, deviation: Deviation) -> bool:
     """One pod name in several namespaces: Go mixes the containers of all of them into one pod."""
     path = deviation.path
     apart = namespaces(case, path) if path[2:3] == ("pod",) else []
@@ -112,7 +177,7 @@ def _is_apart(case: Case, deviation: Deviation, _found: Source | None) -> bool:
     return any(real(one) == deviation.go and one.label("k8s_namespace_name") not in has for one in used)
 
 
-def _is_fuller(case: Case, deviation: Deviation, _found: Source | None) -> bool:
+def _is_fuller(case: Case, deviation: Deviation) -> bool:
     """Ours found containers of the pod that Go did not: all of them are there, and are counted."""
     if deviation.path[2:3] != ("pod",) or deviation.path[4:] != ("numberOfContainers",):
         return False
@@ -129,13 +194,23 @@ def _containers(deviation: Deviation) -> int:
     return len(deviation.beside.get("container", {}))
 
 
-RULES: dict[str, Callable[[Case, Deviation, Source | None], bool]] = {
-    "NaN or infinity: the value is left out": _is_unreal,
-    "several thermal zones: the highest": _is_warmest,
-    "several addresses: first global IPv4, then IPv6": _is_first_address,
-    "series that disagree: one documented choice": _is_conflict,
-    "machine id with a newline at its end: trimmed": _is_trimmed,
-    "architecture amd64, arm64: x86_64, aarch64": _is_respelled,
-    SHARED_POD: _is_apart,
-    "ours may have more: more containers, and their number": _is_fuller,
+# Those that see from the path and both answers alone what happened.
+OF_PATHS: dict[Row, Callable[[Case, Deviation], bool]] = {
+    Row.NAMELESS_POD: _is_nameless,
+    Row.TRIMMED: _is_trimmed,
+    Row.CONTAINER_NODE: _is_on_its_pods_host,
+    Row.SHARED_POD: _is_apart,
+    Row.MORE_CONTAINERS: _is_fuller,
+}
+# Those that compare what both services take of the series that compete for one value.
+OF_VALUES: dict[Row, Condition] = {
+    Row.UNREAL: _is_unreal,
+    Row.OUT_OF_RANGE: _is_out_of_range,
+    Row.LOW_BITS: _is_low_bits,
+    Row.SCALED: _is_scaled,
+    Row.WARMEST: _is_warmest,
+    Row.ADDRESSES: _is_first_address,
+    Row.DEGREES: _is_degrees,
+    Row.AMBIGUOUS_HOST: _is_ambiguous,
+    Row.CONFLICT: _is_conflict,
 }
