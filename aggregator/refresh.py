@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aggregator.errors import NoTopologyError, RefusedError
+from aggregator.errors import NoTopologyError, QueryError, RefusedError
 from aggregator.logs import logger
-from aggregator.querier.gather import Outcome
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.take import RefreshFailedError, Taker
 
@@ -97,12 +96,12 @@ class Refresher:
     async def _refresh(self) -> None:
         started = self._clock.monotonic()
         try:
-            self._snapshot, outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._attempt)
+            self._snapshot, failures = await asyncio.get_running_loop().run_in_executor(self._thread, self._attempt)
         finally:
             self._under_way = None
             took = self._clock.monotonic() - started
             self._plan(took, 0.0)
-        self._plan(took, _patience(outcomes))
+        self._plan(took, _patience(failures))
 
     def _plan(self, took_seconds: float, patience_seconds: float) -> None:
         ended = self._clock.monotonic()
@@ -110,11 +109,11 @@ class Refresher:
         self._allowed_at = ended + max(pause, SHORTEST_PAUSE_SECONDS)
         self._due_at = ended + max(pause, self._pace.interval_seconds - took_seconds)
 
-    def _attempt(self) -> tuple[Snapshot | None, Mapping[str, Outcome]]:
+    def _attempt(self) -> tuple[Snapshot | None, Iterable[QueryError]]:
         """Take a snapshot; if that fails, keep the last one and mark it. Runs on the refresh thread."""
         started = self._clock.monotonic()
         try:
-            snapshot, outcomes = self._taker.take(self._clock.wall(), started)
+            snapshot, failures = self._taker.take(self._clock.wall(), started)
         except RefreshFailedError as failed:
             self._failure = str(failed)
             _log.warning(
@@ -125,15 +124,15 @@ class Refresher:
                 if self._snapshot is None
                 else f"the last topology until it is {self._pace.max_stale_seconds:g} s old",
             )
-            return self._kept_snapshot(), failed.outcomes
+            return self._kept_snapshot(), failed.failures
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
             _log.exception("refresh broke")
-            return self._kept_snapshot(), {}
+            return self._kept_snapshot(), ()
         self._failure = "the refreshes since then are not finished"
         self._report(snapshot, started)
-        return snapshot, outcomes
+        return snapshot, failures
 
     def _kept_snapshot(self) -> Snapshot | None:
         if self._snapshot is None or self.age_seconds(self._snapshot) >= self._pace.max_stale_seconds:
@@ -159,11 +158,11 @@ class Refresher:
         return round(1000 * (self._clock.monotonic() - started))
 
 
-def _patience(outcomes: Mapping[str, Outcome]) -> float:
+def _patience(failures: Iterable[QueryError]) -> float:
     """Return how many seconds the upstream asked us to leave it alone for."""
     asked = [
-        outcome.result.retry_after_seconds
-        for outcome in outcomes.values()
-        if isinstance(outcome.result, RefusedError) and outcome.result.retry_after_seconds is not None
+        failure.retry_after_seconds
+        for failure in failures
+        if isinstance(failure, RefusedError) and failure.retry_after_seconds is not None
     ]
     return min(max(asked, default=0.0), LONGEST_RETRY_AFTER_SECONDS)

@@ -1,23 +1,23 @@
 """Takes one snapshot: asks every row, lets earlier answers stand in where that is right, builds, renders."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from aggregator.errors import AggregatorError, QueryError
-from aggregator.models.build import DEFAULT_CLUSTER, build
+from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
-from aggregator.querier.decode import Answer
+from aggregator.querier.decode import Answer, Sample
 from aggregator.querier.gather import Gatherer, Outcome, unpack
 from aggregator.snapshot import Gap, GapKind, Snapshot, View, gaps_of
 
 
 class RefreshFailedError(AggregatorError):
-    """No snapshot could be taken; the text says why, `outcomes` what became of each query."""
+    """No snapshot could be taken; the text says why, `failures` holds each query's."""
 
-    def __init__(self, reason: str, outcomes: Mapping[str, Outcome]) -> None:
+    def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
         super().__init__(reason)
-        self.outcomes = outcomes
+        self.failures = failures
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,6 @@ class Views:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """A row's last answer, packed, and when it was asked for."""
-
-    packed: bytes
-    at: float
-
-
-@dataclass(frozen=True)
 class Plan:
     """What to ask, how long a last answer may stand in, and what to call the cluster that nothing names."""
 
@@ -45,35 +37,46 @@ class Plan:
     default_cluster: str = DEFAULT_CLUSTER
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A row's last answer, packed, and when it was asked for."""
+
+    packed: bytes
+    at: float
+
+
 class Taker:
     """Takes snapshots from one upstream, and remembers each row's last answer, packed."""
 
     def __init__(self, gatherer: Gatherer, plan: Plan, views: Views) -> None:
         self._gatherer = gatherer
-        self._rows = plan.rows
-        self._max_stale_seconds = plan.max_stale_seconds
+        self._plan = plan
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
-        self._kept: dict[str, _Kept] = {}
+        self._kept: Mapping[str, Kept] = {}
 
-    def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, Mapping[str, Outcome]]:
-        """Return a snapshot of what the upstream knows at `wall_seconds`, and what became of each query.
+    def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
+        """Return a snapshot of what the upstream knows at `wall_seconds`, and why queries failed.
 
         `now` is the same moment on the monotonic clock. Raises RefreshFailedError where nothing was
         answered, or so little that no cluster can be told.
         """
-        outcomes = self._gatherer.gather([row.query for row in self._rows], wall_seconds)
-        if all(isinstance(outcome.result, QueryError) for outcome in outcomes.values()):
-            raise RefreshFailedError(_first_failure(outcomes), outcomes)
-        answers, gaps, oldest = self._answers(outcomes, now)
-        topology, tally = self._build({name: answer.samples for name, answer in answers.items()})
-        unknown = [row.name for row in self._rows if row.keeps and row.name not in answers]
+        rows = self._plan.rows
+        outcomes = self._gatherer.gather([row.query for row in reading_order(rows)], wall_seconds)
+        harvest = Harvest(self._plan, outcomes, self._kept, now)
+        # The builder reads the first answers while later ones are under way.
+        topology, tally = self._build(harvest)
+        failures = tuple(harvest.failures.values())
+        if len(failures) == len(rows):
+            raise RefreshFailedError(_first(harvest.failures), failures)
+        unknown = {row.name: harvest.failures[row.name] for row in rows if row.keeps and row.name in harvest.unanswered}
         if unknown and not topology.clusters:
-            raise RefreshFailedError(_first_failure({name: outcomes[name] for name in unknown}), outcomes)
-        self._remember(outcomes, answers, now)
-        snapshot = Snapshot(topology, (*gaps, *gaps_of(tally)), oldest, wall_seconds, self._views.by_name)
+            raise RefreshFailedError(_first(unknown), failures)
+        self._kept = harvest.keep
+        gaps = (*harvest.gaps, *gaps_of(tally))
+        snapshot = Snapshot(topology, gaps, harvest.oldest, wall_seconds, self._views.by_name)
         self.render(snapshot)
-        return snapshot, outcomes
+        return snapshot, failures
 
     def render(self, snapshot: Snapshot) -> None:
         """Make the bytes that requests most likely ask for."""
@@ -84,45 +87,61 @@ class Taker:
         """Let go of threads and connections."""
         self._gatherer.close()
 
-    def _answers(self, outcomes: Mapping[str, Outcome], now: float) -> tuple[dict[str, Answer], list[Gap], float]:
-        """Return the answers to build from, what is to be said of them, and when the oldest was asked for."""
-        answers: dict[str, Answer] = {}
-        gaps: list[Gap] = []
-        oldest = now
-        for row in self._rows:
-            result = outcomes[row.name].result
-            if isinstance(result, Answer):
-                answers[row.name] = result
-                gaps += [Gap(GapKind.WARNING, row.name, text) for text in result.warnings]
-                gaps += [Gap(GapKind.REMARK, row.name, text) for text in result.remarks]
-                continue
-            gaps.append(Gap(GapKind.FAILED, row.name, str(result)))
-            kept = self._stand_in(row, result, now)
-            if kept is not None:
-                answers[row.name] = row.query.decode(unpack(kept.packed))
-                gaps.append(Gap(GapKind.STALE, row.name, f"{now - kept.at:.0f} s old"))
-                oldest = min(oldest, kept.at)
-        return answers, gaps, oldest
 
-    def _stand_in(self, row: Row, error: QueryError, now: float) -> _Kept | None:
+class Harvest(Mapping[str, list[Sample]]):
+    """The samples of each row, for whoever builds from them, and a record of what was amiss with them.
+
+    Reading a row waits for its outcome, so each is to be read once. A row without an answer gets its last
+    one, where that may stand in; a row with neither is not in the mapping.
+    """
+
+    def __init__(self, plan: Plan, outcomes: Mapping[str, Outcome], kept: Mapping[str, Kept], now: float) -> None:
+        self._rows = {row.name: row for row in plan.rows}
+        self._max_stale_seconds = plan.max_stale_seconds
+        self._outcomes = outcomes
+        self._kept = kept
+        self._now = now
+        self.gaps: list[Gap] = []
+        self.failures: dict[str, QueryError] = {}
+        self.unanswered: set[str] = set()
+        self.keep: dict[str, Kept] = {}
+        # When the oldest answer that was read had been asked for.
+        self.oldest = now
+
+    def __getitem__(self, name: str) -> list[Sample]:
+        outcome = self._outcomes[name]
+        if isinstance(outcome.result, Answer):
+            self.keep[name] = Kept(outcome.packed, self._now)
+            self.gaps += [Gap(GapKind.WARNING, name, text) for text in outcome.result.warnings]
+            self.gaps += [Gap(GapKind.REMARK, name, text) for text in outcome.result.remarks]
+            return outcome.result.samples
+        return self._instead(self._rows[name], outcome.result)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _instead(self, row: Row, error: QueryError) -> list[Sample]:
         """Return the row's last answer where it may stand in for the one that did not come.
 
         It may where the upstream said nothing against the query, or where the row tells what clusters and
         nodes there are: without it everything else would have no place.
         """
+        self.failures[row.name] = error
+        self.gaps.append(Gap(GapKind.FAILED, row.name, str(error)))
         kept = self._kept.get(row.name)
-        if kept is None or now - kept.at >= self._max_stale_seconds:
-            return None
-        return kept if row.keeps or error.may_use_last_answer else None
-
-    def _remember(self, outcomes: Mapping[str, Outcome], answers: Mapping[str, Answer], now: float) -> None:
-        fresh = {
-            name: _Kept(outcome.packed, now) for name, outcome in outcomes.items() if isinstance(outcome.result, Answer)
-        }
-        used = {name: self._kept[name] for name in answers if name not in fresh}
-        self._kept = used | fresh
+        may_stand_in = row.keeps or error.may_use_last_answer
+        if kept is None or not may_stand_in or self._now - kept.at >= self._max_stale_seconds:
+            self.unanswered.add(row.name)
+            raise KeyError(row.name)
+        self.keep[row.name] = kept
+        self.gaps.append(Gap(GapKind.STALE, row.name, f"{self._now - kept.at:.0f} s old"))
+        self.oldest = min(self.oldest, kept.at)
+        return row.query.decode(unpack(kept.packed)).samples
 
 
-def _first_failure(outcomes: Mapping[str, Outcome]) -> str:
-    name, outcome = next(iter(outcomes.items()))
-    return f"query {name}: {outcome.result}"
+def _first(failures: Mapping[str, QueryError]) -> str:
+    name, error = next(iter(failures.items()))
+    return f"query {name}: {error}"

@@ -28,6 +28,29 @@ FIND_NODE_OF_POD = (
 NODE_LABELS_OF_POD = tuple(dict.fromkeys(label for way in FIND_NODE_OF_POD for label in way.labels))
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The rows about one kind of owner: those that make them, or those that tell more of them."""
+
+    owner: Owner
+    makes: bool
+
+    def rows(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the stage's rows of a table, in its order."""
+        return [row for row in rows if row.whose.owner is self.owner and bool(row.whose.makes) is self.makes]
+
+
+SYSTEM = Stage(Owner.SYSTEM, makes=True)
+ORCHESTRATORS = Stage(Owner.ORCHESTRATOR, makes=True)
+NODES = Stage(Owner.NODE, makes=True)
+CLUSTERS = Stage(Owner.CLUSTER, makes=False)
+PODS = Stage(Owner.POD, makes=True)
+OF_PODS = Stage(Owner.POD, makes=False)
+OF_NODES = Stage(Owner.NODE, makes=False)
+# As `build` goes through them: pods, of which there are most, before what nodes measure.
+STAGES = (SYSTEM, ORCHESTRATORS, NODES, CLUSTERS, PODS, OF_PODS, OF_NODES)
+
+
 def build(answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAULT_CLUSTER) -> tuple[Topology, Tally]:
     """Return the topology that the answers show, and what became of their samples.
 
@@ -35,19 +58,26 @@ def build(answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAUL
     `default_cluster` names the cluster of hosts whose series have a `node` label but none that tells their cluster.
     """
     site = _Site(answers, rows)
-    site.see(Owner.SYSTEM)
-    site.see(Owner.ORCHESTRATOR)
+    site.see(SYSTEM)
+    site.see(ORCHESTRATORS)
     membership = Membership(site.drafts(Owner.ORCHESTRATOR), default_cluster)
-    site.see_makers(Owner.NODE)
+    site.see(NODES)
     membership.learn(site.drafts(Owner.NODE))
     site.settle_nodes(membership)
-    site.see(Owner.CLUSTER)
-    site.see_the_rest(Owner.NODE)
-    site.see_makers(Owner.POD)
+    site.see(CLUSTERS)
+    site.see(PODS)
     site.settle_pods(membership)
-    site.see_the_rest(Owner.POD)
+    site.see(OF_PODS)
+    site.see(OF_NODES)
     site.count_empty_clusters(membership)
+    site.settled.system = next(iter(site.drafts(Owner.SYSTEM)), Draft())
     return finished(site.settled), site.tally
+
+
+def reading_order(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows in the order in which `build` reads their answers: asked so, each is there when it is needed."""
+    known = list(rows)
+    return [row for stage in STAGES for row in stage.rows(known)]
 
 
 @dataclass(frozen=True)
@@ -70,20 +100,9 @@ class _Site:
     def drafts(self, owner: Owner) -> Iterable[Draft]:
         return self.registers[owner].drafts.values()
 
-    def see_makers(self, owner: Owner) -> None:
-        self._see(row for row in self.rows if row.whose.owner is owner and row.whose.makes)
-
-    def see_the_rest(self, owner: Owner) -> None:
-        self._see(row for row in self.rows if row.whose.owner is owner and not row.whose.makes)
-
-    def see(self, owner: Owner) -> None:
-        self.see_makers(owner)
-        self.see_the_rest(owner)
-        if owner is Owner.SYSTEM:
-            self.settled.system = next(iter(self.drafts(owner)), Draft())
-
-    def _see(self, rows: Iterable[Row]) -> None:
-        for row in rows:
+    def see(self, stage: Stage) -> None:
+        """Place the samples of a stage's rows."""
+        for row in stage.rows(self.rows):
             place(row, self.answers.get(row.name, []), self.registers[row.whose.owner], self.tally)
 
     def settle_nodes(self, membership: Membership) -> None:

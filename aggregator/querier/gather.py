@@ -1,14 +1,14 @@
 """All queries of one refresh: at most so many at once, one deadline for all, a result for each."""
 
 import time
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import zstandard
 
-from aggregator.errors import NotListeningError, QueryError, TooSlowError
+from aggregator.errors import MalformedError, NotListeningError, QueryError, TooSlowError
 from aggregator.querier.decode import Answer, Decoder
 
 
@@ -58,20 +58,11 @@ class Gatherer:
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
 
-    def gather(self, queries: Iterable[Query], at_seconds: float) -> dict[str, Outcome]:
-        """Return what became of each query by its name, all asked for the same point in time.
-
-        It takes at most the deadline: what is not there by then is broken off and counts as too slow.
-        Once nobody listens at the address, the queries that have not started are not asked.
-        """
-        end = time.monotonic() + self._deadline_seconds
-        effort = _Effort(self._upstream, at_seconds, end)
-        pending = {self._threads.submit(effort.outcome, query): query for query in queries}
-        _, late = wait(pending, timeout=self._deadline_seconds)
-        if late:
-            effort.over = True
-            self._upstream.abort()
-        return {query.name: _result(future, self._deadline_seconds) for future, query in pending.items()}
+    def gather(self, queries: Iterable[Query], at_seconds: float) -> "Gathering":
+        """Begin to ask all queries, in their order, for the same point in time; return what becomes of each."""
+        effort = _Effort(self._upstream, at_seconds, time.monotonic() + self._deadline_seconds)
+        asked = {query.name: (query, self._threads.submit(effort.reply, query)) for query in queries}
+        return Gathering(effort, asked)
 
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
@@ -79,42 +70,87 @@ class Gatherer:
         self._upstream.abort()
 
 
+@dataclass(frozen=True)
+class _Reply:
+    """What came back for one query: a body, packed, or the error that came instead."""
+
+    packed: bytes
+    error: QueryError | None
+    seconds: float
+
+
 class _Effort:
     """One refresh's asking: stops asking when the time is up or nobody is there."""
 
     def __init__(self, upstream: Upstream, at_seconds: float, end: float) -> None:
+        self.end = end
         self._upstream = upstream
         self._at_seconds = at_seconds
-        self._end = end
         self._nobody: NotListeningError | None = None
-        self.over = False
+        self._is_over = False
 
-    def outcome(self, query: Query) -> Outcome:
+    def reply(self, query: Query) -> _Reply:
         start = time.monotonic()
         try:
             body = self._body(query)
-            seconds = time.monotonic() - start
-            return Outcome(query.decode(body), pack(body), seconds)
         except QueryError as error:
-            return Outcome(self._as_seen_from_here(error), b"", time.monotonic() - start)
+            return _Reply(b"", self._as_seen_from_here(error), time.monotonic() - start)
+        return _Reply(pack(body), None, time.monotonic() - start)
+
+    def give_up(self) -> None:
+        """Break off what is still under way."""
+        if not self._is_over:
+            self._is_over = True
+            self._upstream.abort()
 
     def _body(self, query: Query) -> bytes:
         if self._nobody is not None:
             raise NotListeningError(f"not asked: {self._nobody}")
-        if time.monotonic() >= self._end:
+        if time.monotonic() >= self.end:
             raise TooSlowError("not asked: the time for the whole refresh was over")
         return self._upstream.ask(query.promql, self._at_seconds)
 
     def _as_seen_from_here(self, error: QueryError) -> QueryError:
-        if self.over:
+        if self._is_over:
             return TooSlowError("broken off: the time for the whole refresh was over")
         if isinstance(error, NotListeningError) and self._nobody is None:
             self._nobody = error
         return error
 
 
-def _result(future: "Future[Outcome]", deadline_seconds: float) -> Outcome:
-    if future.done() and not future.cancelled():
-        return future.result()
-    future.cancel()
-    return Outcome(TooSlowError("no answer when the time for the whole refresh was over"), b"", deadline_seconds)
+class Gathering(Mapping[str, Outcome]):
+    """What becomes of each query, by name. Looking one up waits for it, and decodes it anew each time.
+
+    So whoever reads the outcomes in the order in which they were asked can work on the first while the
+    others are under way, and the samples of only one need to be in memory. What is not there when the
+    deadline has passed is broken off and counts as too slow. Once nobody listens at the address, queries
+    that have not started are not asked.
+    """
+
+    def __init__(self, effort: _Effort, asked: "Mapping[str, tuple[Query, Future[_Reply]]]") -> None:
+        self._effort = effort
+        self._asked = asked
+
+    def __getitem__(self, name: str) -> Outcome:
+        query, pending = self._asked[name]
+        reply = self._reply(pending)
+        if reply.error is not None:
+            return Outcome(reply.error, b"", reply.seconds)
+        try:
+            return Outcome(query.decode(unpack(reply.packed)), reply.packed, reply.seconds)
+        except MalformedError as error:
+            return Outcome(error, b"", reply.seconds)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._asked)
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def _reply(self, pending: "Future[_Reply]") -> _Reply:
+        try:
+            return pending.result(timeout=max(0.0, self._effort.end - time.monotonic()))
+        except TimeoutError:
+            self._effort.give_up()
+            pending.cancel()
+            return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), 0.0)
