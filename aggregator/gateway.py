@@ -88,7 +88,7 @@ def _servers(settings: Settings, refresher: Refresher, readiness: Readiness) -> 
     servers: list[Server] = []
     if settings.http_port is not None:
         front = Front(refresher, guard, settings.LAYOUT, http_api.create(readiness))
-        socket = listener("HTTP_PORT", settings.HTTP_HOST, settings.http_port)
+        socket = listener("HTTP", settings.HTTP_HOST, settings.http_port)
         servers.append(HttpServer(front, socket, settings.GRACE))
         _tell_listening("http", settings.HTTP_HOST, socket.getsockname()[1])
     if settings.GRPC_PORT is not None:

@@ -6,7 +6,9 @@ import sys
 import structlog
 
 # These libraries tell of their own doings what nobody here needs: every URL with its PromQL, every start and stop.
-_CHATTY = ("urllib3", "asyncio", "uvicorn", "requests")
+_CHATTY = ("asyncio", "grpc", "requests", "urllib3")
+# uvicorn warns of every malformed request, so that any stranger could fill the log.
+_TALKATIVE = ("uvicorn", "uvicorn.error")
 
 
 def configure(level: str, form: str | None) -> None:
@@ -35,6 +37,8 @@ def configure(level: str, form: str | None) -> None:
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -31,7 +31,10 @@ DEFAULT_HTTP_PORT = 8080
 
 def _address(text: str) -> str:
     """Check a base URL; the text of an error never repeats it, for it may hold a password."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("is no URL") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("does not begin with http:// or https://")
     if not parts.hostname:

@@ -209,13 +209,20 @@ def wait_until_ready(port: int, server: subprocess.Popen[bytes], log_path: Path)
     while time.monotonic() < end:
         if server.poll() is not None:
             break
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("GET", "/-/ready")
-            if connection.getresponse().status == 200:
-                return
+        if _is_ready(port):
+            return
         time.sleep(0.02)
     raise RuntimeError(f"Prometheus on port {port} did not become ready: {log_path.read_text()[-1000:]}")
+
+
+def _is_ready(port: int) -> bool:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
+        try:
+            connection.request("GET", "/-/ready")
+            with connection.getresponse() as answer:
+                return answer.status == 200
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:

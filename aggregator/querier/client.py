@@ -55,7 +55,10 @@ class Client:
         session = requests.Session()
         # On a fast link Prometheus' gzip takes longer than the bytes that it saves.
         session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"aggregator/{__version__}"})
-        credentials = (address.user, address.password or "") if address.user is not None else None
+        # As bytes: text would have to be Latin-1.
+        credentials = (address.user.encode(), (address.password or "").encode()) if address.user is not None else None
+        # A Prometheus behind a proxy may have moved once; more is a loop, and each query would run through it.
+        session.max_redirects = 1
         self._prometheus = PrometheusConnect(url=address.url, session=session, auth=credentials)
         # The constructor mounts a retrying adapter without limits: ours takes the place of every one.
         session.adapters.clear()

@@ -9,7 +9,10 @@ from typing import Protocol
 import zstandard
 
 from aggregator.errors import MalformedError, NotListeningError, QueryError, TooSlowError
+from aggregator.logs import logger
 from aggregator.querier.decode import Answer, Decoder
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,9 @@ class _Effort:
             body = self._body(query)
         except QueryError as error:
             return _Reply(b"", self._as_seen_from_here(error), time.monotonic() - start)
+        except Exception as error:  # noqa: BLE001 - a defect of ours costs this query, not all of them
+            _log.exception("query broke", query=query.name)
+            return _Reply(b"", QueryError(f"internal error ({type(error).__name__})"), time.monotonic() - start)
         return _Reply(pack(body), None, time.monotonic() - start)
 
     def give_up(self) -> None:

@@ -63,9 +63,12 @@ class Guard(Protocol):
 class RealmKeyGuard:
     """Lets pass whoever holds a token that the Keycloak realm signed with the key of this public key."""
 
-    def __init__(self, public_key_pem: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, public_key_pem: str, clock: Callable[[], float] = time.time, remembered: int = REMEMBERED_TOKENS
+    ) -> None:
         self._keys: dict[str, Key] = {name: jwk.construct(public_key_pem, name) for name in ALGORITHMS}
         self._clock = clock
+        self._remembered = remembered
         self._until: dict[bytes, float] = {}
 
     def check(self, authorization: Sequence[bytes]) -> None:
@@ -87,7 +90,7 @@ class RealmKeyGuard:
         return _time_limit(claims, self._clock())
 
     def _remember(self, digest: bytes, until: float) -> None:
-        while len(self._until) >= REMEMBERED_TOKENS:
+        while len(self._until) >= self._remembered:
             del self._until[next(iter(self._until))]
         self._until[digest] = until
 

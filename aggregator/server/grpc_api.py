@@ -21,6 +21,8 @@ from aggregator.server.readiness import Readiness
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
+MOST_CALLS_AT_ONCE = 1000
+
 OPTIONS: Sequence[tuple[str, int]] = (
     # Requests of this server are empty: nothing large may come in.
     ("grpc.max_receive_message_length", 64 * 1024),
@@ -29,9 +31,9 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.absolute_max_metadata_size", 64 * 1024),
     # Otherwise a second process could listen on the same port, and each would get half of the calls.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_concurrent_streams", 100),
+    # No fewer than calls: a client that asks for more at once on one connection is not told to wait but refused.
+    ("grpc.max_concurrent_streams", MOST_CALLS_AT_ONCE),
 )
-MOST_CALLS_AT_ONCE = 1000
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
 
@@ -60,7 +62,7 @@ class GrpcServer:
     def listen(self, host: str, port: int) -> int:
         """Take the port, 0 for a free one, and return it; raise PortInUseError if it cannot be had."""
         # gRPC's own error does not say what is wrong: a socket of ours finds out first.
-        with listener("GRPC_PORT", host, port) as probe:
+        with listener("GRPC", host, port) as probe:
             chosen = int(probe.getsockname()[1])
         try:
             return self._server.add_insecure_port(f"[{host}]:{chosen}" if ":" in host else f"{host}:{chosen}")
@@ -139,6 +141,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
             try:
                 self._guard.check([_as_bytes(value) for key, value in metadata if key == "authorization"])
             except AggregatorError as error:
+                _log.debug("call refused", reason=str(error))
                 return _refusal(error)
         return await continuation(details)
 

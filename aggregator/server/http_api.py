@@ -42,13 +42,11 @@ def create(readiness: Readiness) -> FastAPI:
 
 
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:
-    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["probes"], summary="Whether the process lives", response_class=PlainTextResponse)
     async def healthz() -> Response:
         """Answers as long as the process can answer at all."""
         return PlainTextResponse(HEALTHY)
 
-    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["probes"], summary="Whether there is a topology to show", responses=_READY_RESPONSES)
     async def readyz() -> Response:
         """Is 200 with a snapshot younger than MAX_STALE, else 503 and the reason."""
@@ -71,4 +69,8 @@ def _describe(app: FastAPI) -> None:
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     text = "nothing is here; /docs lists what is" if error.status_code == 404 else error.detail
-    return JSONResponse({"error": text}, error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        # The front lets HEAD pass for whatever can be got.
+        headers["Allow"] = headers["Allow"].replace("GET", "GET, HEAD")
+    return JSONResponse({"error": text}, error.status_code, headers=headers)

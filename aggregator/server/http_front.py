@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from aggregator.errors import AggregatorError, TokenRefusedError
 from aggregator.logs import logger
 from aggregator.server.auth import Guard
-from aggregator.server.failures import failure_of, text_of
+from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.snapshot import Snapshot
 
 Scope = MutableMapping[str, Any]
@@ -38,6 +38,19 @@ LAYOUTS = ("1.2.5", "2025")
 
 _JSON = (b"content-type", b"application/json")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+# The pages of /docs run scripts of ours only, the one in the page itself included, and nobody may frame them.
+_PAGE_POLICY = (
+    b"content-security-policy",
+    b"; ".join(
+        [
+            b"default-src 'self'",
+            b"script-src 'self' 'unsafe-inline'",
+            b"style-src 'self' 'unsafe-inline'",
+            b"img-src 'self' data:",
+            b"frame-ancestors 'none'",
+        ]
+    ),
+)
 # Every answer is as fresh as it gets; what lies between must not keep it.
 _NO_CACHE = (b"cache-control", b"no-cache")
 
@@ -79,11 +92,35 @@ class Front:
             if self._guard is not None and path not in OPEN_PATHS:
                 self._guard.check(_values(scope, b"authorization"))
             if path in OWN_PATHS or path.startswith(OWN_FOLDERS):
-                await self._behind(scope, receive, send)
+                await self._pass_on(scope, receive, send)
             else:
                 await self._topology(scope, send)
         except AggregatorError as error:
             await self._refuse(error, send)
+        except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
+            _log.exception("request broke", path=path)
+            await _answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let FastAPI answer, and add what every answer of ours tells browsers."""
+        started = False
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], _NO_SNIFFING, _PAGE_POLICY]
+            await send(message)
+
+        # The server leaves the body of an answer to HEAD out by itself, so what can be got needs no route for it.
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        try:
+            await self._behind({**scope, "method": method}, receive, send_with_headers)
+        except Exception:
+            if not started:
+                raise
+            # An answer that began cannot become another: it ends here, and the server breaks the connection.
+            _log.exception("answer broke", path=scope["path"])
 
     async def _topology(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in METHODS:

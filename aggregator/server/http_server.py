@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from aggregator.server.http_front import Front
+from aggregator.server.http_limits import LimitedProtocol
 
 
 class HttpServer:
@@ -18,7 +19,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=LimitedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

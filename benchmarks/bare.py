@@ -1,0 +1,76 @@
+"""The least that a server can do: the same bytes as the gateway, from a constant, on the same server libraries.
+
+python -m benchmarks.bare FOLDER: `FOLDER/http` is the body for HTTP, `FOLDER/grpc` the message for gRPC. The ports are
+those of the environment's HTTP_PORT and GRPC_PORT.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import uvicorn
+import uvloop
+
+from aggregator.server.grpc_api import MOST_CALLS_AT_ONCE, OPTIONS
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def app(body: bytes) -> App:
+    """Return an application that answers everything with `body` and headers like the gateway's."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"age", b"0"),
+        (b"x-topology-complete", b"true"),
+        (b"cache-control", b"no-cache"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+    async def answer(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def handlers(message: bytes) -> grpc.GenericRpcHandler:
+    """Return handlers whose one method answers with `message`."""
+
+    async def connect_to_querier(_request: bytes, _context: Any) -> bytes:
+        return message
+
+    named: dict[str, Any] = {"ConnectToQuerier": grpc.unary_unary_rpc_method_handler(connect_to_querier)}
+    return grpc.method_handlers_generic_handler("server_proto.Aggregator", named)
+
+
+async def serve(folder: Path) -> None:
+    """Serve both until the process is told to end."""
+    server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE)
+    server.add_generic_rpc_handlers([handlers((folder / "grpc").read_bytes())])
+    server.add_insecure_port(f"127.0.0.1:{os.environ['GRPC_PORT']}")
+    await server.start()
+    # The settings of aggregator/server/http_server.py.
+    config = uvicorn.Config(
+        app((folder / "http").read_bytes()),
+        host="127.0.0.1",
+        port=int(os.environ["HTTP_PORT"]),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
+    await uvicorn.Server(config).serve()
+    await server.stop(0)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(Path(sys.argv[1])))

@@ -1,0 +1,72 @@
+"""Both real servers in this process, on free ports, in a thread of their own."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvloop
+
+from aggregator.server import http_api
+from aggregator.server.auth import Guard
+from aggregator.server.grpc_api import GrpcServer
+from aggregator.server.http_front import Front
+from aggregator.server.http_server import HttpServer
+from aggregator.server.listen import listener
+from aggregator.server.readiness import Readiness
+from tests.server.source import CommandedSource
+
+HOST = "127.0.0.1"
+GRACE_SECONDS = 1.0
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the servers listen."""
+
+    http: int
+    grpc: int
+
+
+_Stop = tuple[asyncio.AbstractEventLoop, asyncio.Event]
+
+
+@contextmanager
+def serving(source: CommandedSource, guard: Guard | None, layout: str = "1.2.5") -> Iterator[Ports]:
+    """Serve a source over HTTP and gRPC while the block runs."""
+    started: Future[tuple[Ports, _Stop]] = Future()
+    thread = threading.Thread(target=_run, args=(source, guard, layout, started), name="serving", daemon=True)
+    thread.start()
+    ports, (loop, stop) = started.result(SECONDS)
+    try:
+        yield ports
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+def _run(source: CommandedSource, guard: Guard | None, layout: str, started: "Future[tuple[Ports, _Stop]]") -> None:
+    async def serve() -> None:
+        stop = asyncio.Event()
+        readiness = Readiness(source.current)
+        socket = listener("HTTP_PORT", HOST, 0)
+        http_server = HttpServer(Front(source, guard, layout, http_api.create(readiness)), socket, GRACE_SECONDS)
+        grpc_server = GrpcServer(source, guard, readiness, GRACE_SECONDS)
+        ports = Ports(socket.getsockname()[1], grpc_server.listen(HOST, 0))
+        await http_server.start()
+        await grpc_server.start()
+        started.set_result((ports, (asyncio.get_running_loop(), stop)))
+        await stop.wait()
+        await asyncio.gather(http_server.stop(), grpc_server.stop())
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve())
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)

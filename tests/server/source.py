@@ -1,0 +1,88 @@
+"""A source of snapshots that a test commands: what is shown, how old it is, what a fresh one would be."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aggregator.models.topology import Cluster, Device, Node, Pod, Topology
+from aggregator.snapshot import Gap, GapKind, Snapshot, View
+from aggregator.views import BY_NAME
+
+TAKEN_AT = 1_795_208_230.0
+UID = "08c66cd5-0000-4336-99c8-000000000001"
+TOPOLOGY = Topology(
+    clusters={"icos-cluster-a": Cluster(key="icos-cluster-a", uid=UID, type="ocm", name="icos-cluster-a")},
+    nodes={
+        ("icos-cluster-a", "k8s-master"): Node(
+            cluster="icos-cluster-a",
+            key="k8s-master",
+            type="ocm",
+            host_id="a04a67ba785345598000000000000001",
+            name="k8s-master",
+            architecture="x86_64",
+            latitude=37.9842,
+            longitude=23.7353,
+            cpu_cores=4,
+            memory_bytes=8_325_951_488,
+            memory_free_bytes=348_254_208,
+        ),
+        ("icos-cluster-a", "k8s-worker <1>"): Node(
+            cluster="icos-cluster-a",
+            key="k8s-worker <1>",
+            type="ocm",
+            host_id="d7b51655a3a748b18000000000000002",
+            name="k8s-worker <1>",
+            devices={"video0": Device(name="video0", state=1, path="/dev/video0")},
+        ),
+    },
+    pods={
+        ("icos-cluster-a", "web-0"): Pod(
+            cluster="icos-cluster-a", key="web-0", name="web-0", namespace="shop", uid="p-1", node="k8s-master"
+        )
+    },
+    oldest_sample_seconds=TAKEN_AT - 2,
+)
+
+
+def snapshot(*gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, View] = BY_NAME) -> Snapshot:
+    """Return a snapshot of a topology that was asked for just now."""
+    return Snapshot(topology, gaps, time.monotonic(), TAKEN_AT, views)
+
+
+GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")
+
+
+@dataclass
+class CommandedSource:
+    """Shows `shown`, or raises `failure`; a wait for fresh data puts `next_shown` in place and is counted."""
+
+    shown: Snapshot = field(default_factory=snapshot)
+    failure: Exception | None = None
+    age: float = 0.0
+    next_in: float = 0.0
+    next_shown: Snapshot | None = None
+    waits: int = 0
+
+    def current(self) -> Snapshot:
+        """Return what is shown, or raise."""
+        if self.failure is not None:
+            raise self.failure
+        return self.shown
+
+    def age_seconds(self, _snapshot: Snapshot) -> float:
+        """Return the age that was set."""
+        return self.age
+
+    def seconds_to_next(self) -> float:
+        """Return the pause that was set."""
+        return self.next_in
+
+    async def fresh(self) -> None:
+        """Count, and show the next snapshot."""
+        self.waits += 1
+        if self.next_shown is not None:
+            self.shown = self.next_shown
+
+    def reset(self) -> None:
+        """Go back to how it was made."""
+        self.__dict__.update(CommandedSource().__dict__)
