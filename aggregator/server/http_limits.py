@@ -16,6 +16,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _header_bytes = 0
     _is_in_header = True
+    _headers_seen = 0
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -25,10 +26,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; give up on a header that is not complete after too many bytes."""
-        if self._is_in_header and self._patience is None:
+        was_in_header, headers_before = self._is_in_header, self._headers_seen
+        if was_in_header and self._patience is None:
             self._wait_for_header()
         super().data_received(data)
-        if self._is_in_header:
+        if was_in_header and self._headers_seen == headers_before:
             self._header_bytes += len(data)
             if self._header_bytes > LONGEST_HEADER_BYTES and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
@@ -37,6 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the clock: from here on the application decides."""
         self._is_in_header = False
+        self._headers_seen += 1
         self._header_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()

@@ -13,7 +13,7 @@ from tests.parity.telemetry import Series, Telemetry
 # Two JSON documents of any shape are compared here, so Any is what they are.
 Json = Any
 Path = tuple[str, ...]
-RowOf = Callable[[str], Row | None]
+RowOf = Callable[[str, Json], Row | None]
 
 
 class Absent(Enum):
@@ -119,9 +119,9 @@ def _keys(case: Case, path: Path, go: Json, around: list[dict[str, Json]]) -> di
     """Return the keys of ours under which the Go value may be found, with the row that allows another key."""
     key = path[-1]
     if len(path) == 2 and path[0] == "cluster":
-        return _found_by_uuid(key, go, around, lambda other: _cluster_row(case.telemetry, go, key, other))
+        return _found_by_uuid(key, go, around, lambda other, _: _cluster_row(case.telemetry, go, key, other))
     if len(path) == 4 and path[2] == "node":
-        return _found_by_uuid(key, go, around, lambda other: _node_row(case, path, other))
+        return _found_by_uuid(key, go, around, lambda other, mine: _node_row(case, path, other, mine))
     if len(path) == 4 and path[2] == "pod":
         return {key: None, **{f"{namespace}/{key}": None for namespace in namespaces(case, path)}}
     return {key: None}
@@ -129,13 +129,13 @@ def _keys(case: Case, path: Path, go: Json, around: list[dict[str, Json]]) -> di
 
 def _found_by_uuid(key: str, go: Json, around: list[dict[str, Json]], row: RowOf) -> dict[str, Row | None]:
     """Return the key of ours that has the object of this uuid, if a row allows it; else the same key."""
-    uuid = go.get("uuid", "").strip()
+    uuid = str(go.get("uuid", "")).strip()
     for one in around:
         if key in one and one[key].get("uuid", "") == uuid:
             return {key: None}
     for one in around:
         for other, value in one.items():
-            allowed = row(other) if value.get("uuid", "") == uuid else None
+            allowed = row(other, value) if value.get("uuid", "") == uuid else None
             if allowed:
                 return {other: allowed}
     return {key: None}
@@ -159,18 +159,23 @@ def _uids_named(telemetry: Telemetry, key: str) -> set[str]:
     return {one.label("k8s_cluster_uid") for one in named} | {one.label("agent_name") for one in nuvla}
 
 
-def _node_row(case: Case, path: Path, other: str) -> Row | None:
+def _node_row(case: Case, path: Path, other: str, mine: Json) -> Row | None:
     """Return the row by which ours keys the node `other` that Go keys by its name."""
     go = case.node(path)
-    uuid = go.get("uuid", "").strip()
+    uuid = str(go.get("uuid", "")).strip()
     named = case.telemetry.of(owners.UNAME, nodename=path[3])
     if not path[3]:
         instead = {uuid, *(one.label(label) for one in named for label in ("node", "icos_host_name"))}
         agents = [one for one in case.telemetry.of(owners.AGENT) if one.label("icos_host_id").strip() == uuid]
-        return Row.NAMELESS_HOST if other in instead | {one.label("hostname") for one in agents} else None
+        is_told = any(one.label("icos_host_id").strip() == uuid for one in named)
+        return Row.NAMELESS_HOST if is_told and other in instead | {one.label("hostname") for one in agents} else None
     agents = case.telemetry.of(owners.AGENT, hostname=path[3])
     hosts = {owners.host_identity(one) for one in [*named, *agents]}
-    return Row.SHARED_HOST if other == uuid and len(hosts) > 1 else None
+    if len(hosts) < 2 or mine.get("name") != path[3]:
+        return None
+    if not uuid:
+        return Row.NO_MACHINE_ID
+    return Row.SHARED_HOST if other == uuid else None
 
 
 def namespaces(case: Case, path: Path) -> list[str]:

@@ -64,13 +64,16 @@ def _host(scene: Scene, others: list[Host], common: dict[str, str], site: str) -
     name = scene.name("node")
     while any(other.name == name for other in others) and not scene.is_odd(0.3):
         name += "x"
+    spoken = name
+    if others and scene.is_odd(0.3):
+        name = scene.rng.choice(others).name
     machine = scene.identifier()
     uid = common["k8s_cluster_uid"]
     address = f"10.{scene.rng.randint(0, 9)}.0.{scene.rng.randint(1, 250)}"
     labels = {
         **common,
         "icos_host_id": machine + ("\n" if scene.is_odd(0.1) else ""),
-        "icos_host_name": f"{(uid or machine)[:8]}:{name}",
+        "icos_host_name": f"{(uid or machine)[:8]}:{spoken}",
         "net_host_name": address if uid else "172.17.0.1",
         "k8s_node_name": name if uid else "",
         "instance": f"{address}:9100",
@@ -92,6 +95,8 @@ def _draw_orchestrator(scene: Scene, kind: str, name: str, common: dict[str, str
         scene.add("tlum_orch_info", labels)
     if kind == "ocm":
         scene.add("tlum_ocm_agent_info", {**common, "id": agent, "name": name})
+        if scene.is_odd(0.3):
+            scene.add("tlum_ocm_agent_info", {**common, "id": agent, "name": scene.name("edge")})
 
 
 def _draw_strangers(scene: Scene) -> None:

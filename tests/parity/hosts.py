@@ -51,7 +51,7 @@ def _draw_uname(scene: Scene, host: Host, machine: str) -> None:
     if scene.chance(0.6):
         labels["icos_alpha_latitude"] = scene.degrees(90)
         labels["icos_alpha_longitude"] = scene.degrees(180)
-    scene.add("node_uname_info", labels)
+    scene.add("node_uname_info", labels, "2" if scene.is_odd(0.1) else "1")
     if scene.is_doubled and scene.is_odd():
         scene.add("node_uname_info", {**labels, "replica": "b"})
 

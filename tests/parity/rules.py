@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from tests.parity.compare import Absent, Case, Deviation, Json, namespaces
 from tests.parity.documented import Row
-from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST
-from tests.parity.sources import Source, pods_of, real, source
+from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST, OF_HOST, OF_POD, UNAME, host_identity
+from tests.parity.sources import PER_DEVICE, Source, pods_of, real, source, unames_of
 from tests.parity.telemetry import Series, is_finite
 
 Condition = Callable[[Case, Deviation, Source], bool]
@@ -26,6 +26,8 @@ def rule_for(case: Case, deviation: Deviation) -> Row | None:
     found = source(case, deviation.path)
     if found is None or not found.read(deviation.go):
         return None
+    if len(found.ours) > 1 and deviation.go in found.choices():
+        return None  # it is the choice for one of several pods of that name, and none of ours has it
     return next((row for row, is_met in OF_VALUES.items() if is_met(case, deviation, found)), None)
 
 
@@ -109,6 +111,30 @@ def _is_ambiguous(case: Case, deviation: Deviation, found: Source) -> bool:
     return "" not in names and all(len(one) > 1 for one in hosts) and _is_choice(deviation, found)
 
 
+def _is_anothers(case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go mixes all hosts without a machine id: the value is that of another."""
+    if deviation.path[2] != "node" or case.node(deviation.path).get("uuid"):
+        return False
+    return not any(_is_own(case, deviation, one) for one in found.read(deviation.go)) and _is_choice(deviation, found)
+
+
+def _is_anothers_device(case: Case, deviation: Deviation) -> bool:
+    """Go mixes all hosts without a machine id: the interface or device is that of another."""
+    path = deviation.path
+    if path[2:3] != ("node",) or len(path) != 7 or case.node(path).get("uuid"):
+        return False
+    metrics = {metric for kind, (metric, _, _) in PER_DEVICE.items() if kind[0] == path[4]}
+    told = [one for metric in metrics for one in case.telemetry.of(metric, device=path[5], icos_host_id="")]
+    is_own = any(_is_own(case, deviation, one) for one in told)
+    return bool(told) and not is_own and deviation.ours is Absent.ABSENT
+
+
+def _is_own(case: Case, deviation: Deviation, one: Series) -> bool:
+    """Tell whether the series names the host of this path, as ours tells hosts apart."""
+    owners = case.hosts.whose(one, OF_HOST)[1]
+    return len(owners) == 1 and owners[0] in [host_identity(known) for known in unames_of(case, deviation.path)]
+
+
 def _is_conflict(_case: Case, deviation: Deviation, found: Source) -> bool:
     """Several series disagree: Go shows the last in Prometheus's order, ours the largest."""
     if deviation.path[2] == "node" and deviation.path[-1] in ("ip", "subnetMask"):
@@ -117,11 +143,11 @@ def _is_conflict(_case: Case, deviation: Deviation, found: Source) -> bool:
     return len(values) > 1 and _is_choice(deviation, found)
 
 
-def _is_trimmed(_case: Case, deviation: Deviation) -> bool:
+def _is_trimmed(case: Case, deviation: Deviation) -> bool:
     """A machine id that ends in a newline: ours is trimmed."""
-    if deviation.path[-1] not in ("uuid", "node") or not isinstance(deviation.go, str):
+    if deviation.path[-1] not in ("uuid", "node") or not case.telemetry.of(UNAME, icos_host_id=deviation.go):
         return False
-    return deviation.go.endswith("\n") and bool(deviation.ours == deviation.go.strip())
+    return str(deviation.go).endswith("\n") and bool(deviation.ours == deviation.go.strip())
 
 
 def _is_nameless(case: Case, deviation: Deviation) -> bool:
@@ -129,6 +155,15 @@ def _is_nameless(case: Case, deviation: Deviation) -> bool:
     path = deviation.path
     told = case.telemetry.of("kube_pod_info", pod="")
     return path[2:4] == ("pod", "") and deviation.ours is Absent.ABSENT and bool(told)
+
+
+def _is_nameless_usage(case: Case, deviation: Deviation) -> bool:
+    """Usage of a container without a name: ours does not ask for it."""
+    path = deviation.path
+    if path[2:3] != ("pod",) or path[4:] != ("container", "", "cpuUsage"):
+        return False
+    used = case.telemetry.of("container_cpu_utilization_ratio", k8s_pod_name=path[3], k8s_container_name="")
+    return deviation.ours is Absent.ABSENT and deviation.go in [real(one) for one in used]
 
 
 def _is_on_its_pods_host(case: Case, deviation: Deviation) -> bool:
@@ -139,14 +174,22 @@ def _is_on_its_pods_host(case: Case, deviation: Deviation) -> bool:
     own = case.telemetry.of("kube_pod_container_info", pod=path[3], container=path[5], icos_host_id=deviation.go)
     if not case.in_cluster(path, own):
         return False
-    hosts = [_host_ids(case, one) for pod in pods_of(case, path) for one in case.pods.told_by[pod]]
+    uuid = case.cluster(path).get("uuid")
+    nodes = [
+        node
+        for one in case.ours["cluster"].values()
+        if one.get("uuid") == uuid
+        for node in one.get("node", {}).values()
+    ]
+    is_there = {node.get("uuid") for node in nodes}
+    hosts = [_host_ids(case, one) & is_there for pod in pods_of(case, path) for one in case.pods.told_by[pod]]
     if deviation.ours is Absent.ABSENT:
-        return not all(len(ids) == 1 and ids != {""} for ids in hosts)
-    return any(ids == {deviation.ours} for ids in hosts)
+        return not all(hosts)
+    return {deviation.ours} in hosts
 
 
 def _host_ids(case: Case, pod: Series) -> set[str]:
-    """Return the machine ids of the host that the pod names first in a way that names one alone."""
+    """Return the machine id of the host that the pod names, in the first way that names one alone."""
     for way in HOST_OF_POD:
         named = case.hosts.named(pod, way)
         if len(named) == 1:
@@ -162,28 +205,35 @@ def _is_apart(case: Case, deviation: Deviation) -> bool:
         return False
     told = case.in_cluster(path, case.telemetry.of("kube_pod_container_info", pod=path[3]))
     if path[4:] == ("numberOfContainers",):
-        names = {one.label("container") for one in told}
-        return len(names) >= int(deviation.go) > _count(deviation.ours) == _containers(deviation)
+        mixed = case.cluster(path)["pod"][path[3]].get("container", {}).keys()
+        is_told = mixed <= {one.label("container") for one in told} and deviation.go == len(mixed)
+        return is_told and len(mixed) > _count(deviation.ours) == _containers(deviation)
     if path[4] == "status":
         phases = case.in_cluster(path, case.telemetry.of("kube_pod_status_phase", pod=path[3], phase=deviation.go))
-        return {one.label("namespace") for one in phases if one.number() == 1}.isdisjoint(apart)
-    if path[4] != "container" or deviation.ours is not Absent.ABSENT:
+        shown = {one.label("namespace") for one in phases if one.number() == 1}
+        return bool(shown) and shown.isdisjoint(apart)
+    if path[4] != "container":
         return False
     has = {one.label("namespace") for one in told if one.label("container") == path[5]} & {*apart}
     if not has or path[-1] != "cpuUsage":
-        return not has
+        return not has and deviation.ours is Absent.ABSENT
     labels = {"k8s_pod_name": path[3], "k8s_container_name": path[5]}
     used = case.in_cluster(path, case.telemetry.of("container_cpu_utilization_ratio", **labels))
-    return any(real(one) == deviation.go and one.label("k8s_namespace_name") not in has for one in used)
+    others = [real(one) for one in used if one.label("k8s_namespace_name") not in has]
+    own = [Absent.ABSENT, *(real(one) for one in used if one.label("k8s_namespace_name") in has)]
+    return deviation.go in others and deviation.ours in own
 
 
 def _is_fuller(case: Case, deviation: Deviation) -> bool:
     """Ours found containers of the pod that Go did not: all of them are there, and are counted."""
     if deviation.path[2:3] != ("pod",) or deviation.path[4:] != ("numberOfContainers",):
         return False
-    go = case.cluster(deviation.path)["pod"][deviation.path[3]]["container"]
-    is_there = go.keys() <= deviation.beside.get("container", {}).keys()
-    return is_there and _containers(deviation) == _count(deviation.ours) > int(deviation.go)
+    go = case.cluster(deviation.path)["pod"][deviation.path[3]].get("container", {})
+    names = deviation.beside.get("container", {}).keys()
+    told = case.telemetry.of("kube_pod_container_info")
+    tiers = [case.pods.tiers(pod, OF_POD, told) for pod in pods_of(case, deviation.path)]
+    known = [{one.label("container") for tier in owner for one in tier} for owner in tiers]
+    return go.keys() <= names and names in known and len(names) == _count(deviation.ours) > len(go) == deviation.go
 
 
 def _count(ours: Json) -> int:
@@ -197,9 +247,11 @@ def _containers(deviation: Deviation) -> int:
 # Those that see from the path and both answers alone what happened.
 OF_PATHS: dict[Row, Callable[[Case, Deviation], bool]] = {
     Row.NAMELESS_POD: _is_nameless,
+    Row.NAMELESS_CONTAINER: _is_nameless_usage,
     Row.TRIMMED: _is_trimmed,
     Row.CONTAINER_NODE: _is_on_its_pods_host,
     Row.SHARED_POD: _is_apart,
+    Row.NO_MACHINE_ID: _is_anothers_device,
     Row.MORE_CONTAINERS: _is_fuller,
 }
 # Those that compare what both services take of the series that compete for one value.
@@ -212,5 +264,6 @@ OF_VALUES: dict[Row, Condition] = {
     Row.ADDRESSES: _is_first_address,
     Row.DEGREES: _is_degrees,
     Row.AMBIGUOUS_HOST: _is_ambiguous,
+    Row.NO_MACHINE_ID: _is_anothers,
     Row.CONFLICT: _is_conflict,
 }

@@ -17,6 +17,8 @@ ODD_VALUES = (
 )
 UNREAL_VALUES = ("NaN", "+Inf", "-Inf")
 ODD_DEGREES = ("", "0", "-0", "+5", ".5", "5.", "1e3", "1e-7", "abc", "1,5", " 1", "0x1", "181", "-90.000001", "1e-400")
+# Numbers for Go, and no numbers for ours.
+NOT_QUITE_DEGREES = ("1_0", "0x1p-2", "-0X1.8p4")
 # An identity is told by labels; its value is always 1, so that only its labels meet accidents.
 IDENTITIES = {
     *("tlum_orch_info", "tlum_ocm_agent_info", "tlum_host_info", "node_uname_info", "node_network_info"),
@@ -66,6 +68,8 @@ class Scene:
 
     def degrees(self, limit: float) -> str:
         """Return a latitude or longitude as somebody typed it."""
+        if self.is_odd(0.3):
+            return self.rng.choice(NOT_QUITE_DEGREES)
         return self.rng.choice(ODD_DEGREES) if self.is_odd() else self.real(-limit, limit)
 
     def add(self, metric: str, labels: dict[str, str], value: str = "1") -> None:

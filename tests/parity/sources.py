@@ -24,7 +24,8 @@ Read = Callable[[Series], Json]
 Tiers = list[list[Series]]
 
 HOST_LABELS = ("k8s_cluster_uid", "icos_host_id", "icos_host_name", "cluster", "node")
-POD_LABELS = ("k8s_cluster_uid", "namespace", "pod", "uid")
+POD_LABELS = ("k8s_cluster_uid", "namespace", "pod", "uid", "icos_host_name", "node", "pod_ip", "phase")
+KUBELETS_POD_LABELS = ("k8s_cluster_uid", "k8s_namespace_name", "k8s_pod_name", "k8s_pod_uid")
 UNAME_LABELS = (
     *("cluster", "icos_agent_id", "icos_alpha_latitude", "icos_alpha_longitude", "icos_cluster_id"),
     *("icos_controller_id", "icos_host_id", "icos_host_name", "k8s_cluster_uid", "machine", "net_host_name"),
@@ -42,7 +43,8 @@ class Kind:
 
     def fits(self, one: Series) -> bool:
         """Tell whether Go's integer can hold the value."""
-        return -(2 ** (self.bits - 1)) <= one.number() < 2 ** (self.bits - 1)
+        limit = 2.0 ** (self.bits - 1)
+        return -limit <= one.number() < limit
 
 
 @dataclass(frozen=True)
@@ -167,23 +169,23 @@ def _flag(one: Series) -> Json:
 
 WHOLE, SMALL, REAL = _integer(64), _integer(32), _finite(real)
 
-OF_UNAME = {
+OF_UNAME: dict[Path, Kind] = {
     ("name",): _label("nodename"),
     ("staticMetrics", "cpuArchitecture"): _label("machine"),
     ("location", "latitude"): _degrees("icos_alpha_latitude"),
     ("location", "longitude"): _degrees("icos_alpha_longitude"),
 }
-OWN = {
-    ("staticMetrics", "cpuMaxFrequency"): ("node_cpu_frequency_max_hertz", WHOLE),
-    ("dynamicMetrics", "cpuTemperature"): ("node_thermal_zone_temp", REAL),
-    ("dynamicMetrics", "freeRAM"): ("node_memory_MemFree_bytes", WHOLE),
+OWN: dict[Path, tuple[str, Kind, str]] = {
+    ("staticMetrics", "cpuMaxFrequency"): ("node_cpu_frequency_max_hertz", WHOLE, ""),
+    ("dynamicMetrics", "cpuTemperature"): ("node_thermal_zone_temp", REAL, ""),
+    ("dynamicMetrics", "freeRAM"): ("node_memory_MemFree_bytes", WHOLE, ""),
 }
-JOINED = {
+JOINED: dict[Path, tuple[str, str, Kind]] = {
     ("staticMetrics", "cpuCores"): ("kube_node_status_capacity", "cpu", SMALL),
     ("staticMetrics", "RAMMemory"): ("kube_node_status_capacity", "memory", WHOLE),
     ("dynamicMetrics", "cpuEnergyConsumption"): ("scaph_host_energy_microjoules_total", "", _finite(_joules)),
 }
-PER_DEVICE = {
+PER_DEVICE: dict[Path, tuple[str, Kind, str]] = {
     ("networkInterfaces", "speed"): ("node_network_speed_bytes", WHOLE, ""),
     ("networkInterfaces", "status"): ("node_network_up", Kind(_flag_in_go, _flag), ""),
     ("networkInterfaces", "type"): ("node_network_info", _label("duplex"), "duplex"),
@@ -208,22 +210,13 @@ def _of_node(case: Case, path: Path) -> Source | None:
     identity = host_identity(unames[0]) if unames else None
     if identity is None:
         return None
-    told = case.telemetry.of
     if rest in OF_UNAME:
         return Source(OF_UNAME[rest], unames, [[unames]], UNAME_LABELS)
-    if rest in OWN:
-        metric, kind = OWN[rest]
-        return _own(case, path, identity, told(metric), kind)
     if rest in JOINED:
         return _joined(case, path, identity, rest)
-    if len(rest) == 3 and (rest[0], rest[2]) in PER_DEVICE:
-        metric, kind, label = PER_DEVICE[rest[0], rest[2]]
-        found = _own(case, path, identity, told(metric, device=rest[1]), kind)
-        return replace(found, order=(*HOST_LABELS, label))
     if rest[0] in ("ScaScore", "vulnerabilities"):
-        scanned = told("vulnerabilities", severity=rest[1]) if len(rest) == 2 else told("SCA_score")
-        return _scanned(case, identity, unames, scanned)
-    return None
+        return _scanned(case, identity, unames, rest)
+    return _own(case, path, identity)
 
 
 def unames_of(case: Case, path: Path) -> list[Series]:
@@ -235,10 +228,14 @@ def unames_of(case: Case, path: Path) -> list[Series]:
     return [one for one in found if host_id or one.label("nodename") == path[3]]
 
 
-def _own(case: Case, path: Path, identity: Identity, told: list[Series], kind: Kind) -> Source:
-    host_id = case.node(path).get("uuid", "")
+def _own(case: Case, path: Path, identity: Identity) -> Source | None:
+    """Return the series that carry the host's machine id; those of a device carry its name, too."""
+    rest, host_id = path[4:], case.node(path).get("uuid", "")
+    device = {"device": rest[1]} if rest[::2] in PER_DEVICE else {}
+    metric, kind, label = PER_DEVICE.get(rest[::2]) or OWN.get(rest) or ("", WHOLE, "")
+    told = case.telemetry.of(metric, **device)
     go = [one for one in told if one.label("icos_host_id") == host_id]
-    return Source(kind, go, [case.hosts.tiers(identity, OF_HOST, told)], HOST_LABELS)
+    return Source(kind, go, [case.hosts.tiers(identity, OF_HOST, told)], (*HOST_LABELS, label)) if metric else None
 
 
 def _joined(case: Case, path: Path, identity: Identity, rest: Path) -> Source:
@@ -274,12 +271,26 @@ def _cores(tiers: Tiers) -> Tiers:
     return counted
 
 
-def _scanned(case: Case, identity: Identity, unames: list[Series], told: list[Series]) -> Source:
+def _scanned(case: Case, identity: Identity, unames: list[Series], rest: Path) -> Source:
+    """Return the series that name the host by address and name."""
+    of = case.telemetry.of
+    told = of("vulnerabilities", severity=rest[1]) if len(rest) == 2 else of("SCA_score")
     names = {(one.label("nodename"), one.label("net_host_name")) for one in unames}
     go = [one for one in told if (one.label("agent_hostname"), one.label("agent_ip")) in names]
     placed = [(one, *case.hosts.whose(one, OF_SCANNED_HOST)) for one in told]
     tiers = [[one for one, at, owners in placed if at == number and identity in owners] for number in range(2)]
     return Source(SMALL, go, [[tier for tier in tiers if tier]])
+
+
+def memory(case: Case, hosts: list[Identity], metric: str, go: list[Series]) -> Source:
+    """Return where memory comes from over gRPC, where the host itself is asked before Kubernetes."""
+    tiers = [case.hosts.tiers(host, OF_HOST, case.telemetry.of(metric)) for host in hosts]
+    if metric.endswith("MemTotal_bytes"):
+        capacity = case.telemetry.of("kube_node_status_capacity", resource="memory")
+        tiers = [
+            tier + case.hosts.tiers(host, OF_AGENTS_HOST, capacity) for tier, host in zip(tiers, hosts, strict=True)
+        ]
+    return Source(WHOLE, go, tiers, HOST_LABELS)
 
 
 def _of_pod(case: Case, path: Path) -> Source | None:
@@ -300,10 +311,7 @@ def _pods_own(case: Case, path: Path, told: list[Series], kind: Kind, ways: tupl
     named = "k8s_pod_name" if ways is OF_KUBELETS_POD else "pod"
     go = case.in_cluster(path, [one for one in told if one.label(named) == path[3]])
     tiers = [case.pods.tiers(pod, ways, told) for pod in pods_of(case, path)]
-    order = ("k8s_cluster_uid", "k8s_namespace_name", "k8s_pod_name", "k8s_pod_uid")
-    if ways is OF_POD:
-        order = (*POD_LABELS, "icos_host_name", "node", "pod_ip", "phase")
-    return Source(kind, go, tiers, order)
+    return Source(kind, go, tiers, KUBELETS_POD_LABELS if ways is OF_KUBELETS_POD else POD_LABELS)
 
 
 def pods_of(case: Case, path: Path) -> list[Identity]:
@@ -313,4 +321,3 @@ def pods_of(case: Case, path: Path) -> list[Identity]:
         for identity, found in case.pods.told_by.items()
         if case.in_cluster(path, [one for one in found if one.label("pod") == path[3]])
     ]
-

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import grpc
 
 from tests.parity import etim, layout
-from tests.parity.compare import Case, Deviation, Path, deviations
+from tests.parity.compare import Case, Deviation, Json, Path, deviations
+from tests.parity.documented import Row
 from tests.parity.peers import Lane, PeerError, Server, fresh
 from tests.parity.rules import rule_for
 from tests.parity.telemetry import Telemetry
@@ -37,23 +38,27 @@ def judge(lane: Lane, go: Server, ours: Server, fleet: Telemetry) -> Verdict:
         except PeerError as gone:
             verdict.breaks.append(str(gone))
             return verdict
-        _judge_document(verdict, go, fleet, answer)
-        _judge_nodes(verdict, go, ours, fleet)
+        _judge_layout(verdict, answer)
+        document = json.loads(answer)
+        _judge_document(verdict, go, fleet, document)
+        _judge_nodes(verdict, go, ours, Case(fleet, {}, document))
     return verdict
 
 
-def _judge_document(verdict: Verdict, go: Server, fleet: Telemetry, answer: bytes) -> None:
-    text = answer.decode("utf-8")
-    different = layout.difference(text)
+def _judge_layout(verdict: Verdict, answer: bytes) -> None:
+    different = layout.difference(answer.decode("utf-8"))
     if different:
         verdict.breaks.append(f"layout {different}")
-    document = json.loads(text)
+
+
+def _judge_document(verdict: Verdict, go: Server, fleet: Telemetry, document: Json) -> None:
     verdict.breaks += [f"ours has no {key}" for key in ("timestamp", "cluster") if key not in document]
     status, body = go.get()
     if go.process.poll() is not None:
         raise PeerError("the Go service has ended")
     if status != 200 or not body:
         verdict.go_answered = "nothing: a NaN or infinity" if status == 200 else "nothing: a query that failed"
+        verdict.documented[Row.NO_ANSWER] += 1
         return
     case = Case(fleet, json.loads(body), document)
     broken = []
@@ -84,20 +89,20 @@ def _place(path: Path) -> Path:
     return path[:4] if path[2:3] == ("node",) else path[:2]
 
 
-def _judge_nodes(verdict: Verdict, go: Server, ours: Server, fleet: Telemetry) -> None:
+def _judge_nodes(verdict: Verdict, go: Server, ours: Server, case: Case) -> None:
     try:
         expected = go.nodes()
-    except grpc.RpcError as error:
-        verdict.documented[f"gRPC: Go answers {error.code().name}"] += 1
+    except grpc.RpcError:
+        verdict.documented[Row.NO_ANSWER] += 1
         return
     try:
         found = ours.nodes()
     except grpc.RpcError as error:
         verdict.breaks.append(f"gRPC: ours answers {error.code().name}")
         return
-    for rule, text in etim.differences(fleet, expected, found):
-        if rule:
-            verdict.documented[f"gRPC: {rule}"] += 1
+    for row, text in etim.differences(case, expected, found):
+        if row:
+            verdict.documented[row] += 1
         else:
             verdict.breaks.append(text)
             verdict.fields["gRPC node"] += 1

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import TokenRefusedError
-from aggregator.server.auth import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES, REMEMBERED_TOKENS, RealmKeyGuard
+from aggregator.server.auth import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES, RealmKeyGuard
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.forgeries import FORGERIES, Forgery
@@ -304,15 +304,15 @@ def test_a_remembered_token_does_not_help_another(realm: Realm, public_key: str)
 
 
 def test_the_memory_for_tokens_is_bounded() -> None:
-    """After ten thousand other tokens the first is forgotten, so that tokens cannot fill the memory."""
+    """After as many other tokens as it remembers, the first is forgotten, so that tokens cannot fill the memory."""
     # 1024 bits, which the settings refuse, sign ten times faster; the guard itself takes any.
     small = Realm(rsa.generate_private_key(65537, 1024))  # noqa: S505 - see above
     clock = Hands(1500.0)
-    guard = RealmKeyGuard(small.pem.decode(), clock)
+    guard = RealmKeyGuard(small.pem.decode(), clock, remembered=20)
     first = small.token(1400, nbf=1400)
     assert holds(guard, first)
     header = small.header()
-    for number in range(REMEMBERED_TOKENS):
+    for number in range(20):
         guard.check([b"Bearer " + assembled(header, b'{"exp":2000,"n":%d}' % number, rs(small.key)).encode()])
     clock.at = 900.0
     assert not holds(guard, first)
