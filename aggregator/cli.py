@@ -6,13 +6,17 @@ import textwrap
 from aggregator import __version__
 from aggregator.settings import described
 
+_DESCRIPTION = (
+    "Serves the live topology of a multi-cluster system over HTTP and gRPC, from the metrics in Prometheus or "
+    "Thanos. It runs in the foreground and stops on SIGTERM or Ctrl-C."
+)
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser, whose help lists every setting with its default."""
     made = argparse.ArgumentParser(
         prog="aggregator",
-        description="Serves the live topology of a multi-cluster system over HTTP and gRPC, from the metrics in "
-        "Prometheus or Thanos. It runs in the foreground and stops on SIGTERM or Ctrl-C.",
+        description=textwrap.fill(_DESCRIPTION, 100),
         epilog=_settings(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

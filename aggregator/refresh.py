@@ -138,7 +138,11 @@ class Refresher:
         if self._snapshot is None or self.age_seconds(self._snapshot) >= self._pace.max_stale_seconds:
             return self._snapshot
         kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._clock.wall())
-        self._taker.render(kept)
+        try:
+            self._taker.render(kept)
+        except Exception:  # noqa: BLE001 - a view that breaks now may have worked before
+            _log.exception("rendering broke")
+            return self._snapshot
         return kept
 
     def _report(self, snapshot: Snapshot, started: float) -> None:

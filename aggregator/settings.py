@@ -39,6 +39,8 @@ def _address(text: str) -> str:
         raise ValueError("does not begin with http:// or https://")
     if not parts.hostname:
         raise ValueError("names no host")
+    if "@" in parts.path:
+        raise ValueError("has an @ in its path; a / or ? in a password is written %2F or %3F")
     if parts.query or parts.fragment:
         raise ValueError("has a query or a fragment")
     try:

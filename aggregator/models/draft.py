@@ -29,8 +29,9 @@ class Draft(msgspec.Struct, gc=False, eq=False):
     metrics: list[Any] = []
 
     def label(self, name: str) -> str:
-        """Return the first value that any of the object's identifying label sets has under `name`, "" if none has."""
-        return next((value for metric in self.metrics if (value := getattr(metric, attribute(name), ""))), "")
+        """Return what the object's identifying label sets have under `name`, "" if none has; the last of several."""
+        key = attribute(name)
+        return max((getattr(metric, key, "") for metric in self.metrics), default="")
 
 
 class Register:

@@ -105,13 +105,16 @@ def _nodes(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, 
 
 
 def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, str]) -> dict[tuple[str, str], Pod]:
-    """Return the pods; of several of one name in a cluster, the first by namespace keeps the plain key."""
+    """Return the pods; of several of one name in a cluster, the first by namespace keeps the plain key.
+
+    Docker containers have no namespace: theirs is told apart by its id.
+    """
     taken: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
-    by_namespace = sorted(settled.pods, key=lambda entry: (_namespace(entry[0]), _pod_name(entry[0])))
+    by_namespace = sorted(settled.pods, key=lambda entry: _pod_identity(entry[0]))
     made = []
     for pod, home, node in by_namespace:
-        name, namespace = _pod_name(pod), _namespace(pod)
-        key = _unique([name, f"{namespace}/{name}"], taken[home.uid])
+        namespace, name, uid = _pod_identity(pod)
+        key = _unique([name, f"{namespace or uid}/{name}"], taken[home.uid])
         made.append(
             Pod(
                 cluster=cluster_keys[home.uid],
@@ -125,12 +128,9 @@ def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, s
     return {(pod.cluster, pod.key): pod for pod in made}
 
 
-def _namespace(pod: Draft) -> str:
-    return str(pod.fields.get("namespace", ""))
-
-
-def _pod_name(pod: Draft) -> str:
-    return str(pod.fields.get("name", ""))
+def _pod_identity(pod: Draft) -> tuple[str, str, str]:
+    fields = pod.fields
+    return (fields.get("namespace", ""), fields.get("name", ""), fields.get("uid", ""))
 
 
 def _parts(owner: Draft) -> dict[str, Any]:

@@ -29,14 +29,15 @@ class Membership:
         self._nuvla_by_host: dict[str, Home] = {}
         self._by_uid: dict[str, Home] = {}
         self._nuvla_by_uid: dict[str, Home] = {}
+        # One that lacks the label by which it would claim its own claims what lacks it, too, as in the Go service.
         for orchestrator in orchestrators:
             kind = orchestrator.fields.get("type")
             if kind == NUVLA:
                 home = Home(NUVLA, orchestrator.fields.get("agent_name", ""))
-                self._nuvla_by_host[orchestrator.label("icos_host_name")] = home
+                _claim(self._nuvla_by_host, orchestrator.label("icos_host_name"), home)
             elif kind == OCM:
                 uid = orchestrator.label("k8s_cluster_uid")
-                self._by_uid[uid] = Home(OCM, uid)
+                _claim(self._by_uid, uid, Home(OCM, uid))
 
     @property
     def homes(self) -> set[Home]:
@@ -49,7 +50,7 @@ class Membership:
             uid = node.label("k8s_cluster_uid")
             home = self._nuvla_by_host.get(node.label("icos_host_name"))
             if uid and home:
-                self._nuvla_by_uid.setdefault(uid, home)
+                _claim(self._nuvla_by_uid, uid, home)
 
     def home(self, member: Draft) -> Home | None:
         """Return the cluster of a node or pod, None if nothing tells.
@@ -64,6 +65,13 @@ class Membership:
             return known
         label = member.label("cluster") or (self._default_cluster if member.label("node") else "")
         return Home("", label) if label else None
+
+
+def _claim(claims: dict[str, Home], label: str, home: Home) -> None:
+    """Let the home have what the label names; of several claims the first by uid counts."""
+    known = claims.setdefault(label, home)
+    if home.uid < known.uid:
+        claims[label] = home
 
 
 def is_controllers(member: Draft) -> bool:

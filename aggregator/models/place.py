@@ -5,7 +5,7 @@ keeps the cost of a sample at about a microsecond (benchmarks/README.md).
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import repeat
 from operator import attrgetter
 from typing import Any
@@ -124,7 +124,10 @@ def _sort_by_precedence(targets: Targets) -> None:
 
 
 def _precedence(sample: Sample) -> tuple[float, tuple[Any, ...]]:
-    number = float(sample.value.text)
+    try:
+        number = float(sample.value.text)
+    except ValueError:
+        number = math.nan
     labels = sample.metric.items() if isinstance(sample.metric, dict) else msgspec.structs.astuple(sample.metric)
     return (-math.inf if math.isnan(number) else number, tuple(labels))
 
@@ -134,26 +137,22 @@ def _fill(row: Row, fill: Fill, targets: Targets, tally: Tally, *, is_contested:
     convert = fill.convert
     filled_here: set[tuple[int, str]] = set()
     for holder, name, text in _entries(fill, targets):
-        if name in holder:
-            if (id(holder), name) in filled_here and _differs(convert, text, holder[name]):
-                tally.conflicts[row.name, fill.field] += 1
+        is_filled = name in holder
+        if is_filled and (id(holder), name) not in filled_here:
             continue
         try:
             value = convert(text)
         except ValueError as refused:
             tally.dropped[row.name, str(refused)] += 1
             continue
-        if value is not None:
-            holder[name] = value
-            if is_contested:
-                filled_here.add((id(holder), name))
-
-
-def _differs(convert: Callable[[str], object], text: str, value: object) -> bool:
-    try:
-        return convert(text) not in (None, value)
-    except ValueError:
-        return True
+        if value is None:
+            continue
+        if is_filled:
+            tally.conflicts[row.name, fill.field] += value != holder[name]
+            continue
+        holder[name] = value
+        if is_contested:
+            filled_here.add((id(holder), name))
 
 
 def _entries(fill: Fill, targets: Targets) -> Iterable[tuple[Fields, str, str]]:

@@ -102,12 +102,13 @@ def translated(error: Exception) -> QueryError:
     """
     chain = list(_causes(error))
     root = chain[-1]
-    if any(isinstance(link, ConnectionRefusedError) for link in chain):
+    if isinstance(root, ConnectionRefusedError):
         return NotListeningError("connection refused")
-    if any(isinstance(link, _SLOW) for link in chain):
-        return TooSlowError("no answer within the time for one query")
     if isinstance(root, socket.gaierror):
         return UnreachableError(f"the host name cannot be resolved ({root.strerror})")
+    # urllib3 counts every failed connection among its time-outs: what stands at the root tells them apart.
+    if isinstance(root, _SLOW) and not isinstance(root, urllib3.exceptions.NewConnectionError):
+        return TooSlowError("no answer within the time for one query")
     return UnreachableError(f"the connection broke or never stood ({type(root).__name__}: {_short(str(root))})")
 
 
@@ -155,9 +156,10 @@ class _BoundedAdapter(requests.adapters.HTTPAdapter):
 
     def build_response(self, request: requests.PreparedRequest, raw: urllib3.BaseHTTPResponse) -> requests.Response:
         plain = super().build_response(request, raw)
-        if plain.is_redirect:
-            return plain
         body = self._read(raw)
+        if plain.is_redirect:
+            plain._content = body  # noqa: SLF001 - see below
+            return plain
         if plain.status_code != 200:
             raise RefusedError(plain.status_code, _reason(body, plain.reason), _retry_after(plain))
         response = _BodyResponse()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -156,7 +156,7 @@ class Gathering(Mapping[str, Outcome]):
     def _reply(self, pending: "Future[_Reply]") -> _Reply:
         try:
             return pending.result(timeout=max(0.0, self._effort.end - time.monotonic()))
-        except TimeoutError:
+        except (TimeoutError, CancelledError):
             self._effort.give_up()
             pending.cancel()
             return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), 0.0)

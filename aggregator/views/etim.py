@@ -33,8 +33,8 @@ def _node(node: Node, cluster: Cluster) -> pb.Node:
 
 def _milli(cores: float | None) -> int:
     """Return thousandths of cores, 0 where unknown or more than the contract's 32 bits hold."""
-    thousandths = round((cores or 0) * 1000)
-    return thousandths if abs(thousandths) < _INT32 else 0
+    thousandths = (cores or 0) * 1000
+    return round(thousandths) if abs(thousandths) < _INT32 - 1 else 0
 
 
 def _labels(node: Node, cluster: Cluster) -> list[tuple[str, str]]:

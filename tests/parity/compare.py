@@ -179,7 +179,10 @@ def _node_row(case: Case, path: Path, other: str, mine: Json) -> Row | None:
 
 
 def namespaces(case: Case, path: Path) -> list[str]:
-    """Return the namespaces that use the pod name of this path in its cluster, if there are several."""
+    """Return the namespaces that use the pod name of this path in its cluster, if there are several pods of it.
+
+    Of one namespace there are two if one is told of without its cluster's uid, and belongs to it by its host.
+    """
     pods = case.in_cluster(path, case.telemetry.of("kube_pod_info", pod=path[3]))
-    found = sorted({one.label("namespace") for one in pods})
-    return found if len(found) > 1 else []
+    several = {(one.label("k8s_cluster_uid"), one.label("namespace")) for one in pods}
+    return sorted({namespace for _, namespace in several}) if len(several) > 1 else []

@@ -1,0 +1,1 @@
+"""Tests of what turns answers into a topology."""

@@ -1,0 +1,52 @@
+"""Objects under construction, and how they are found."""
+
+from aggregator.models.draft import Draft, Register
+from aggregator.models.row import Part
+from tests.samples import samples
+
+IDENTITIES = (("k8s_cluster_uid", "icos_host_id"), ("cluster", "node"))
+
+
+def test_equal_labels_are_one_object() -> None:
+    """Two series with the same identifying labels are about one object."""
+    register = Register()
+    series = [({"icos_host_id": "h", "machine": machine}, "1") for machine in ("x86_64", "aarch64")]
+    one, other = (register.identified(sample.metric, IDENTITIES) for sample in samples("nodes_by_uname", series))
+    assert one is not None
+    assert one is other
+
+
+def test_the_first_identity_with_a_last_label_counts() -> None:
+    """A series without a machine id is identified by the next set of labels; one without any is nobody."""
+    register = Register()
+    series = [({"node": "n"}, "1"), ({"cluster": "c"}, "1")]
+    named, nobody = (register.identified(sample.metric, IDENTITIES) for sample in samples("nodes_by_uname", series))
+    assert list(register.drafts) == [(("cluster", "node"), ("", "n"))]
+    assert named is not None
+    assert nobody is None
+
+
+def test_white_space_does_not_count() -> None:
+    """A machine id with a newline finds, and is found as, the one without."""
+    register = Register()
+    (sample,) = samples("nodes_by_uname", [({"icos_host_id": "h\n"}, "1")])
+    draft = register.identified(sample.metric, IDENTITIES)
+    assert register.index(("icos_host_id",)) == {("h\n",): [draft], ("h",): [draft]}
+
+
+def test_an_empty_last_label_is_in_no_index() -> None:
+    """What an object lacks it cannot be found by."""
+    register = Register()
+    (sample,) = samples("nodes_by_uname", [({"icos_host_id": "h"}, "1")])
+    register.identified(sample.metric, IDENTITIES)
+    assert register.index(("icos_host_name",)) == {}
+    assert list(register.index(("k8s_cluster_uid", "icos_host_id"))) == [("", "h")]
+
+
+def test_drafts_share_nothing() -> None:
+    """What one object is given, another has not."""
+    one, other = Draft(), Draft()
+    one.fields["name"] = "n"
+    one.parts[Part.DEVICE] = {}
+    one.metrics.append(object())
+    assert (other.fields, other.parts, other.metrics) == ({}, {}, [])

@@ -1,0 +1,141 @@
+"""The keys that clients see: unique, and in order."""
+
+from tests.samples import Series, built
+
+ORCHESTRATORS: list[Series] = [({"type": "ocm", "agent_name": "x", "k8s_cluster_uid": "u"}, "1")]
+NUVLA: list[Series] = [({"type": "nuvla", "agent_name": "box", "icos_host_name": "edge"}, "1")]
+EDGE: list[Series] = [({"icos_host_id": "h", "icos_host_name": "edge", "nodename": "docker"}, "1")]
+
+
+def host(host_id: str, name: str) -> Series:
+    """Return a host's uname series."""
+    return {"k8s_cluster_uid": "u", "icos_host_id": host_id, "nodename": name}, "1"
+
+
+def pod(namespace: str, name: str, uid: str, **labels: str) -> Series:
+    """Return a pod's series."""
+    return {"k8s_cluster_uid": "u", "namespace": namespace, "pod": name, "uid": uid, **labels}, "1"
+
+
+def container(name: str, container_id: str) -> Series:
+    """Return a Docker container's series."""
+    return {"icos_host_name": "edge", "container_name": name, "container_id": container_id}, "12.5"
+
+
+def test_nodes_and_clusters_are_in_the_order_of_their_keys() -> None:
+    """Keys are sorted by code point: consumers take the first that fits."""
+    names = ["b", "a", "Z", "ä", "a1", "10", "9"]
+    nodes = [host(f"id-{name}", name) for name in names]
+    topology, _ = built({"orchestrators": ORCHESTRATORS, "nodes_by_uname": nodes})
+    assert [key for _, key in topology.nodes] == sorted(names)
+
+
+def test_two_nodes_of_one_name_are_both_kept() -> None:
+    """The node with the lower machine id keeps the name; the other is keyed by its machine id."""
+    for nodes in ([host("1", "n"), host("2", "n")], [host("2", "n"), host("1", "n")]):
+        topology, _ = built({"orchestrators": ORCHESTRATORS, "nodes_by_uname": nodes})
+        assert {key: node.host_id for (_, key), node in topology.nodes.items()} == {"n": "1", "2": "2"}
+
+
+def test_a_pod_name_in_two_namespaces_is_two_pods() -> None:
+    """The first namespace keeps the plain key, the others are keyed by namespace and name; each has its own."""
+    pods = [pod("b", "web", "2", pod_ip="10.0.0.2"), pod("a", "web", "1", pod_ip="10.0.0.1")]
+    phases = [pod("a", "web", "1", phase="Running"), pod("b", "web", "2", phase="Failed")]
+    containers = [pod("a", "web", "1", container="c"), pod("b", "web", "2", container="d")]
+    topology, tally = built(
+        {
+            "orchestrators": ORCHESTRATORS,
+            "nodes_by_uname": [host("1", "n")],
+            "pods": pods,
+            "pod_phase": phases,
+            "containers": containers,
+        }
+    )
+    assert {
+        key: (found.name, found.namespace, found.ip, found.phase, list(found.containers))
+        for (_, key), found in topology.pods.items()
+    } == {
+        "web": ("web", "a", "10.0.0.1", "Running", ["c"]),
+        "b/web": ("web", "b", "10.0.0.2", "Failed", ["d"]),
+    }
+    assert not tally.conflicts
+
+
+def test_a_pod_knows_its_node() -> None:
+    """The node of a pod is told by its key, None where its series name none of the cluster."""
+    topology, _ = built(
+        {
+            "orchestrators": ORCHESTRATORS,
+            "nodes_by_uname": [({**host("1", "n")[0], "icos_host_name": "u:n"}, "1")],
+            "pods": [
+                pod("a", "by-host", "1", icos_host_name="u:n"),
+                pod("a", "by-node", "2", node="n"),
+                pod("a", "nowhere", "3", node="x"),
+            ],
+        }
+    )
+    assert {key: found.node for (_, key), found in topology.pods.items()} == {
+        "by-host": "n",
+        "by-node": "n",
+        "nowhere": None,
+    }
+
+
+def test_docker_containers_become_pods() -> None:
+    """A Docker host's container is a pod of one container on that host; Docker's percent become cores."""
+    topology, tally = built(
+        {
+            "orchestrators": NUVLA,
+            "nodes_by_uname": EDGE,
+            "docker_containers": [container("redis", "f00d")],
+            "docker_container_cpu": [(container("redis", "f00d")[0], "0.125")],
+            "docker_container_memory": [(container("redis", "f00d")[0], "1048576")],
+        }
+    )
+    (found,) = topology.pods.values()
+    assert (found.cluster, found.key, found.name, found.uid, found.node) == ("box", "redis", "redis", "f00d", "docker")
+    (inner,) = found.containers.values()
+    assert (inner.name, inner.cpu_usage_cores, inner.memory_bytes) == ("redis", 0.125, 1048576)
+    assert not tally.unplaced
+
+
+def test_a_workload_is_found_by_the_containers_id() -> None:
+    """On a Docker host an application's series names the container by its id."""
+    topology, _ = built(
+        {
+            "orchestrators": NUVLA,
+            "nodes_by_uname": EDGE,
+            "docker_containers": [container("redis", "f00d")],
+            "workloads": [({"id": "f00d", "icos_app_instance": "i", "icos_app_name": "cache"}, "1")],
+        }
+    )
+    (found,) = topology.pods.values()
+    assert found.workloads["i"].app == "cache"
+
+
+def test_parts_are_in_the_order_of_their_names() -> None:
+    """Interfaces, devices and containers are sorted, whatever order their series came in."""
+    labels = {"k8s_cluster_uid": "u", "icos_host_id": "1"}
+    topology, _ = built(
+        {
+            "orchestrators": ORCHESTRATORS,
+            "nodes_by_uname": [host("1", "n")],
+            "interfaces": [({**labels, "device": device}, "1") for device in ("lo", "eth1", "eth0")],
+        }
+    )
+    (node,) = topology.nodes.values()
+    assert list(node.interfaces) == ["eth0", "eth1", "lo"]
+
+
+def test_a_cluster_tells_its_agent_and_id() -> None:
+    """What hosts say of their cluster is the cluster's."""
+    uname = {**host("1", "n")[0], "icos_agent_id": "ocm-1", "icos_cluster_id": "cid"}
+    topology, _ = built({"orchestrators": ORCHESTRATORS, "nodes_by_uname": [(uname, "1")]})
+    assert (topology.clusters["u"].agent_id, topology.clusters["u"].cluster_id) == ("ocm-1", "cid")
+
+
+def test_nothing_known_is_an_empty_topology() -> None:
+    """No samples at all are no error."""
+    topology, tally = built({})
+    assert (topology.clusters, topology.nodes, topology.pods, topology.controllers) == ({}, {}, {}, ())
+    assert not tally.unplaced

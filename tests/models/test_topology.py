@@ -1,0 +1,66 @@
+"""What topology objects tell of themselves."""
+
+import pytest
+
+from aggregator.models.topology import Cluster, Device, Interface, Node, Pod, Topology
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        (["fe80::1", "2001:db8::1", "10.0.0.2", "169.254.1.1"], "10.0.0.2"),
+        (["fe80::1", "2001:db8::1"], "2001:db8::1"),
+        (["fe80::1", "169.254.1.1"], "169.254.1.1"),
+        (["127.0.0.1"], "127.0.0.1"),
+        (["10.0.0.2", "10.0.0.10"], "10.0.0.10"),
+        (["no address", "fe80::1"], "fe80::1"),
+        ([], None),
+    ],
+)
+def test_the_address_most_likely_reached(addresses: list[str], expected: str | None) -> None:
+    """A global IPv4 address goes before a global IPv6 one, and that before local ones, whatever their order."""
+    for order in (addresses, addresses[::-1]):
+        assert Interface(name="eth0", addresses=dict.fromkeys(order, "24")).ip == expected
+
+
+@pytest.mark.parametrize(("state", "expected"), [(-1, False), (0, True), (1, True), (7, False), (None, False)])
+def test_a_device_is_attached_in_use_or_not(state: int | None, expected: bool) -> None:
+    """Busy and available devices are there; detached and unknown ones are not."""
+    assert Device(name="d", state=state).is_attached is expected
+
+
+def test_used_memory_is_what_is_not_available() -> None:
+    """Used memory is the total without what a new program could get, and a share of the total."""
+    node = Node(cluster="c", key="n", memory_total_bytes=1000, memory_available_bytes=250)
+    assert node.memory_used_bytes == 750
+    assert node.memory_usage_percent == 75
+
+
+@pytest.mark.parametrize(("total", "available"), [(None, 5), (5, None), (None, None)])
+def test_used_memory_is_unknown_where_a_part_is(total: int | None, available: int | None) -> None:
+    """Half of the facts give no number, and never a negative one."""
+    node = Node(cluster="c", key="n", memory_total_bytes=total, memory_available_bytes=available)
+    assert node.memory_used_bytes is None
+    assert node.memory_usage_percent is None
+
+
+def test_no_memory_at_all_has_no_share() -> None:
+    """A total of zero is divided by nobody."""
+    node = Node(cluster="c", key="n", memory_total_bytes=0, memory_available_bytes=0)
+    assert node.memory_usage_percent is None
+
+
+def test_idle_cores() -> None:
+    """Available cores are those that are idle; unknown where the number or the usage is."""
+    assert Node(cluster="c", key="n", cpu_cores=8, cpu_usage_percent=25).cpu_cores_available == 6
+    assert Node(cluster="c", key="n", cpu_cores=8).cpu_cores_available is None
+    assert Node(cluster="c", key="n", cpu_usage_percent=25).cpu_cores_available is None
+
+
+def test_members_are_grouped_by_cluster() -> None:
+    """Each cluster has its nodes and pods, and an empty list where it has none."""
+    nodes = {(node.cluster, node.key): node for node in (Node(cluster="a", key="1"), Node(cluster="a", key="2"))}
+    pod = Pod(cluster="b", key="p", name="p")
+    whole = Topology(clusters={key: Cluster(key=key, uid=key) for key in "ab"}, nodes=nodes, pods={("b", "p"): pod})
+    assert whole.nodes_by_cluster() == {"a": list(nodes.values()), "b": []}
+    assert whole.pods_by_cluster() == {"a": [], "b": [pod]}

@@ -1,0 +1,116 @@
+"""A snapshot: its bytes are made once, and it knows what is missing."""
+
+import threading
+
+import pytest
+
+from aggregator.models.tally import Tally
+from aggregator.models.topology import Topology
+from aggregator.snapshot import Gap, GapKind, Snapshot, gaps_of
+
+WAIT_SECONDS = 10.0
+
+
+class View:
+    """A view that counts how often it renders."""
+
+    def __init__(self) -> None:
+        self.rendered = 0
+
+    def __call__(self, _topology: Topology, now_seconds: float) -> bytes:
+        """Render."""
+        self.rendered += 1
+        return b"at %d" % now_seconds
+
+
+def snapshot(view: View, *gaps: Gap) -> Snapshot:
+    """Return a snapshot with one view."""
+    return Snapshot(Topology(), gaps, taken_at=5.0, rendered_at_seconds=100.0, views={"v": view})
+
+
+def test_bytes_are_made_at_first_need_and_once() -> None:
+    """The second to ask gets the same object as the first."""
+    view = View()
+    made = snapshot(view)
+    assert not made.is_rendered("v")
+    assert made.body("v") == b"at 100"
+    assert made.body("v") is made.body("v")
+    assert made.is_rendered("v")
+    assert view.rendered == 1
+
+
+def test_many_at_once_share_one_rendering() -> None:
+    """Threads that ask at the same time wait for one rendering."""
+    view = View()
+    made = snapshot(view)
+    together = threading.Barrier(8)
+    bodies: list[bytes] = []
+
+    def ask() -> None:
+        together.wait(WAIT_SECONDS)
+        bodies.append(made.body("v"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+    assert bodies == [b"at 100"] * 8
+    assert view.rendered == 1
+
+
+def test_a_view_that_breaks_is_tried_again() -> None:
+    """A rendering that failed is not remembered as done."""
+    failures = [RuntimeError("broken")]
+
+    def view(_topology: Topology, _now_seconds: float) -> bytes:
+        if failures:
+            raise failures.pop()
+        return b"fine"
+
+    made = Snapshot(Topology(), (), 0.0, 0.0, {"v": view})
+    with pytest.raises(RuntimeError, match="broken"):
+        made.body("v")
+    assert made.body("v") == b"fine"
+
+
+def test_a_kept_snapshot_is_the_same_data_marked_and_rendered_anew() -> None:
+    """When a refresh fails, ages inside documents go on, the data's own age too, and the reason is told."""
+    made = snapshot(View())
+    made.body("v")
+    reason = Gap(GapKind.FAILED, "refresh", "connection refused")
+    kept = made.kept([reason], now_seconds=130.0)
+    assert kept.topology is made.topology
+    assert kept.taken_at == made.taken_at
+    assert kept.gaps == (reason,)
+    assert not kept.is_complete
+    assert kept.body("v") == b"at 130"
+    assert made.body("v") == b"at 100"
+
+
+@pytest.mark.parametrize("kind", GapKind)
+def test_what_makes_a_snapshot_incomplete(kind: GapKind) -> None:
+    """Missing data does; contradictions and remarks do not."""
+    made = snapshot(View(), Gap(kind, "row", "detail"))
+    assert made.is_complete is (kind in (GapKind.CONFLICT, GapKind.REMARK))
+
+
+def test_a_gap_reads_as_a_sentence() -> None:
+    """A gap tells row, kind, detail, and the count where there are several."""
+    assert str(Gap(GapKind.FAILED, "uptime", "HTTP 503: x")) == "uptime: query failed: HTTP 503: x"
+    assert str(Gap(GapKind.DROPPED, "uptime", "out of range", 7)).endswith("out of range (7)")
+
+
+def test_every_count_of_the_builder_is_a_gap() -> None:
+    """What was unplaced, dropped or contradicted is told by row, reason and count; what was skipped is not."""
+    tally = Tally()
+    tally.placed["a"] = 9
+    tally.unplaced["a", "nobody's"] = 1
+    tally.dropped["b", "out of range"] = 2
+    tally.conflicts["c", "architecture"] = 3
+    tally.skipped["nodes"] = 4
+    assert gaps_of(tally) == [
+        Gap(GapKind.UNPLACED, "a", "nobody's", 1),
+        Gap(GapKind.DROPPED, "b", "out of range", 2),
+        Gap(GapKind.CONFLICT, "c", "architecture", 3),
+    ]

@@ -1,0 +1,1 @@
+"""Tests of what turns a topology into bytes."""
