@@ -25,7 +25,7 @@ FIND_NODE_OF_POD = (
     match("k8s_cluster_uid", "node=nodename"),
     match("k8s_cluster_uid", "node=hostname"),
 )
-NODE_LABELS_OF_POD = tuple(dict.fromkeys(label for way in FIND_NODE_OF_POD for label in way.labels))
+PLACE_LABELS_OF_POD = ("cluster", *dict.fromkeys(label for way in FIND_NODE_OF_POD for label in way.labels))
 
 
 @dataclass(frozen=True)
@@ -108,42 +108,49 @@ class _Site:
     def settle_nodes(self, membership: Membership) -> None:
         """Give each node its cluster; the clusters are those that have a node."""
         for node in self.drafts(Owner.NODE):
-            home = self._home(node, membership, "nodes")
-            if home is not None:
+            home = None if is_controllers(node) else membership.home(node)
+            if home is None:
+                self._count_homeless(node, "nodes", membership)
+            else:
                 cluster = self._cluster(home)
                 cluster.metrics.extend(node.metrics)
                 self.settled.nodes[id(node)] = (node, home)
 
     def settle_pods(self, membership: Membership) -> None:
         """Give each pod its cluster, and its node where its labels name one of that cluster."""
-        # Pods of one node have the same labels for it: each set is looked up once.
-        nodes: dict[tuple[str, ...], Draft | None] = {}
+        # Pods of one node have the same labels for it and its cluster: each set is looked up once.
+        places: dict[tuple[str, ...], tuple[Draft | None, Home | None]] = {}
         for pod in self.drafts(Owner.POD):
             metric = pod.metrics[0]
-            key = reader(metric.__class__, NODE_LABELS_OF_POD)(metric)
-            node = nodes[key] if key in nodes else nodes.setdefault(key, self._node_of(metric))
-            home = self._home(pod, membership, "pods", instead=self.settled.home_of(node))
-            if home is None:
-                continue
-            if home.uid not in self.settled.clusters:
-                self.tally.unplaced["pods", "its cluster has no node"] += 1
+            labels = reader(metric.__class__, PLACE_LABELS_OF_POD)(metric)
+            if labels not in places:
+                places[labels] = self._place_of(pod, membership)
+            node, home = places[labels]
+            if home is not None:
+                self.settled.pods.append((pod, home, node))
             else:
-                is_there = self.settled.home_of(node) == home
-                self.settled.pods.append((pod, home, node if is_there else None))
+                self._count_homeless(pod, "pods", membership)
+
+    def _place_of(self, pod: Draft, membership: Membership) -> tuple[Draft | None, Home | None]:
+        """Return the node and the cluster of a pod; a node of another cluster is not its node."""
+        node = self._node_of(pod.metrics[0])
+        home = membership.home(pod) or self.settled.home_of(node)
+        if home is None or home.uid not in self.settled.clusters or is_controllers(pod):
+            return None, None
+        return (node if self.settled.home_of(node) == home else None), home
 
     def count_empty_clusters(self, membership: Membership) -> None:
         empty = {home.uid for home in membership.homes} - self.settled.clusters.keys()
         if empty:
             self.tally.unplaced["orchestrators", "no node belongs to its cluster"] += len(empty)
 
-    def _home(self, member: Draft, membership: Membership, kind: str, instead: Home | None = None) -> Home | None:
+    def _count_homeless(self, member: Draft, kind: str, membership: Membership) -> None:
         if is_controllers(member):
             self.tally.skipped[kind] += 1
-            return None
-        home = membership.home(member) or instead
-        if home is None:
+        elif membership.home(member):
+            self.tally.unplaced[kind, "its cluster has no node"] += 1
+        else:
             self.tally.unplaced[kind, "belongs to no known cluster"] += 1
-        return home
 
     def _cluster(self, home: Home) -> Draft:
         known = self.settled.clusters.get(home.uid)

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from aggregator.models.row import Part
 from aggregator.querier.decode import attribute
 
 Labels = tuple[str, ...]
@@ -22,10 +21,13 @@ UNTRIMMED = "icos_host_id"
 
 
 class Draft(msgspec.Struct, gc=False, eq=False):
-    """An owner that is not finished: its fields so far, its parts by kind and name, the label sets that identify it."""
+    """An owner that is not finished: its fields so far, the label sets that identify it, and its parts.
+
+    `parts` maps the field that will hold a kind of parts to the fields of each by name.
+    """
 
     fields: Fields = {}
-    parts: dict[Part, dict[str, Fields]] = {}
+    parts: dict[str, dict[str, Fields]] = {}
     metrics: list[Any] = []
 
     def label(self, name: str) -> str:
@@ -67,9 +69,13 @@ class Register:
 
     def _indexed(self, known_by: Labels) -> dict[Labels, list[Draft]]:
         index: dict[Labels, list[Draft]] = {}
+        readers: dict[type, Callable[[Any], Labels]] = {}
         for draft in self.drafts.values():
             for metric in draft.metrics:
-                key = reader(metric.__class__, known_by)(metric)
+                kind = metric.__class__
+                if kind not in readers:
+                    readers[kind] = reader(kind, known_by)
+                key = readers[kind](metric)
                 if not key[-1]:
                     continue
                 _add(index, key, draft)

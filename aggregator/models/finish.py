@@ -1,6 +1,7 @@
 """From settled drafts to the frozen topology: keys that clients see, made unique, and everything in their order."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from aggregator.models.draft import Draft, Fields
 from aggregator.models.membership import Home
 from aggregator.models.row import BECOMES, Part
 from aggregator.models.topology import Cluster, Node, Pod, Topology
+
+_PARTS = {part.value: BECOMES[part] for part in Part}
 
 
 @dataclass
@@ -109,23 +112,33 @@ def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, s
 
     Docker containers have no namespace: theirs is told apart by its id.
     """
-    taken: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
-    by_namespace = sorted(settled.pods, key=lambda entry: _pod_identity(entry[0]))
-    made = []
-    for pod, home, node in by_namespace:
-        namespace, name, uid = _pod_identity(pod)
-        key = _unique([name, f"{namespace or uid}/{name}"], taken[home.uid])
-        made.append(
-            Pod(
-                cluster=cluster_keys[home.uid],
-                key=key,
-                node=node_keys.get(id(node)) if node is not None else None,
-                **_parts(pod),
-                **pod.fields,
-            )
+    made: dict[tuple[str, str], Pod] = {}
+    for key, (pod, home, node) in zip(_pod_keys(settled), settled.pods, strict=True):
+        cluster = cluster_keys[home.uid]
+        made[cluster, key] = Pod(
+            cluster=cluster,
+            key=key,
+            node=node_keys.get(id(node)) if node is not None else None,
+            **_parts(pod),
+            **pod.fields,
         )
-    made.sort(key=lambda pod: (pod.cluster, pod.key))
-    return {(pod.cluster, pod.key): pod for pod in made}
+    return {identity: made[identity] for identity in sorted(made)}
+
+
+def _pod_keys(settled: Settled) -> list[str]:
+    """Return each pod's key, in the order of the pods."""
+    names = [(home.uid, pod.fields.get("name", "")) for pod, home, _ in settled.pods]
+    shared = {name for name, count in Counter(names).items() if count > 1}
+    keys = [name for _, name in names]
+    taken = {uid: {name for of, name in names if of == uid} for uid, _ in shared}
+    seen: set[tuple[str, str]] = set()
+    several = [at for at, name in enumerate(names) if name in shared]
+    for at in sorted(several, key=lambda at: _pod_identity(settled.pods[at][0])):
+        if names[at] in seen:
+            namespace, name, uid = _pod_identity(settled.pods[at][0])
+            keys[at] = _unique([f"{namespace or uid}/{name}"], taken[names[at][0]])
+        seen.add(names[at])
+    return keys
 
 
 def _pod_identity(pod: Draft) -> tuple[str, str, str]:
@@ -134,13 +147,12 @@ def _pod_identity(pod: Draft) -> tuple[str, str, str]:
 
 
 def _parts(owner: Draft) -> dict[str, Any]:
-    return {part.value: _made_parts(part, owner.parts[part]) for part in owner.parts}
+    return {field: _made_parts(_PARTS[field], named) for field, named in owner.parts.items()}
 
 
-def _made_parts(part: Part, named: dict[str, Fields]) -> dict[str, Any]:
-    # The first field of every part is its name, and the only one that may be given by position.
-    become = BECOMES[part]
-    return {name: become(name, **named[name]) for name in sorted(named)}
+def _made_parts(become: type[Any], named: dict[str, Fields]) -> dict[str, Any]:
+    # The first field of every part is its name.
+    return {name: become(name, **named[name]) for name in (sorted(named) if len(named) > 1 else named)}
 
 
 def _values(drafts: Iterable[Draft], label: str) -> set[str]:

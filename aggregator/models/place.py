@@ -100,15 +100,18 @@ def _targets(row: Row, owners: list[Draft], samples: list[Sample], tally: Tally)
     if part is None:
         return Targets([owner.fields for owner in owners], samples)
     name_of = attrgetter(attribute(row.whose.part_label))
+    holder, is_strict = part.value, row.whose.known_parts_only
     fields: list[Fields] = []
     placed: list[Sample] = []
     for owner, sample in zip(owners, samples, strict=True):
-        named = owner.parts.setdefault(part, {})
+        named = owner.parts.get(holder)
+        if named is None:
+            named = owner.parts[holder] = {}
         name = name_of(sample.metric)
         known = named.get(name)
         if known is None:
-            if row.whose.known_parts_only:
-                tally.unplaced[row.name, f"not among the {part.value} of its {row.whose.owner.value}"] += 1
+            if is_strict:
+                tally.unplaced[row.name, f"not among the {holder} of its {row.whose.owner.value}"] += 1
                 continue
             known = named[name] = {}
         fields.append(known)
@@ -148,7 +151,8 @@ def _fill(row: Row, fill: Fill, targets: Targets, tally: Tally, *, is_contested:
         if value is None:
             continue
         if is_filled:
-            tally.conflicts[row.name, fill.field] += value != holder[name]
+            if value != holder[name]:
+                tally.conflicts[row.name, fill.field] += 1
             continue
         holder[name] = value
         if is_contested:
