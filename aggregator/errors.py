@@ -14,8 +14,7 @@
     │   └── MalformedError       what came is no answer to an instant query: look at what stands at the address
     ├── NoTopologyError          there is no usable snapshot: come back later
     └── AccessError
-        ├── TokenRefusedError    send a valid token
-        └── NotAllowedError      the token is good, what it asks for is not granted to it
+        └── TokenRefusedError    send a valid token
 """
 
 
@@ -99,7 +98,3 @@ class AccessError(AggregatorError):
 
 class TokenRefusedError(AccessError):
     """There is no token, or it does not hold."""
-
-
-class NotAllowedError(AccessError):
-    """The token holds, but its bearer has not the right."""

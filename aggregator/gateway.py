@@ -62,12 +62,16 @@ async def _serve(settings: Settings) -> None:
         for server in servers:
             await server.start()
         refreshing = asyncio.create_task(refresher.run(), name="refresher")
+        refreshing.add_done_callback(lambda _ended: stop.set())
         await stop.wait()
         _log.info("stopping", grace_seconds=settings.GRACE)
         readiness.stop()
         await asyncio.sleep(min(NOTICE_SECONDS, settings.GRACE / 2))
         await asyncio.gather(*(server.stop() for server in servers))
         refreshing.cancel()
+        # Refreshing ends by itself only if it broke, which whoever runs the process must learn.
+        with contextlib.suppress(asyncio.CancelledError):
+            await refreshing
     _log.info("stopped")
 
 

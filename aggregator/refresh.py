@@ -15,8 +15,6 @@ from aggregator.take import RefreshFailedError, Taker
 PAUSE_PER_DURATION = 3.0
 # However fast the upstream is, requests for fresh data start at most one refresh in this time.
 SHORTEST_PAUSE_SECONDS = 1.0
-# An upstream that asks for more patience than this is asked again all the same.
-LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 _log = logger(__name__)
 
@@ -57,13 +55,16 @@ class Refresher:
         snapshot = self._snapshot
         if snapshot is None:
             raise NoTopologyError(f"no topology yet: {self._failure}")
-        if self.age_seconds(snapshot) >= self._pace.max_stale_seconds:
-            raise NoTopologyError(f"the last topology is {self.age_seconds(snapshot):.0f} s old: {self._failure}")
+        if self._is_too_old(snapshot):
+            raise NoTopologyError(f"the last topology is too old: {self._failure}")
         return snapshot
 
     def age_seconds(self, snapshot: Snapshot) -> float:
         """Return how long ago the oldest answer of a snapshot was asked for."""
-        return max(0.0, self._clock.monotonic() - snapshot.taken_at)
+        return max(0.0, self._clock.monotonic() - snapshot.oldest_at)
+
+    def _is_too_old(self, snapshot: Snapshot) -> bool:
+        return self._clock.monotonic() - snapshot.taken_at >= self._pace.max_stale_seconds
 
     def seconds_to_next(self) -> float:
         """Return how long it is until the next refresh is due."""
@@ -101,7 +102,8 @@ class Refresher:
             self._under_way = None
             took = self._clock.monotonic() - started
             self._plan(took, 0.0)
-        self._plan(took, _patience(failures))
+        # Never so patient that the last topology grows too old to be shown meanwhile.
+        self._plan(took, min(_patience(failures), self._pace.max_stale_seconds / 2))
 
     def _plan(self, took_seconds: float, patience_seconds: float) -> None:
         ended = self._clock.monotonic()
@@ -120,9 +122,7 @@ class Refresher:
                 "refresh failed",
                 reason=self._failure,
                 took_ms=self._milliseconds_since(started),
-                serving="nothing"
-                if self._snapshot is None
-                else f"the last topology until it is {self._pace.max_stale_seconds:g} s old",
+                serving=self._what_is_served(),
             )
             return self._kept_snapshot(), failed.failures
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
@@ -134,8 +134,13 @@ class Refresher:
         self._report(snapshot, started)
         return snapshot, failures
 
+    def _what_is_served(self) -> str:
+        if self._snapshot is None or self._is_too_old(self._snapshot):
+            return "nothing"
+        return f"the last topology until it is {self._pace.max_stale_seconds:g} s old"
+
     def _kept_snapshot(self) -> Snapshot | None:
-        if self._snapshot is None or self.age_seconds(self._snapshot) >= self._pace.max_stale_seconds:
+        if self._snapshot is None or self._is_too_old(self._snapshot):
             return self._snapshot
         kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._clock.wall())
         try:
@@ -147,7 +152,8 @@ class Refresher:
 
     def _report(self, snapshot: Snapshot, started: float) -> None:
         missing = [str(gap) for gap in snapshot.gaps if gap.kind.is_missing_data]
-        log = _log.warning if any(gap.kind is GapKind.FAILED for gap in snapshot.gaps) else _log.info
+        failed = (GapKind.FAILED, GapKind.STALE)
+        log = _log.warning if any(gap.kind in failed for gap in snapshot.gaps) else _log.info
         log(
             "refreshed",
             took_ms=self._milliseconds_since(started),
@@ -155,11 +161,21 @@ class Refresher:
             nodes=len(snapshot.topology.nodes),
             pods=len(snapshot.topology.pods),
             complete=snapshot.is_complete,
+            **_doubts(snapshot),
             **({"gaps": missing} if missing else {}),
         )
 
     def _milliseconds_since(self, started: float) -> int:
         return round(1000 * (self._clock.monotonic() - started))
+
+
+def _doubts(snapshot: Snapshot) -> dict[str, int]:
+    """Return how much of what is there is doubtful, by kind, where there is any."""
+    counts = {kind.name.lower(): 0 for kind in GapKind if not kind.is_missing_data}
+    for gap in snapshot.gaps:
+        if not gap.kind.is_missing_data:
+            counts[gap.kind.name.lower()] += gap.count
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def _patience(failures: Iterable[QueryError]) -> float:
@@ -169,4 +185,4 @@ def _patience(failures: Iterable[QueryError]) -> float:
         for failure in failures
         if isinstance(failure, RefusedError) and failure.retry_after_seconds is not None
     ]
-    return min(max(asked, default=0.0), LONGEST_RETRY_AFTER_SECONDS)
+    return max(asked, default=0.0)

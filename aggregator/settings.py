@@ -185,8 +185,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError(_problems(error)) from None
+    problems = []
     if settings.http_port and settings.http_port == settings.GRPC_PORT:
-        raise SettingsError([f"GRPC_PORT: is {settings.GRPC_PORT}, the port of HTTP, too; expected: a port of its own"])
+        problems.append(f"GRPC_PORT: is {settings.GRPC_PORT}, the port of HTTP, too; expected: a port of its own")
+    if settings.REFRESH_INTERVAL >= settings.MAX_STALE:
+        problems.append(f"MAX_STALE: is {settings.MAX_STALE:g}; expected: more than REFRESH_INTERVAL")
+    if problems:
+        raise SettingsError(problems)
     return settings
 
 

@@ -43,15 +43,17 @@ class Gap:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A topology with the moment it stands for.
+    """A topology with the moments it stands for.
 
-    `taken_at` is on the monotonic clock and belongs to the oldest answer that went into the topology;
+    On the monotonic clock: `taken_at`, when a refresh made it, and `oldest_at`, when the oldest answer in it
+    was asked for, which is earlier if that had to stand in for one that did not come.
     `rendered_at_seconds` is on the wall clock: ages inside documents are counted to it.
     """
 
     topology: Topology
     gaps: tuple[Gap, ...]
     taken_at: float
+    oldest_at: float
     rendered_at_seconds: float
     views: Mapping[str, View]
     _bytes: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)

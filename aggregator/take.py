@@ -74,7 +74,7 @@ class Taker:
             raise RefreshFailedError(_first(unknown), failures)
         self._kept = harvest.keep
         gaps = (*harvest.gaps, *gaps_of(tally))
-        snapshot = Snapshot(topology, gaps, harvest.oldest, wall_seconds, self._views.by_name)
+        snapshot = Snapshot(topology, gaps, now, harvest.oldest, wall_seconds, self._views.by_name)
         self.render(snapshot)
         return snapshot, failures
 
@@ -130,14 +130,14 @@ class Harvest(Mapping[str, list[Sample]]):
         nodes there are: without it everything else would have no place.
         """
         self.failures[row.name] = error
-        self.gaps.append(Gap(GapKind.FAILED, row.name, str(error)))
         kept = self._kept.get(row.name)
         may_stand_in = row.keeps or error.may_use_last_answer
         if kept is None or not may_stand_in or self._now - kept.at >= self._max_stale_seconds:
             self.unanswered.add(row.name)
+            self.gaps.append(Gap(GapKind.FAILED, row.name, str(error)))
             raise KeyError(row.name)
         self.keep[row.name] = kept
-        self.gaps.append(Gap(GapKind.STALE, row.name, f"{self._now - kept.at:.0f} s old"))
+        self.gaps.append(Gap(GapKind.STALE, row.name, f"{self._now - kept.at:.0f} s old, because {error}"))
         self.oldest = min(self.oldest, kept.at)
         return row.query.decode(unpack(kept.packed)).samples
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from demo import gateway, questions, signals
 from demo.children import Child, ChildError, watch
@@ -32,8 +33,8 @@ def main() -> int:
         run(chosen)
     except signals.StopRequest:
         say("stopped")
-    # RuntimeError is a Prometheus that did not become ready.
-    except (PortError, PrometheusMissingError, ChildError, RuntimeError) as problem:
+    # RuntimeError is a Prometheus that did not become ready; the others are what its tools end with.
+    except (PortError, PrometheusMissingError, ChildError, RuntimeError, ValueError, CalledProcessError) as problem:
         print(f"demo: {problem}", file=sys.stderr, flush=True)
         return 1
     return 0

@@ -70,6 +70,9 @@ def _fetch(cache: Path, tell: Callable[[str], None]) -> None:
             raise PrometheusMissingError(CHOICES)
         (package,) = Path(work).glob("prometheus_*.deb")
         subprocess.run(["dpkg", "-x", str(package), f"{work}/root"], check=True)
+        # A folder that is not whole is of no use to anyone.
+        if not (cache / "usr/bin/promtool").exists():
+            shutil.rmtree(cache, ignore_errors=True)
         # A second process may have been faster: both hold the same files, and the rename is whole or nothing.
         with contextlib.suppress(OSError):
             (Path(work) / "root").rename(cache)

@@ -25,7 +25,7 @@ class View:
 
 def snapshot(view: View, *gaps: Gap) -> Snapshot:
     """Return a snapshot with one view."""
-    return Snapshot(Topology(), gaps, taken_at=5.0, rendered_at_seconds=100.0, views={"v": view})
+    return Snapshot(Topology(), gaps, taken_at=5.0, oldest_at=5.0, rendered_at_seconds=100.0, views={"v": view})
 
 
 def test_bytes_are_made_at_first_need_and_once() -> None:
@@ -68,7 +68,7 @@ def test_a_view_that_breaks_is_tried_again() -> None:
             raise failures.pop()
         return b"fine"
 
-    made = Snapshot(Topology(), (), 0.0, 0.0, {"v": view})
+    made = Snapshot(Topology(), (), 0.0, 0.0, 0.0, {"v": view})
     with pytest.raises(RuntimeError, match="broken"):
         made.body("v")
     assert made.body("v") == b"fine"

@@ -48,7 +48,7 @@ else
     say "setup: making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
 fi
-say "setup: installing the locked packages (a minute or two the first time)"
+say "setup: installing the locked packages (some minutes the first time)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 touch .venv/.ready

@@ -58,7 +58,6 @@ HOST_INFO_LABELS = (
 NODE_IDENTITY = (
     Fill("label", word, "node"),
     Fill("host_id", trimmed, "icos_host_id"),
-    Fill("agent_id", word, "icos_agent_id"),
 )
 UNAME = (
     *NODE_IDENTITY,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aggregator.models.draft import Draft, Fields
-from aggregator.models.membership import Home
+from aggregator.models.membership import CONTROLLER, Home
 from aggregator.models.row import BECOMES, Part
 from aggregator.models.topology import Cluster, Node, Pod, Topology
 
@@ -130,7 +130,7 @@ def _pod_keys(settled: Settled) -> list[str]:
     names = [(home.uid, pod.fields.get("name", "")) for pod, home, _ in settled.pods]
     shared = {name for name, count in Counter(names).items() if count > 1}
     keys = [name for _, name in names]
-    taken = {uid: {name for of, name in names if of == uid} for uid, _ in shared}
+    taken = {uid: {name for of, name in names if of == uid} for uid in {uid for uid, _ in shared}}
     seen: set[tuple[str, str]] = set()
     several = [at for at, name in enumerate(names) if name in shared]
     for at in sorted(several, key=lambda at: _pod_identity(settled.pods[at][0])):
@@ -160,5 +160,5 @@ def _values(drafts: Iterable[Draft], label: str) -> set[str]:
         value
         for draft in drafts
         for metric in draft.metrics
-        if (value := getattr(metric, label, "")) not in ("", "self")
+        if (value := getattr(metric, label, "")) not in ("", CONTROLLER)
     }

@@ -1,8 +1,9 @@
 """What a row of the catalog can say: what is asked, whose the samples are, and what of them lands in which field."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import get_origin, get_type_hints
 
 import msgspec
 
@@ -44,6 +45,19 @@ BECOMES: dict[Owner | Part, type[msgspec.Struct]] = {
     Part.FILESYSTEM: topology.Filesystem,
     Part.CONTAINER: topology.Container,
     Part.WORKLOAD: topology.Workload,
+}
+
+# What the builder itself fills, from where an object stands or what it is called.
+FILLED_BY_THE_BUILDER: dict[Owner | Part, set[str]] = {
+    Owner.SYSTEM: {"clusters", "nodes", "pods", "controllers"},
+    Owner.CLUSTER: {"key", "uid", "type", "cluster_id", "agent_id"},
+    Owner.NODE: {"cluster", "key", "type", "interfaces", "devices", "filesystems"},
+    Owner.POD: {"cluster", "key", "node", "containers", "workloads"},
+    Part.INTERFACE: {"name"},
+    Part.DEVICE: {"name"},
+    Part.FILESYSTEM: {"name"},
+    Part.CONTAINER: {"name"},
+    Part.WORKLOAD: {"instance"},
 }
 
 
@@ -127,15 +141,27 @@ class Row:
             yield "neither finds nor makes its owner"
         if (whose.part is None) != (whose.part_label == ""):
             yield "a part needs the label that names it, and the other way round"
+        if self.ask.labels is None and (whose.part or whose.makes or any(not fill.key for fill in self.fills)):
+            yield "asks for all labels, which only fills with a key like label_* can read"
         if self.ask.labels is not None:
             yield from (f"reads {label}, which its PromQL drops" for label in self._reads() - set(self.ask.labels))
-        becomes = BECOMES.get(whose.part or whose.owner)
-        if becomes is not None:
-            unknown = [fill.field for fill in self.fills if fill.field not in becomes.__struct_fields__]
-            yield from (f"{becomes.__name__} has no field {name}" for name in unknown)
+        kind = whose.part or whose.owner
+        if kind in BECOMES:
+            yield from (problem for fill in self.fills for problem in _field_problems(kind, fill))
 
     def _reads(self) -> set[str]:
         read = {self.whose.part_label}
         read.update(*(way.labels for way in self.whose.find), *self.whose.makes)
         read.update(*((fill.source, fill.key) for fill in self.fills))
         return read - {""}
+
+
+def _field_problems(kind: Owner | Part, fill: Fill) -> Iterable[str]:
+    becomes = BECOMES[kind]
+    types = get_type_hints(becomes)
+    if fill.field not in types:
+        yield f"{becomes.__name__} has no field {fill.field}"
+    elif fill.field in FILLED_BY_THE_BUILDER[kind]:
+        yield f"{becomes.__name__}.{fill.field} is the builder's to fill"
+    elif (get_origin(types[fill.field]) is Mapping) != bool(fill.key):
+        yield f"{becomes.__name__}.{fill.field} is filled with a key just if it is a mapping"

@@ -11,7 +11,7 @@ class Tally:
     """Counts by row and reason, filled by the builder.
 
     `unplaced`: samples that belong to no object of the topology. `dropped`: values that cannot be kept.
-    `conflicts`: samples that contradicted a surer or equal one of the same row. `skipped`: samples of the
+    `conflicts`: samples that contradicted another of the same row that was as sure. `skipped`: samples of the
     controller itself, which by contract is no part of the answer.
     """
 

@@ -67,7 +67,6 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     latitude: float | None = None
     longitude: float | None = None
     engine: str | None = None
-    agent_id: str | None = None
     labels: Mapping[str, str] = {}
     sca_score: int | None = None
     vulnerabilities: Mapping[str, int] = {}
@@ -160,7 +159,6 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     type: str = ""
     name: str | None = None
     cluster_id: str | None = None
-    engine: str | None = None
     agent_id: str | None = None
     is_linked: bool = False
 

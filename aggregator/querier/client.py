@@ -24,6 +24,8 @@ from aggregator import __version__
 from aggregator.errors import NotListeningError, QueryError, RefusedError, TooLargeError, TooSlowError, UnreachableError
 
 CHUNK_BYTES = 256 * 1024
+# A host that does not even answer to a connection is not going to.
+CONNECT_SECONDS = 3.0
 REASON_CHARACTERS = 300
 
 
@@ -38,7 +40,10 @@ class Address:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one exchange may take: seconds without a sign of life, and bytes of its answer."""
+    """What one exchange may take: seconds for the query, seconds without a sign of life, bytes; and how many at once.
+
+    An answer that keeps coming, however slowly, is ended by the deadline of the refresh (`querier.gather`).
+    """
 
     query_seconds: float
     answer_bytes: int
@@ -89,7 +94,9 @@ class Client:
         params = {"time": f"{at_seconds:.3f}", "timeout": f"{seconds:g}s"}
         try:
             # Prometheus gives up by itself after `timeout`; a second more lets its word of that arrive.
-            body: bytes = self._prometheus.custom_query(promql, params=params, timeout=seconds + 1)
+            body: bytes = self._prometheus.custom_query(
+                promql, params=params, timeout=(min(seconds, CONNECT_SECONDS), seconds + 1)
+            )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise translated(error) from error
         return body
@@ -102,6 +109,10 @@ def translated(error: Exception) -> QueryError:
     """
     chain = list(_causes(error))
     root = chain[-1]
+    if isinstance(
+        error, requests.TooManyRedirects | requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL
+    ):
+        return UnreachableError("it redirects, and not to a place where a Prometheus answers")
     if isinstance(root, ConnectionRefusedError):
         return NotListeningError("connection refused")
     if isinstance(root, socket.gaierror):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from aggregator.errors import AggregatorError, NotAllowedError, NoTopologyError, TokenRefusedError
+from aggregator.errors import AggregatorError, NoTopologyError, TokenRefusedError
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,6 @@ class Failure:
 
 _TABLE: dict[type[AggregatorError], Failure] = {
     TokenRefusedError: Failure(401, grpc.StatusCode.UNAUTHENTICATED, "not authorized"),
-    NotAllowedError: Failure(403, grpc.StatusCode.PERMISSION_DENIED, "not allowed"),
     NoTopologyError: Failure(503, grpc.StatusCode.UNAVAILABLE, None),
 }
 

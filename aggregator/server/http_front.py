@@ -131,7 +131,7 @@ class Front:
         if scope["query_string"]:
             layout = parse_qs(scope["query_string"].decode("latin-1")).get("layout", [layout])[-1]
             if layout not in LAYOUTS:
-                await _answer_error(send, 400, f"layout is none of {', '.join(LAYOUTS)}", [])
+                await _answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
             await self._source.fresh()

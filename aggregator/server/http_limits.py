@@ -42,6 +42,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._headers_seen += 1
         self._header_bytes = 0
         self._stop_waiting()
+        if sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEADER_BYTES:
+            # The parser hands the error to uvicorn, which answers 400 and closes.
+            raise ValueError("header too large")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -86,7 +86,7 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "responses": {
             "200": {"description": "The topology", "headers": _headers(), **content},
-            "400": _error("A layout that does not exist", "layout is none of 1.2.5, 2025"),
+            "400": _error("A layout that does not exist", "layout must be 1.2.5 or 2025"),
             "401": _error("No token, or one that does not hold", "not authorized"),
             "503": _error(
                 "No topology that may be shown; Retry-After tells when to ask again",

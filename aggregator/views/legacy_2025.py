@@ -80,7 +80,7 @@ def render(topology: Topology, now_seconds: float) -> bytes:
     for pod in topology.pods.values():
         pods.setdefault((pod.cluster, pod.node), []).append(pod)
     clusters = {
-        key: Cluster2025(
+        _cluster_key(cluster): Cluster2025(
             type=present(cluster.type),
             uuid=present(cluster.uid),
             name=present(cluster.name),
@@ -91,7 +91,12 @@ def render(topology: Topology, now_seconds: float) -> bytes:
         )
         for key, cluster in topology.clusters.items()
     }
-    return gojson.encode(legacy.top_level(topology, now_seconds, clusters))
+    return gojson.encode(legacy.top_level(topology, now_seconds, dict(sorted(clusters.items()))))
+
+
+def _cluster_key(cluster: model.Cluster) -> str:
+    """Return the cluster's name, or what the telemetry calls its id where OCM has named none."""
+    return cluster.key if cluster.name else cluster.cluster_id or cluster.key
 
 
 def _node_of(node: model.Node, pods: list[model.Pod], whole: Topology) -> Node2025:

@@ -47,6 +47,6 @@ def test_drafts_share_nothing() -> None:
     """What one object is given, another has not."""
     one, other = Draft(), Draft()
     one.fields["name"] = "n"
-    one.parts[Part.DEVICE] = {}
+    one.parts[Part.DEVICE.value] = {}
     one.metrics.append(object())
     assert (other.fields, other.parts, other.metrics) == ({}, {}, [])

@@ -163,8 +163,11 @@ def _node_row(case: Case, path: Path, other: str, mine: Json) -> Row | None:
     """Return the row by which ours keys the node `other` that Go keys by its name."""
     go = case.node(path)
     uuid = str(go.get("uuid", "")).strip()
-    named = case.telemetry.of(owners.UNAME, nodename=path[3])
-    if not path[3]:
+    # Go keys a Nuvla host without a name by the id of an agent that names no host.
+    agents = case.telemetry.of("tlum_orch_info", agent_id=path[3], icos_host_name="")
+    is_nameless = "name" not in go and (not path[3] or bool(agents))
+    named = case.telemetry.of(owners.UNAME, nodename="" if is_nameless else path[3])
+    if is_nameless:
         instead = {uuid, *(one.label(label) for one in named for label in ("node", "icos_host_name"))}
         agents = [one for one in case.telemetry.of(owners.AGENT) if one.label("icos_host_id").strip() == uuid]
         is_told = any(one.label("icos_host_id").strip() == uuid for one in named)

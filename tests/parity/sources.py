@@ -70,18 +70,19 @@ class Source:
     def choices(self) -> list[Json]:
         """Return what ours may have by the documented rule: the largest, of equal ones the last by its labels.
 
-        Where that cannot be kept it is nothing, or what comes next: series that differ in no label that counts
-        are one before they are looked at.
+        Where that cannot be kept it is what comes next, or nothing: of series that differ in no label that counts
+        only the largest is looked at.
         """
-        return [choice for owner in self.ours for choice in self._choices(owner)] or [Absent.ABSENT]
+        return [self._choice(owner) for owner in self.ours] or [Absent.ABSENT]
 
-    def _choices(self, tiers: Tiers) -> list[Json]:
-        if not tiers:
-            return [Absent.ABSENT]
-        kept = [self.kind.keep(one) for one in sorted(tiers[0], key=self._rank, reverse=True)]
-        if kept[0] is not None:
-            return [kept[0]]
-        return [Absent.ABSENT, *[one for one in kept if one is not None][:1], *self._choices(tiers[1:])]
+    def _choice(self, tiers: Tiers) -> Json:
+        for tier in tiers:
+            by_labels = {self._rank(one)[1]: one for one in sorted(tier, key=self._rank)}
+            ranked = sorted(by_labels.values(), key=self._rank, reverse=True)
+            kept = [value for one in ranked if (value := self.kind.keep(one)) is not None]
+            if kept:
+                return kept[0]
+        return Absent.ABSENT
 
     def _rank(self, one: Series) -> tuple[float, tuple[str, ...]]:
         number = one.number()

@@ -46,7 +46,7 @@ TOPOLOGY = Topology(
 
 def snapshot(*gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, View] = BY_NAME) -> Snapshot:
     """Return a snapshot of a topology that was asked for just now."""
-    return Snapshot(topology, gaps, time.monotonic(), TAKEN_AT, views)
+    return Snapshot(topology, gaps, time.monotonic(), time.monotonic(), TAKEN_AT, views)
 
 
 GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")

@@ -10,7 +10,6 @@ from aggregator.errors import (
     AccessError,
     AggregatorError,
     MalformedError,
-    NotAllowedError,
     NoTopologyError,
     PortInUseError,
     RefusedError,
@@ -26,7 +25,6 @@ OURS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issub
     ("error", "status", "code", "text"),
     [
         (TokenRefusedError("expired"), 401, grpc.StatusCode.UNAUTHENTICATED, "not authorized"),
-        (NotAllowedError("role missing"), 403, grpc.StatusCode.PERMISSION_DENIED, "not allowed"),
         (NoTopologyError("no topology yet: x"), 503, grpc.StatusCode.UNAVAILABLE, "no topology yet: x"),
     ],
     ids=lambda value: type(value).__name__,

@@ -111,7 +111,7 @@ def test_the_layout_is_chosen_by_a_parameter(ports: Ports, query: str, expected:
 def test_an_unknown_layout_is_refused(ports: Ports, value: str) -> None:
     """A layout that does not exist is a 400 that lists those that do."""
     answer = ask(ports.http, f"/?layout={value}")
-    assert (answer.status, answer.json()) == (400, {"error": "layout is none of 1.2.5, 2025"})
+    assert (answer.status, answer.json()) == (400, {"error": "layout must be 1.2.5 or 2025"})
 
 
 def test_the_default_layout_is_a_setting() -> None:
