@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import signal
 import sys
@@ -33,6 +34,11 @@ SWITCH_SECONDS = 0.001
 # Allocations, then collections of younger generations, before the collector looks: rarely, but not never.
 COLLECT_AFTER = (50_000, 20, 100)
 
+# From glibc's malloc.h.
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
+LARGE_BLOCK_BYTES = 2**20
+
 _log = logger(__name__)
 
 
@@ -49,6 +55,7 @@ class Server(Protocol):
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raise PortInUseError where a server cannot listen."""
     _be_quick_to_answer()
+    _be_quick_to_return_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
@@ -84,6 +91,18 @@ def _be_quick_to_answer() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+
+
+def _be_quick_to_return_memory() -> None:
+    """Let the C library hand large blocks, such as answers and documents, back to the system when they are freed.
+
+    glibc by itself learns to keep them, in an arena for each thread that ever asked for one: at 2,000 nodes that
+    is 100 MiB. Other C libraries have no such function and no such habit.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        libc.mallopt(M_ARENA_MAX, 2)
 
 
 def _servers(settings: Settings, refresher: Refresher, readiness: Readiness) -> list[Server]:
