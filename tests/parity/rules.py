@@ -244,8 +244,18 @@ def _containers(deviation: Deviation) -> int:
     return len(deviation.beside.get("container", {}))
 
 
+def _is_last_name(case: Case, deviation: Deviation) -> bool:
+    """Several names for one cluster: ours is the last of them by name."""
+    if len(deviation.path) != 3 or deviation.path[::2] != ("cluster", "name"):
+        return False
+    uid = deviation.beside.get("uuid", "")
+    names = {one.label("name") for one in case.telemetry.of("tlum_ocm_agent_info", k8s_cluster_uid=uid)}
+    return len(names) > 1 and deviation.go in names and deviation.ours == max(names)
+
+
 # Those that see from the path and both answers alone what happened.
 OF_PATHS: dict[Row, Callable[[Case, Deviation], bool]] = {
+    Row.TWO_NAMES: _is_last_name,
     Row.NAMELESS_POD: _is_nameless,
     Row.NAMELESS_CONTAINER: _is_nameless_usage,
     Row.TRIMMED: _is_trimmed,

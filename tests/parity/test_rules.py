@@ -192,9 +192,9 @@ EXAMPLES = [
     Example(
         Row.TWO_NAMES,
         [uname(), *(series(NAME, {"k8s_cluster_uid": "u", "name": name}) for name in ("edge", "fog"))],
-        clusters(edge=cluster("u")),
-        clusters(fog=cluster("u")),
-        clusters(cloud=cluster("u")),
+        clusters(edge={**cluster("u"), "name": "edge"}),
+        clusters(fog={**cluster("u"), "name": "fog"}),
+        clusters(fog={**cluster("u"), "name": "cloud"}),
     ),
     Example(
         Row.EMPTY_NAME,
