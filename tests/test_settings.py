@@ -268,3 +268,9 @@ def test_password_leak(address: str) -> None:
     except SettingsError as error:
         shown = str(error)
     assert "hunter2" not in shown
+
+
+def test_a_topology_outlives_a_refresh() -> None:
+    """MAX_STALE has to be longer than REFRESH_INTERVAL, or there would be nothing to show in between."""
+    with pytest.raises(SettingsError, match=r"^MAX_STALE: is 10; expected: more than REFRESH_INTERVAL$"):
+        read({"PROMETHEUS_ADDRESS": "http://host", "REFRESH_INTERVAL": "10", "MAX_STALE": "10"})

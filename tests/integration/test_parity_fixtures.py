@@ -65,7 +65,9 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     now_seconds = round(time.time(), 3)
     with (
         holding([Moment(text, scraped_at_seconds(name)), Moment(text, now_seconds)]) as url,
-        running(tmp_path_factory.mktemp(name), PROMETHEUS_ADDRESS=url, REFRESH_INTERVAL="3600") as gateway,
+        running(
+            tmp_path_factory.mktemp(name), PROMETHEUS_ADDRESS=url, REFRESH_INTERVAL="3600", MAX_STALE="7200"
+        ) as gateway,
     ):
         until(lambda: gateway.events("refreshed"), "the first refresh")
         yield Scene(name, url, now_seconds, gateway)
