@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from aggregator.errors import AggregatorError, QueryError
+from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.querier.decode import Answer, Sample
 from aggregator.querier.gather import Gatherer, Outcome, unpack
 from aggregator.snapshot import Gap, GapKind, Snapshot, View, gaps_of
+
+_log = logger(__name__)
 
 
 class RefreshFailedError(AggregatorError):
@@ -111,6 +114,8 @@ class Harvest(Mapping[str, list[Sample]]):
     def __getitem__(self, name: str) -> list[Sample]:
         outcome = self._outcomes[name]
         if isinstance(outcome.result, Answer):
+            samples = len(outcome.result.samples)
+            _log.debug("query answered", query=name, took_ms=round(1000 * outcome.seconds), samples=samples)
             self.keep[name] = Kept(outcome.packed, self._now)
             self.gaps += [Gap(GapKind.WARNING, name, text) for text in outcome.result.warnings]
             self.gaps += [Gap(GapKind.REMARK, name, text) for text in outcome.result.remarks]

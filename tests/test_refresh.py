@@ -335,6 +335,7 @@ async def test_a_view_that_is_broken_for_good() -> None:
         await until(lambda: refresher.seconds_to_next() > 0 or running.done())
     is_running = not running.done() and upstream.refreshes == 3
     assert refresher.current().body("v") == b"fine"
+    assert not refresher.current().is_complete
     running.cancel()
     refresher.close()
     assert is_running
