@@ -22,7 +22,7 @@ PROTO_PACKAGE = "aggregator/pb"
 _SETTINGS_HEAD = """\
 # Configuration
 
-Printed from `aggregator/settings.py` by `make generate`; `make check` fails where the two differ.
+Printed from `aggregator/settings/` by `make generate`; `make check` fails where the two differ.
 
 All settings are environment variables. One that is empty counts as not set. All are checked at the start: a bad one
 is named with what is wrong and what is expected, all bad ones together, and the exit code is 2.

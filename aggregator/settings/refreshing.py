@@ -1,0 +1,38 @@
+"""How often the upstream is asked, and how much is asked of it."""
+
+from collections.abc import Iterator
+
+from aggregator.settings.kinds import Bytes, Count, Group, Seconds, setting
+
+
+class RefreshSettings(Group):
+    """The pace of refreshes and what a query may take."""
+
+    CLUSTER_NAME: str = setting(
+        "default",
+        "name of the cluster of hosts whose series have a `node` label but none that tells their cluster",
+        "a name",
+    )
+    REFRESH_INTERVAL: Seconds = setting(
+        10.0, "seconds from the start of one refresh to the next", "seconds, more than 0"
+    )
+    REFRESH_TIMEOUT: Seconds = setting(
+        10.0, "seconds that all queries of a refresh may take together", "seconds, more than 0"
+    )
+    QUERY_TIMEOUT: Seconds = setting(5.0, "seconds that one query may take", "seconds, more than 0")
+    MAX_STALE: Seconds = setting(
+        300.0, "seconds for which the last good answer is served while the upstream fails", "seconds, more than 0"
+    )
+    QUERY_CONCURRENCY: Count = setting(8, "queries that are under way at once", "1 to 100")
+    MAX_ANSWER_BYTES: Bytes = setting(
+        256 * 2**20,
+        "bytes that one answer may have; a larger one counts as failed",
+        "bytes, at least 1024",
+        "268435456 (256 MiB)",
+    )
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what the pace and the patience have against each other."""
+        yield from super().contradictions()
+        if self.REFRESH_INTERVAL >= self.MAX_STALE:
+            yield f"MAX_STALE: is {self.MAX_STALE:g}; expected: more than REFRESH_INTERVAL"
