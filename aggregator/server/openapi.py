@@ -46,7 +46,10 @@ def describe_topology(document: dict[str, Any]) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A Keycloak access token; needed only where the setting KEY is set.",
+            "description": (
+                "A Keycloak access token; needed only where one of KEY, ISSUER and JWKS_URL is set. Where "
+                "CLUSTER_ROLES is set, the answer has only the clusters that the token's roles show."
+            ),
         }
     }
     operations = {method: _operation(method, [legacy, later]) for method in ("get", "head", "post")}
@@ -88,8 +91,9 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
             "200": {"description": "The topology", "headers": _headers(), **content},
             "400": _error("A layout that does not exist", "layout must be 1.2.5 or 2025"),
             "401": _error("No token, or one that does not hold", "not authorized"),
+            "403": _error("A token that holds, without a role that opens anything", "not allowed"),
             "503": _error(
-                "No topology that may be shown; Retry-After tells when to ask again",
+                "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
                 "no topology yet: query oldest_sample: connection refused",
             ),
         },

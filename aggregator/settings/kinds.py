@@ -23,6 +23,11 @@ def _readable_file(text: str) -> str:
     return text
 
 
+def shown(text: str) -> str:
+    """Return a text from the environment so that a message can hold it: an environment may have any bytes."""
+    return ascii(text)[1:-1] if text.strip() else "an empty place"
+
+
 Port = Annotated[int, BeforeValidator(_plain_number), Field(ge=0, le=65535)]
 Seconds = Annotated[float, BeforeValidator(_plain_number), Field(gt=0, le=86400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, BeforeValidator(_plain_number), Field(ge=0, le=86400, allow_inf_nan=False)]
