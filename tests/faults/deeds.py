@@ -92,6 +92,11 @@ def refuses(status: str, kind: str, *headers: str) -> Deed:
     return says(json.dumps(reason).encode(), status, "Content-Type: application/json", *headers)
 
 
+def redirects(exchange: Exchange) -> None:
+    """Answer with a redirect to the very same."""
+    exchange.send(whole(b"", "302 Found", f"Location: {exchange.request.target}"))
+
+
 def pours(size: int, head: bytes = b"", drop: bytes = b" " * 65536) -> Deed:
     """Return what sends a body of so many bytes, of which it holds no more than a drop at a time."""
 

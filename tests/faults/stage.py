@@ -14,13 +14,12 @@ from demo.prometheus import Moment, holding
 from tests.faults.proxy import Proxy, proxy
 from tests.integration.process import Gateway, running, until
 from tests.integration.telemetry import fleet
-from tests.server.call import Reply, call
+from tests.server.call import Reply, channel, over
 from tests.server.exchange import Answer, ask
 
 NODES = 2
 USER, PASSWORD = "scraper", "sw0rdfish"
 MEBIBYTE = 2**20
-REFRESHES = ("refreshed", "refresh failed")
 
 
 @contextmanager
@@ -44,6 +43,7 @@ class Stage:
 
     proxy: Proxy
     gateway: Gateway
+    channel: grpc.Channel
 
     def over_http(self) -> Seen:
         """Ask over HTTP, and fail on anything but 200 with all nodes."""
@@ -51,16 +51,17 @@ class Stage:
 
     def over_grpc(self) -> Seen:
         """Ask over gRPC, and fail on anything but OK with all nodes."""
-        return self._told_by(call(self.gateway.grpc))
+        return self._told_by(over(self.channel))
 
     def sees(self, expected: Seen) -> bool:
         """Return whether both protocols tell this now."""
-        return (self.over_http(), self.over_grpc()) == (expected, expected)
+        return self.over_http() == expected == self.over_grpc()
 
-    @property
-    def refreshes(self) -> int:
-        """How many refreshes have ended, well or not."""
-        return sum(1 for line in self.gateway.lines() if line["event"] in REFRESHES)
+    def log_from(self, offset: int) -> str:
+        """Return what the log holds from a byte on."""
+        with self.gateway.log_path.open("rb") as log:
+            log.seek(offset)
+            return log.read().decode()
 
     def resident_mebibytes(self) -> float:
         """Return the memory that it has at the moment."""
@@ -102,4 +103,5 @@ def stage(prometheus_url: str, folder: Path, **settings: str) -> Iterator[Stage]
         address = between.url.replace("//", f"//{USER}:{PASSWORD}@")
         with running(folder, PROMETHEUS_ADDRESS=address, **settings) as gateway:
             until(lambda: ask(gateway.http, "/readyz").status == 200, "ready")
-            yield Stage(between, gateway)
+            with channel(gateway.grpc) as opened:
+                yield Stage(between, gateway, opened)

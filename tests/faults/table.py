@@ -5,12 +5,12 @@ from typing import Any
 
 from tests.faults import deeds
 from tests.faults.proxy import Deed
-from tests.integration.telemetry import FIRST_MEMORY_BYTES as MEMORY_BYTES
 
 MEMORY = "node_memory_MemTotal_bytes"
 HOSTS = "node_uname_info"
 SCRAPED = "timestamp(up)"
 CAP_BYTES = 4 * 2**20
+KNOWN = -1
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 PAGE = b"<html><body>please log in, or come back later</body></html>"
@@ -22,7 +22,8 @@ class Fault:
     """One fault.
 
     `concerns` is a text that the queries hold which it is done to: "" for all. `log` is what the log says of it,
-    `memory_bytes` what is shown meanwhile for the first node. `asks` is how often one query may be asked in a refresh.
+    `memory` what is shown meanwhile as each node's memory: KNOWN for what was known before, None for nothing.
+    `asks` is how often one query may be asked in a refresh.
     """
 
     name: str
@@ -30,8 +31,12 @@ class Fault:
     log: str
     concerns: str = ""
     is_complete: bool = False
-    memory_bytes: int | None = MEMORY_BYTES
+    memory: int | None = KNOWN
     asks: int = 1
+
+    def memory_of(self, known: int | None) -> int | None:
+        """Return what is shown for a node whose memory is known to be so much."""
+        return known if self.memory == KNOWN else self.memory
 
 
 def _to_memory(name: str, does: Deed, log: str = KEPT, **more: Any) -> Fault:
@@ -50,9 +55,7 @@ BREAKS = (
     Fault(
         "garbage for chunks", deeds.sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), "the connection broke"
     ),
-    Fault(
-        "half a chunk", deeds.sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nff\r\n{\"sta"), "the connection broke"
-    ),
+    Fault("half a chunk", deeds.sends(HEAD + b'Transfer-Encoding: chunked\r\n\r\nff\r\n{"sta'), "the connection broke"),
     Fault("a header without end", deeds.sends(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), "the connection broke"),
     Fault("one query's connection breaks", deeds.reset, KEPT, MEMORY),
 )
@@ -76,11 +79,11 @@ REFUSES = (
     Fault("401 with a page", deeds.says(PAGE, "401 Unauthorized", 'WWW-Authenticate: Basic realm="x"'), "HTTP 401"),
     Fault("500", deeds.refuses("500 Internal Server Error", "internal"), "HTTP 500"),
     Fault("204", deeds.sends(b"HTTP/1.1 204 No Content\r\n\r\n"), "HTTP 204"),
-    Fault("a redirect without end", deeds.says(b"", "302 Found", "Location: ?query=up&time=1"), "redirects", asks=2),
+    Fault("a redirect without end", deeds.redirects, "redirects", asks=2),
     Fault("a redirect to no HTTP", deeds.says(b"", "302 Found", "Location: ftp://127.0.0.1/"), "redirects"),
     _to_memory("503 for one query", deeds.refuses("503 Service Unavailable", "unavailable")),
-    _to_memory("400 for one query", deeds.refuses("400 Bad Request", "bad_data"), "bad_data", memory_bytes=None),
-    _to_memory("422 for one query", deeds.refuses("422 Unprocessable Entity", "execution"), "execution", memory_bytes=None),
+    _to_memory("400 for one query", deeds.refuses("400 Bad Request", "bad_data"), "bad_data", memory=None),
+    _to_memory("422 for one query", deeds.refuses("422 Unprocessable Entity", "execution"), "execution", memory=None),
     Fault("400 for the query that tells what hosts there are", deeds.refuses("400 Bad Request", "x"), KEPT, HOSTS),
 )  # fmt: skip
 
@@ -92,7 +95,7 @@ SPOILS = (
     Fault("an error with 200", deeds.refuses("200 OK", "internal"), "the answer begins with"),
     Fault("truncated JSON", deeds.cuts, "the answer begins with"),
     _to_memory("a byte order mark", deeds.patches(b"{", b"\xef\xbb\xbf{")),
-    _to_memory("invalid UTF-8", deeds.patches(b'"metric":{', b'"metric":{"net_host_name":"\xff\xfe",')),
+    _to_memory("invalid UTF-8", deeds.patches(b'"metric":{', b'"metric":{"icos_host_id":"\xff\xfe",')),
     _to_memory("lone surrogates", deeds.patches(b'"metric":{', b'"metric":{"icos_host_id":"\\ud800",')),
     _to_memory("nesting without end", deeds.says(b'{"status":' + b"[" * 200_000)),
     _to_memory("nesting in a key that nobody asked for", deeds.says(b'{"x":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001)),
@@ -110,21 +113,21 @@ SPOILS = (
 
 # The answer is one, and what it tells is odd.
 ODD = (
-    _to_memory("NaN", deeds.values("NaN"), "not a finite number", memory_bytes=None),
-    _to_memory("+Inf", deeds.values("+Inf"), "not a finite number", memory_bytes=None),
-    _to_memory("-Inf", deeds.values("-Inf"), "not a finite number", memory_bytes=None),
-    _to_memory("1e30 where 64 bits are due", deeds.values("1e30"), "out of range", memory_bytes=None),
-    _to_memory("a word where a number is due", deeds.values("many"), "not a number", memory_bytes=None),
-    _to_memory("an exponent", deeds.values("8e9"), "refreshed", memory_bytes=8_000_000_000, is_complete=True),
+    _to_memory("NaN", deeds.values("NaN"), "not a finite number", memory=None),
+    _to_memory("+Inf", deeds.values("+Inf"), "not a finite number", memory=None),
+    _to_memory("-Inf", deeds.values("-Inf"), "not a finite number", memory=None),
+    _to_memory("1e30 where 64 bits are due", deeds.values("1e30"), "out of range", memory=None),
+    _to_memory("a word where a number is due", deeds.values("many"), "not a number", memory=None),
+    _to_memory("an exponent", deeds.values("8e9"), "refreshed", memory=8_000_000_000, is_complete=True),
     Fault("two series a host, as without deduplication", deeds.changes(deeds.twins), '"conflict"', HOSTS, is_complete=True),
     _to_memory("warnings", deeds.adds(warnings=["fetch series: Unavailable", "x"]), "upstream warning: fetch series: Unavailable"),
     _to_memory("no warnings", deeds.adds(warnings=[]), "refreshed", is_complete=True),
     _to_memory("remarks", deeds.adds(infos=["metric might not be a counter"]), '"remark"', is_complete=True),
     _to_memory("a key of later versions", deeds.adds(analysis={}), "refreshed", is_complete=True),
-    _to_memory("the same key twice", deeds.patches(b'{"status":"success"', b'{"status":"error","status":"success"'), "refreshed", is_complete=True),
+    _to_memory("the same key twice, with two meanings", deeds.patches(b'{"status":"success"', b'{"status":"error","status":"success"')),
+    _to_memory("the same label twice", deeds.patches(b'"metric":{', b'"metric":{"icos_host_id":"x",'), "refreshed", is_complete=True),
     Fault("a scrape in the future", deeds.values("9e9"), "refreshed", SCRAPED, is_complete=True),
 )  # fmt: skip
 
 TABLE = (*BREAKS, *REFUSES, *SPOILS, *ODD)
 EVERY = (*TABLE, *HANGS)
-
