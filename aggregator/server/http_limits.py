@@ -36,13 +36,19 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the header; one of a trailer, behind the body, is dropped: it must not authorize anybody."""
+        if self._is_in_header:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Stop the clock: from here on the application decides."""
         self._is_in_header = False
         self._headers_seen += 1
         self._header_bytes = 0
         self._stop_waiting()
-        if sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEADER_BYTES:
+        fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.url) + fields_bytes > LONGEST_HEADER_BYTES:
             # The parser hands the error to uvicorn, which answers 400 and closes.
             raise ValueError("header too large")
         super().on_headers_complete()
