@@ -1,4 +1,4 @@
-"""A server's certificate with its key, and the authorities whose clients are let in: read from PEM files, and checked."""
+"""A server's certificate, its key, and the authorities whose clients are let in: read from PEM files, and checked."""
 
 import ssl
 from dataclasses import dataclass

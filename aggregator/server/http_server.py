@@ -25,6 +25,7 @@ class HttpTransport:
     most_connections: int = 10_000
     limits: Limits = field(default_factory=Limits)
     rotation: Rotation | None = None
+    handshake_seconds: float = 10.0
 
 
 class HttpServer:
@@ -79,7 +80,8 @@ class _Server(uvicorn.Server):
             doors = Doors(transport.most_connections, TOO_MANY)
         else:
             # In the middle of no handshake there is nothing that could be said.
-            doors = Doors(transport.most_connections, context=RotatingContext.of(rotation))
+            context = RotatingContext.of(rotation)
+            doors = Doors(transport.most_connections, b"", context, transport.handshake_seconds)
         self._acceptor = Acceptor(listener, doors, self._protocol)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
