@@ -5,6 +5,7 @@
     AggregatorError
     ├── SettingsError            mend the environment and start again
     ├── PortInUseError           free the port or choose another
+    ├── CertificateError         mend the file that is named; the last good one stays in use
     ├── QueryError               one query has no answer; the others may
     │   ├── UnreachableError     the connection broke or never stood: ask again later
     │   │   └── NotListeningError    nobody is there at all: do not even ask the rest
@@ -37,6 +38,10 @@ class SettingsError(AggregatorError):
 
 class PortInUseError(AggregatorError):
     """A server could not listen where it was told to."""
+
+
+class CertificateError(AggregatorError):
+    """A file for TLS cannot be used; the text says which and why, and repeats nothing of it."""
 
 
 class QueryError(AggregatorError):

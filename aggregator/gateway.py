@@ -18,11 +18,15 @@ from aggregator.querier.gather import Gatherer
 from aggregator.refresh import Pace, Refresher
 from aggregator.server import http_api
 from aggregator.server.auth import Guard, TokenGuard
+from aggregator.server.browsers import browsers
 from aggregator.server.grpc_api import GrpcServer
+from aggregator.server.grpc_limits import GrpcTransport
 from aggregator.server.http_front import Front
-from aggregator.server.http_server import HttpServer
-from aggregator.server.listen import listener
+from aggregator.server.http_server import HttpServer, HttpTransport
+from aggregator.server.listen import listener, most_connections
+from aggregator.server.proxies import proxies
 from aggregator.server.readiness import Readiness
+from aggregator.server.tls import Rotation
 from aggregator.server.trust import keys_of, rules_of
 from aggregator.settings import Settings
 from aggregator.take import Plan, Taker, Views
@@ -113,17 +117,24 @@ def _be_quick_to_return_memory() -> None:
 
 def _servers(settings: Settings, refresher: Refresher, readiness: Readiness, guard: Guard | None) -> list[Server]:
     """Return the servers that are wanted, each with its port taken and none started."""
+    most = most_connections(settings.MAX_CONNECTIONS)
     servers: list[Server] = []
     if settings.http_port is not None:
         front = Front(refresher, guard, settings.LAYOUT, http_api.create(readiness))
         socket = listener("HTTP", settings.HTTP_HOST, settings.http_port)
-        servers.append(HttpServer(front, socket, settings.GRACE))
+        rotation = Rotation("http", settings.http_tls) if settings.http_tls else None
+        app = browsers(proxies(front, settings.trusted_proxies), settings.CORS_ORIGINS)
+        transport = HttpTransport(most, rotation=rotation)
+        servers.append(HttpServer(app, socket, settings.GRACE, transport))
         _tell_listening("http", settings.HTTP_HOST, socket.getsockname()[1])
     if settings.GRPC_PORT is not None:
         is_open = settings.GRPC_AUTH == "off"
         if guard is not None and is_open:
             _log.warning("gRPC is open to callers without tokens, as GRPC_AUTH=off says")
-        server = GrpcServer(refresher, None if is_open else guard, readiness, settings.GRACE)
+        rotation = Rotation("grpc", settings.grpc_tls) if settings.grpc_tls else None
+        server = GrpcServer(
+            refresher, None if is_open else guard, readiness, settings.GRACE, GrpcTransport(most, rotation)
+        )
         port = server.listen(settings.GRPC_HOST, settings.GRPC_PORT)
         servers.append(server)
         _tell_listening("grpc", settings.GRPC_HOST, port)

@@ -54,6 +54,8 @@ _PAGE_POLICY = (
 )
 # What RFC 6750 calls the reasons for these statuses.
 _CHALLENGES = {401: b"invalid_token", 403: b"insufficient_scope"}
+# Other hosts need not know which page of ours led to them.
+_NO_REFERRER = (b"referrer-policy", b"no-referrer")
 # Every answer is as fresh as it gets; what lies between must not keep it.
 _NO_CACHE = (b"cache-control", b"no-cache")
 
@@ -103,7 +105,7 @@ class Front:
             await self._refuse(error, send)
         except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
             _log.exception("request broke", path=path)
-            await _answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
+            await answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, and add what every answer of ours tells browsers."""
@@ -113,7 +115,7 @@ class Front:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], _NO_SNIFFING, _PAGE_POLICY]
+                message["headers"] = [*message["headers"], _NO_SNIFFING, _PAGE_POLICY, _NO_REFERRER]
             await send(message)
 
         # The server leaves the body of an answer to HEAD out by itself, so what can be got needs no route for it.
@@ -129,13 +131,13 @@ class Front:
     async def _topology(self, scope: Scope, send: Send, grant: Grant) -> None:
         if scope["method"] not in METHODS:
             allowed = (b"allow", ", ".join(METHODS).encode())
-            await _answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
+            await answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
             return
         layout = self._default_layout
         if scope["query_string"]:
             layout = parse_qs(scope["query_string"].decode("latin-1")).get("layout", [layout])[-1]
             if layout not in LAYOUTS:
-                await _answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
+                await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
             await self._source.fresh()
@@ -163,7 +165,7 @@ class Front:
             if str(error) != "no token":
                 challenge += b', error="%s"' % _CHALLENGES[failure.status]
             headers.append((b"www-authenticate", challenge))
-        await _answer_error(send, failure.status, text_of(error), headers)
+        await answer_error(send, failure.status, text_of(error), headers)
 
 
 async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
@@ -184,7 +186,8 @@ def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
-async def _answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
+async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
+    """Answer in the form of all our errors."""
     body = json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
     await _answer(send, status, [_JSON, (b"content-length", b"%d" % len(body)), _NO_SNIFFING, *headers], body)
 
