@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +97,18 @@ class Gateway:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Gateway]:
-    """Run the program with these settings while the block runs; both servers take free ports unless told otherwise."""
+def running(folder: Path, prefix: Sequence[str] = (), **settings: str) -> Iterator[Gateway]:
+    """Run the program with these settings while the block runs; both servers take free ports unless told otherwise.
+
+    `prefix` is a command that runs it in its place.
+    """
     chosen = {"HTTP_PORT": "0", "GRPC_PORT": "0", "REFRESH_INTERVAL": "0.2"} | settings
     log_path = folder / "gateway.log"
     with (
         log_path.open("wb") as log,
-        subprocess.Popen(COMMAND, env=environment(chosen), stdout=log, stderr=log, stdin=subprocess.DEVNULL) as process,
+        subprocess.Popen(
+            [*prefix, *COMMAND], env=environment(chosen), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        ) as process,
     ):
         try:
             yield Gateway(process, log_path)

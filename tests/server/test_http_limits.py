@@ -83,11 +83,16 @@ def test_an_endless_header_is_cut_off(hasty: Ports, line: bytes) -> None:
     """Whatever a header without end consists of, the server closes long before it has ten megabytes of it."""
     with connect(hasty.http) as connection:
         start = b"" if line == b"\r\n" else b"GET / HTTP/1.1\r\nHost: x\r\nX: "
-        with pytest.raises(ConnectionError):
-            connection.sendall(start + line * (10_000_000 // len(line)))
-            while connection.recv(65536):
-                pass
-            raise ConnectionResetError("closed in order")
+        assert _sent(connection, start + line * (10_000_000 // len(line))) < 9_000_000
+
+
+def _sent(connection: socket.socket, data: bytes) -> int:
+    """Return how much could be sent until the server closed."""
+    left = memoryview(data)
+    with contextlib.suppress(ConnectionError):
+        while left:
+            left = left[connection.send(left[:65536]) :]
+    return len(data) - len(left)
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\r\n", GET + b"GET"], ids=str)
@@ -134,15 +139,11 @@ def test_seven_hundred_slow_clients_do_no_harm() -> None:
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 def test_a_long_body_is_not_read(hasty: Ports, method: bytes) -> None:
-    """A client that sends a gigabyte gets its answer and is then closed; hardly any of it was read."""
+    """A client that announces a gigabyte gets its answer and is then closed; hardly any of it was read."""
     with connect(hasty.http) as connection:
         connection.sendall(method + b" / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
-        sent = 0
-        with contextlib.suppress(ConnectionError):
-            while sent < 1_000_000_000:
-                sent += connection.send(b"x" * 65536)
-        assert sent < 20_000_000
+        assert _sent(connection, b"x" * 100_000_000) < 20_000_000
 
 
 @pytest.mark.parametrize(
@@ -171,10 +172,9 @@ def test_a_body_has_a_clock(hasty: Ports, body: bytes) -> None:
 
 def test_trailers_are_bounded(hasty: Ports) -> None:
     """A chunked body with trailers without end is cut off."""
-    with connect(hasty.http) as connection, pytest.raises(ConnectionError):
-        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
-        for _ in range(1000):
-            connection.sendall(b"a: b\r\n" * 10_000)
+    start = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    with connect(hasty.http) as connection:
+        assert _sent(connection, start + b"a: b\r\n" * 10_000_000) < 20_000_000
 
 
 def test_a_small_body_leaves_the_connection_usable(hasty: Ports) -> None:
@@ -283,16 +283,19 @@ def test_one_more_connection_is_refused(hasty: Ports) -> None:
     with contextlib.ExitStack() as stack:
         until(lambda: not open_to(hasty.http), "earlier connections are gone")
         held = [stack.enter_context(connect(hasty.http)) for _ in range(MOST)]
-        for connection in held:
-            connection.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        assert all(_answers(connection) for connection in held)
         for _ in range(50):
             with connect(hasty.http) as refused:
                 assert rest(refused).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
         assert all(_answers(connection) for connection in held)
-    assert until(
-        lambda: status_of(raw(hasty.http, GET.replace(b"x\r", b"x\r\nConnection: close\r"))) == 200, "room again"
-    )
+    until(lambda: _is_admitted(hasty.http), "room again")
+
+
+def _is_admitted(port: int) -> bool:
+    # Who is refused while it sends may see the connection reset instead of the reason.
+    with connect(port) as connection, contextlib.suppress(ConnectionError):
+        return _answers(connection)
+    return False
 
 
 def test_an_idle_connection_is_closed(hasty: Ports) -> None:
