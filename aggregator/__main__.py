@@ -3,7 +3,7 @@
 import os
 import sys
 
-from aggregator import cli, gateway, logs, settings
+from aggregator import cli, logs, settings
 from aggregator.errors import PortInUseError, SettingsError
 
 
@@ -16,6 +16,11 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
+    # gRPC's C library writes a line in a form of its own to stderr for each malformed call: whoever can connect
+    # could fill the log. It looks at this variable when it is imported, and only then.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from aggregator import gateway  # noqa: PLC0415 - see above
+
     try:
         gateway.run(chosen)
     except PortInUseError as error:
