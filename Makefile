@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock parity bench test-image test-keycloak clean
+.PHONY: help setup run test check format generate lock fuzz parity bench test-image test-keycloak clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ generate: setup ## write what is generated: aggregator/pb, docs/openapi.yaml, do
 lock: setup ## write the lock files anew from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
+
+fuzz: setup ## more of the fuzzing than the suite has: make fuzz [FUZZ_TIMES=6] [FUZZ_SEED=n]
+	@FUZZ_SEED="$${FUZZ_SEED:-$$(date +%s)}" FUZZ_TIMES="$${FUZZ_TIMES:-6}" $(PYTHON_BIN) -m pytest tests/fuzz
 
 parity: setup ## compare with the Go service on random fleets: make parity PEER=path [FLEETS=300] [SEED=n]
 	@$(PYTHON_BIN) -m tests.parity --peer "$(PEER)" --fleets $(or $(FLEETS),300) $(if $(SEED),--seed $(SEED))

@@ -16,8 +16,8 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
-    # gRPC writes lines of its own to stderr, for each handshake that any stranger lets fail. It looks at this only
-    # when it is imported.
+    # gRPC's C library writes lines in a form of its own to stderr, for each handshake that fails and each malformed
+    # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from aggregator import gateway  # noqa: PLC0415 - see above
 

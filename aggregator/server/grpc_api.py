@@ -16,7 +16,9 @@ from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
+from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
+from aggregator.server.grpc_patience import PatienceInterceptor
 from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
@@ -50,10 +52,10 @@ class GrpcServer:
         self._transport = transport or GrpcTransport()
         self._health = HealthServicer()
         self._tasks: list[asyncio.Task[None]] = []
-        self._server = grpc.aio.server(
+        self._server = LastingServer(
             options=options(self._transport),
             maximum_concurrent_rpcs=MOST_CALLS,
-            interceptors=[] if guard is None else [TokenInterceptor(guard)],
+            interceptors=[PatienceInterceptor(), *([] if guard is None else [TokenInterceptor(guard)])],
         )
         untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
         self._server.add_generic_rpc_handlers([_etim_handlers(source, granted, untaken)])
@@ -106,25 +108,26 @@ def _everything() -> Grant:
 
 
 def _etim_handlers(source: Source, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
-    async def connect_to_querier(_request: bytes, context: Any) -> bytes:
+    async def connect_to_querier(_requests: Any, context: Any) -> bytes:
         snapshot, body = await seen(source.current(), granted(), "etim")
         age = str(int(source.age_seconds(snapshot)))
         complete = "true" if snapshot.is_complete else "false"
         context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
         return body
 
-    # Without serializers requests and answers stay bytes: the answer was serialized with the snapshot.
+    # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which is
+    # empty, is not waited for: for grpcio a method that takes any number of them decides when to read.
     handler = untaken.bounded(_guarded(connect_to_querier))
-    handlers: dict[str, Any] = {"ConnectToQuerier": grpc.unary_unary_rpc_method_handler(handler)}
+    handlers: dict[str, Any] = {"ConnectToQuerier": grpc.stream_unary_rpc_method_handler(handler)}
     return grpc.method_handlers_generic_handler(ETIM, handlers)
 
 
 def _guarded(handler: Handler) -> Handler:
     """Return the handler, its errors told as the table of failures has them: gRPC would send their text out."""
 
-    async def guarded(request: bytes, context: Any) -> bytes:
+    async def guarded(requests: Any, context: Any) -> bytes:
         try:
-            return await handler(request, context)
+            return await handler(requests, context)
         except AggregatorError as error:
             failure, text = failure_of(error), text_of(error)
         except Exception:  # noqa: BLE001 - whatever broke, the client must not read it
@@ -164,7 +167,8 @@ def _as_bytes(value: str | bytes) -> bytes:
 
 
 def _refusal(error: AggregatorError) -> Any:
-    async def refuse(_request: Any, context: Any) -> None:
+    async def refuse(_requests: Any, context: Any) -> None:
         await context.abort(failure_of(error).code, text_of(error))
 
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    # Refused at once, before any request has come.
+    return grpc.stream_unary_rpc_method_handler(refuse)

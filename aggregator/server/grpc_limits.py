@@ -12,7 +12,7 @@ from aggregator.server.tls import Rotation
 MOST_CALLS_OF_ONE = 1000
 MOST_CALLS = 10_000
 
-Handler = Callable[[bytes, Any], Awaitable[bytes]]
+Handler = Callable[[Any, Any], Awaitable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Untaken:
     def bounded(self, handler: Handler) -> Handler:
         """Return the handler, refusing a call while there is no room for its answer; a single one always has room."""
 
-        async def counted(request: bytes, context: Any) -> bytes:
-            answer = await handler(request, context)
+        async def counted(requests: Any, context: Any) -> bytes:
+            answer = await handler(requests, context)
             if self._bytes and self._bytes + len(answer) > self._most_bytes:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many answers wait to be taken")
             self._bytes += len(answer)

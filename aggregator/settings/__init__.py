@@ -44,6 +44,9 @@ def read(environment: Mapping[str, str]) -> Settings:
     for name, info in Settings.model_fields.items():
         if name in SECRETS and name + FILE_SUFFIX not in Settings.model_fields:
             _read_secret(name, environment.get(name + FILE_SUFFIX, "").strip(), given, problems)
+        if name in given and not _is_text(given[name]):
+            problems[name] = f"{name}: is no UTF-8 text; expected: {_extra(info)['expected']}"
+            del given[name]
         if name in given and _is_choice(info):
             given[name] = given[name].lower()
     try:
@@ -72,6 +75,15 @@ def _read_secret(name: str, path: str, given: dict[str, str], problems: dict[str
         given[name] = text
     else:
         problems[name] = f"{name}{FILE_SUFFIX}: names an empty file; expected: a file that holds {name}"
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a value can be written again: bytes of the environment that are no UTF-8 arrive as surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_choice(info: FieldInfo) -> bool:

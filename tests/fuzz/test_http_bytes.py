@@ -116,4 +116,5 @@ def test_nothing_is_left_of_it(opened: Gateway) -> None:
 
 def connected(process: psutil.Process, port: int) -> list[object]:
     """Return the connections of clients that a process holds on a port."""
-    return [one for one in process.net_connections("tcp") if one.raddr and one.laddr.port == port]
+    connections = process.net_connections("tcp")
+    return [one for one in connections if one.status != psutil.CONN_LISTEN and one.laddr.port == port]

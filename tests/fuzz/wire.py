@@ -1,10 +1,11 @@
 """HTTP/1.1 as bytes: many exchanges at once, and a reader of answers that forgives nothing."""
 
+import contextlib
 import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.server.exchange import HOST, ask
@@ -61,43 +62,52 @@ def _length(headers: Mapping[str, str]) -> int:
     return int(headers["content-length"])
 
 
-def exchanges(port: int, requests: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return what comes back for each of the requests, all sent at once, each over a connection of its own."""
+def is_alive(port: int) -> None:
+    """Fail unless the HTTP server on a port answers."""
+    assert ask(port, "/healthz").status == 200
+
+
+def exchanges(port: int, requests: Mapping[str, bytes], look: Callable[[int], object] = is_alive) -> dict[str, bytes]:
+    """Return what comes back for each of the requests, all sent at once, each over a connection of its own.
+
+    `look` asks the server on the port something and returns when that is answered.
+    """
     received = dict.fromkeys(requests, b"")
-    with selectors.DefaultSelector() as selector:
+    with contextlib.ExitStack() as connections, selectors.DefaultSelector() as selector:
         for name, request in requests.items():
-            connection = socket.create_connection((HOST, port), timeout=MOST_SECONDS)
+            connection = connections.enter_context(_connected(port))
             _send(connection, request)
             connection.setblocking(False)
             selector.register(connection, selectors.EVENT_READ, name)
         # What was sent before was read before: its answers are on their way when these have come.
         for _ in range(3):
-            assert ask(port, "/healthz").status == 200
+            look(port)
         end = time.monotonic() + MOST_SECONDS
-        while selector.get_map() and time.monotonic() < end:
-            ready = selector.select(QUIET_SECONDS)
-            if not ready:
-                break
+        while selector.get_map() and time.monotonic() < end and (ready := selector.select(QUIET_SECONDS)):
             for key, _ in ready:
                 assert isinstance(key.fileobj, socket.socket)
                 chunk = _receive(key.fileobj)
                 received[key.data] += chunk
                 if not chunk:
                     selector.unregister(key.fileobj)
-                    key.fileobj.close()
-        for key in list(selector.get_map().values()):
-            assert isinstance(key.fileobj, socket.socket)
-            key.fileobj.close()
     return received
+
+
+def _connected(port: int) -> socket.socket:
+    """Return a connection; a server that is being replaced may let wait for one."""
+    end = time.monotonic() + MOST_SECONDS
+    while True:
+        try:
+            return socket.create_connection((HOST, port), timeout=MOST_SECONDS)
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
 
 
 def _send(connection: socket.socket, request: bytes) -> None:
     # Whoever sends nonsense is cut off before its end now and then.
-    with_patience = memoryview(request)
-    try:
-        connection.sendall(with_patience)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        connection.sendall(request)
 
 
 def _receive(connection: socket.socket) -> bytes:
