@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pytest
 
 from demo.prometheus import Moment, holding
-from tests.fuzz.effort import SEED, TIMES
 from tests.integration.process import Gateway, running, until
 from tests.integration.telemetry import fleet
 from tests.server.exchange import ask
@@ -28,11 +27,6 @@ class Guarded:
     def bearer(self) -> str:
         """What an Authorization header with the token holds."""
         return f"Bearer {self.token}"
-
-
-def pytest_report_header() -> str:
-    """Tell how a failure is seen again."""
-    return f"fuzz: FUZZ_SEED={SEED} FUZZ_TIMES={TIMES}"
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from tests.server.call import Metadata, channel, over
 from tests.server.call import call as ask
 from tests.server.exchange import HOST
 
-ROUNDS = 3
+ROUNDS = 2
 # gRPC's allocator keeps what it needed at the height of a round, and does so from the fifth round on no more.
 KEPT_BYTES = 80 * 2**20
 CHECK = "/grpc.health.v1.Health/Check"

@@ -6,13 +6,15 @@ from random import Random
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fuzz.conftest import Guarded
-from tests.fuzz.effort import TIMES, dice
+from tests.fuzz.effort import TIMES, dice, tries
 from tests.fuzz.http_cases import CASES, SECOND, get, post
 from tests.fuzz.wire import Framed, exchanges, framed
 from tests.integration.process import Gateway, until
-from tests.server.exchange import ask
+from tests.server.exchange import ask, raw
 
 ROUNDS = 4
 # A request that is taken, and one of the longest at that.
@@ -76,6 +78,19 @@ def test_one_token_opens_one_request(guarded: Guarded) -> None:
     opening = b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n" % guarded.bearer.encode()
     came = exchanges(guarded.gateway.http, {"": opening + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + opening + SECOND})
     assert [answer.status for answer in framed(came[""])] == [200, 401, 200, 401]
+
+
+@tries(100)
+@given(st.lists(st.binary(max_size=60) | st.binary(max_size=40).map(b"Bearer ".__add__), min_size=1, max_size=3))
+def test_any_authorization_is_refused(guarded: Guarded, values: list[bytes]) -> None:
+    """Whatever bytes Authorization holds, once or several times, it is refused, and no good token beside it helps."""
+    lines = [b"Authorization: " + value.translate(None, b"\r\n") + b"\r\n" for value in values]
+    good = b"Authorization: %s\r\n" % guarded.bearer.encode()
+    for more in (b"".join(lines), b"".join([*lines, good]), b"".join([good, *lines])):
+        (answer,) = framed(raw(guarded.gateway.http, get(b"/", more=more)))
+        # 400 where no header may hold these bytes at all.
+        assert answer.status in (400, 401)
+        assert TELLTALE not in answer.body
 
 
 def test_random_bytes(opened: Gateway) -> None:

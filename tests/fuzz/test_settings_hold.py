@@ -48,7 +48,7 @@ def read(environment: dict[str, str]) -> str:
     return "\n".join(problems)
 
 
-@tries(300)
+@tries(120)
 @given(st.dictionaries(st.sampled_from(NAMES), TEXT, max_size=6))
 def test_any_environment(environment: dict[str, str]) -> None:
     """Whatever the variables hold, they become settings or a list of problems, a line each."""
@@ -56,7 +56,7 @@ def test_any_environment(environment: dict[str, str]) -> None:
     assert read({"PROMETHEUS_ADDRESS": "http://h", **environment})
 
 
-@tries(300)
+@tries(120)
 @given(st.dictionaries(st.sampled_from(sorted(SECRETS)), NEAR_TEXT, min_size=1))
 def test_no_secret_is_told(environment: dict[str, str]) -> None:
     """Neither settings nor problems print what a secret variable holds, right or wrong."""
