@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import grpc, http, latency, refresh, report, upstream
+from benchmarks import grpc, http, latency, refresh, report, strangers, upstream
 from benchmarks.figures import Figure
 from demo.prometheus import obtain
 
-QUESTIONS = {module.QUESTION: module.measure for module in (refresh, http, grpc, latency)}
+QUESTIONS = {module.QUESTION: module.measure for module in (refresh, http, strangers, grpc, latency)}
 # Ready bytes: a small fleet shows what a request costs, a larger one what its bytes cost.
 HOT_NODES = (10, 200)
-HOT = (http.QUESTION, grpc.QUESTION)
+HOT = (http.QUESTION, strangers.QUESTION, grpc.QUESTION)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -134,8 +134,8 @@ def test_audience_and_authorized_party(realm: Realm, upstream: str, tmp_path: Pa
     """A token without the audience, and one that another client asked for, is refused."""
     with gateway(tmp_path, upstream, ISSUER=realm.issuer, AUDIENCE="account", AUTHORIZED_PARTY="shell") as started:
         ready(started)
-        assert verdicts(started, realm.token("bob")) == PASSED
-        assert verdicts(started, realm.token("bob", "narrow")) == REFUSED
+        assert verdicts(started, realm.token("alice")) == PASSED
+        assert verdicts(started, realm.token("alice", "narrow")) == REFUSED
         assert verdicts(started, realm.service_token()) == REFUSED
 
 
