@@ -1,7 +1,7 @@
 """A snapshot: the topology at one moment, what is known to be missing from it, and its bytes in each view."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -43,7 +43,7 @@ class GapKind(Enum):
 class Gap:
     """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples.
 
-    `cluster` is the uid or name of the only cluster that it concerns, None where it is not about one.
+    `cluster` is the key of the cluster that it is about, None where it is not about one.
     """
 
     kind: GapKind
@@ -51,16 +51,6 @@ class Gap:
     detail: str
     count: int = 1
     cluster: str | None = None
-
-    def is_told_to(self, grant: Grant, uids: Set[str]) -> bool:
-        """Return whether a caller may learn of it who sees the clusters of these uids and no others.
-
-        What concerns the upstream concerns everybody. Of samples that are not known to be of a cluster of the
-        caller's, it learns nothing: they may be another's.
-        """
-        if self.cluster is None:
-            return not self.kind.is_of_samples
-        return self.cluster in uids or grant.shows(self.cluster)
 
     def __str__(self) -> str:
         return f"{self.row}: {self.kind.value}: {self.detail}" + (f" ({self.count})" if self.count > 1 else "")
@@ -119,11 +109,29 @@ class Snapshot:
             return self._parts[grant]
 
     def _made_part(self, grant: Grant) -> "Snapshot":
-        uids = {cluster.uid for cluster in self.topology.clusters.values() if grant.shows(cluster.name, cluster.uid)}
-        return self._anew(
-            topology=part_of(self.topology, uids),
-            gaps=tuple(gap for gap in self.gaps if gap.is_told_to(grant, uids)),
+        mine = {
+            key: cluster.uid
+            for key, cluster in self.topology.clusters.items()
+            if grant.shows(cluster.name, cluster.uid)
+        }
+        topology = part_of(self.topology, set(mine.values()))
+        new_keys = {cluster.uid: key for key, cluster in topology.clusters.items()}
+        gaps = (
+            replace(gap, cluster=new_keys[mine[gap.cluster]]) if gap.cluster in mine else gap
+            for gap in self.gaps
+            if gap.cluster in mine or self._is_told(gap, grant)
         )
+        return self._anew(topology=topology, gaps=tuple(gaps))
+
+    def _is_told(self, gap: Gap, grant: Grant) -> bool:
+        """Return whether a caller may learn of a gap that is about none of its clusters that are there.
+
+        What concerns the upstream concerns everybody. Samples of nobody in particular may be another's. Of a
+        cluster that is gone, its key is all that is left to tell whose it was.
+        """
+        if gap.cluster is None:
+            return not gap.kind.is_of_samples
+        return gap.cluster not in self.topology.clusters and grant.shows(gap.cluster)
 
     def kept(self, reasons: Iterable[Gap], now_seconds: float) -> "Snapshot":
         """Return this snapshot as it stands when a refresh failed: the same topology, older, and marked."""

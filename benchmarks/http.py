@@ -10,6 +10,8 @@ from benchmarks.hot import Contest, contest
 
 QUESTION = "http"
 TO_BARE = 0.8
+# What a remembered token may cost, beside a gateway that asks for none.
+TO_OPEN = 0.9
 SECONDS = 3.0
 # The Go service builds each answer anew, which takes seconds: a few requests, one after another, tell enough.
 GO_REQUESTS = 5
@@ -40,6 +42,7 @@ def _measured(load: wrk.Wrk, programs: Contest, nodes: int, rounds: int) -> list
         Figure(QUESTION, nodes, "GET / / bare", paired(given["ours"], given["bare"]), "×", at_least=TO_BARE),
         Figure(QUESTION, nodes, "GET / with KEY and a token", rates["guarded"], "requests/s"),
         Figure(QUESTION, nodes, "with KEY / bare", paired(given["guarded"], given["bare"]), "×", at_least=TO_BARE),
+        Figure(QUESTION, nodes, "with KEY / without", paired(given["guarded"], given["ours"]), "×", at_least=TO_OPEN),
         Figure(QUESTION, nodes, "the Go service, GET /, one client", _go_rate(programs.go.url), "requests/s"),
     ]
 

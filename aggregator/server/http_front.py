@@ -6,8 +6,10 @@ takes three times as long to hand out bytes that are ready (benchmarks/README.md
 
 import asyncio
 import json
+import logging
 import math
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -60,6 +62,7 @@ _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 _NO_CACHE = (b"cache-control", b"no-cache")
 
 _log = logger(__name__)
+_enabled = logging.getLogger(__name__).isEnabledFor
 
 
 class Source(Protocol):
@@ -158,7 +161,8 @@ class Front:
         if failure.status == 503:
             wait = error.retry_after_seconds if isinstance(error, KeysMissingError) else self._source.seconds_to_next()
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
-        if isinstance(error, AccessError):
+        # Asked first: strangers may knock often, and what nobody reads should cost nothing.
+        if isinstance(error, AccessError) and _enabled(logging.DEBUG):
             _log.debug("token refused", reason=error.reason)
         if failure.status in _CHALLENGES:
             challenge = b'Bearer realm="aggregator"'
@@ -188,8 +192,13 @@ def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
 
 async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
     """Answer in the form of all our errors."""
-    body = json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    body = _error_body(text)
     await _answer(send, status, [_JSON, (b"content-length", b"%d" % len(body)), _NO_SNIFFING, *headers], body)
+
+
+@lru_cache(maxsize=64)
+def _error_body(text: str) -> bytes:
+    return json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -78,7 +78,7 @@ class Issuer:
     def pause_seconds(self) -> float:
         """How long to wait before the next fetch."""
         if not self._failures:
-            return self._pace.refresh_seconds
+            return self._pace.retry_seconds if self.keys is None else self._pace.refresh_seconds
         growing = self._pace.retry_seconds * 2.0 ** min(self._failures - 1, 10)
         return min(growing, self._pace.cooldown_seconds, self._pace.refresh_seconds)
 

@@ -42,7 +42,7 @@ class Fetching:
             raise KeySetError("no HTTP") from None
 
     async def _exchange(self, url: SplitResult) -> bytes:
-        context = ssl.create_default_context(cafile=self.ca_file) if url.scheme == "https" else None
+        context = await self._context() if url.scheme == "https" else None
         port = url.port or (443 if context else 80)
         reader, writer = await asyncio.open_connection(url.hostname, port, ssl=context)
         try:
@@ -54,6 +54,13 @@ class Fetching:
         finally:
             # Not waited for: nothing more is wanted from the other side.
             writer.transport.abort()
+
+    async def _context(self) -> ssl.SSLContext:
+        """Return what checks certificates: read anew, so that a new file counts, on a thread, for it takes a while."""
+        try:
+            return await asyncio.to_thread(ssl.create_default_context, cafile=self.ca_file)
+        except OSError:
+            raise KeySetError("certificate") from None
 
 
 def _request(url: SplitResult) -> bytes:

@@ -4,40 +4,39 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from tests.integration.process import until
 from tests.keycloak.distribution import QUICK_JAVA
 
 ADMIN, PASSWORD = "admin", "admin-pw"
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 STOP_SECONDS = 20.0
-SECONDS = 30.0
+SECONDS = 90.0
 REALM = json.loads((Path(__file__).parent / "realm.json").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True)
 class Keycloak:
-    """A Keycloak on a port of this machine; it may be down for a while."""
+    """A Keycloak on a port of this machine; it may be down for a while, and forgets everything then."""
 
-    home: Path
-    port: int
-    log_path: Path
+    def __init__(self, home: Path, port: int, log_path: Path) -> None:
+        self._home = home
+        self._port = port
+        self._log_path = log_path
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Where it is; localhost would be another issuer."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self._port}"
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Run it, empty, while the block runs."""
+    def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
         environment = {
             **os.environ,
             "KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN,
@@ -46,22 +45,42 @@ class Keycloak:
         }
         # Its caches would otherwise look for others on every interface.
         command = [
-            *(str(self.home / "bin" / "kc.sh"), "start", "--optimized", "--http-enabled=true", "--cache=local"),
-            *("--hostname-strict=false", "--http-host=127.0.0.1", f"--http-port={self.port}"),
+            *(str(self._home / "bin" / "kc.sh"), "start", "--optimized", "--http-enabled=true", "--cache=local"),
+            *("--hostname-strict=false", "--http-host=127.0.0.1", f"--http-port={self._port}"),
         ]
-        with (
-            self.log_path.open("ab") as log,
-            subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
-        ):
-            try:
-                until(lambda: self._is_up(process), "Keycloak answers", START_SECONDS)
-                yield
-            finally:
-                _end(process)
+        with self._log_path.open("ab") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        self._process = process
+        until(lambda: self._is_up(process), "Keycloak answers", START_SECONDS)
+
+    def stop(self) -> None:
+        """End it politely, then its whole session by force: the script is not the Java that it starts."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def listening_on(self) -> set[str]:
+        """Return the addresses that it listens on, on whatever port."""
+        assert self._process is not None
+        started = psutil.Process(self._process.pid)
+        found = {
+            connection.laddr.ip.removeprefix("::ffff:")
+            for process in (started, *started.children(recursive=True))
+            for connection in process.net_connections(kind="tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert found
+        return found
 
     def _is_up(self, process: "subprocess.Popen[bytes]") -> bool:
         if process.poll() is not None:
-            raise AssertionError(f"Keycloak ended: {self.log_path.read_text(encoding='utf-8')[-2000:]}")
+            raise AssertionError(f"Keycloak ended: {self._log_path.read_text(encoding='utf-8')[-2000:]}")
         try:
             return requests.get(f"{self.url}/realms/master", timeout=5).status_code == 200
         except requests.RequestException:
@@ -73,17 +92,6 @@ class Keycloak:
         made = Realm(self, name)
         made.admin("POST", "", data=text.encode())
         return made
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it politely, then its whole session by force: the script is not the Java that it starts."""
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Random topologies of two owners: what the clusters of one look like alone, and beside those of the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -34,6 +34,14 @@ class Scene:
     their_gaps: tuple[Gap, ...]
     oldest: float | None
 
+    def gaps_alone(self) -> tuple[Gap, ...]:
+        """Return what the caller's clusters have amiss, and the upstream."""
+        return keyed(self.my_gaps, self.alone())
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return all that is amiss."""
+        return keyed((*self.my_gaps, *self.their_gaps), self.whole())
+
     def alone(self) -> Topology:
         """Return the topology of the caller's clusters."""
         return assembled(self.mine, None)
@@ -41,6 +49,12 @@ class Scene:
     def whole(self) -> Topology:
         """Return the topology of all clusters."""
         return assembled((*self.mine, *self.theirs), self.oldest)
+
+
+def keyed(gaps: tuple[Gap, ...], topology: Topology) -> tuple[Gap, ...]:
+    """Return the gaps with keys where they have uids, for clusters that are there."""
+    keys = {cluster.uid: key for key, cluster in topology.clusters.items()}
+    return tuple(replace(gap, cluster=keys.get(gap.cluster or "", gap.cluster)) for gap in gaps)
 
 
 def assembled(sites: tuple[Site, ...], oldest: float | None) -> Topology:

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import TokenRefusedError
-from aggregator.server.auth import Guard
+from aggregator.server.auth import Guard, Rules, TokenGuard
+from aggregator.server.keys import StaticKeys
 from aggregator.server.tokens import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES
+from aggregator.settings.access import RSA_ALGORITHMS
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.forgeries import FORGERIES, Forgery
@@ -309,6 +311,18 @@ def test_the_memory_for_tokens_is_bounded() -> None:
         judged(guard, [b"Bearer " + assembled(header, b'{"exp":2000,"n":%d}' % number, rs(small.key)).encode()])
     clock.at = 900.0
     assert not holds(guard, first)
+
+
+def test_the_memory_for_tokens_is_bounded_in_bytes(realm: Realm, public_key: str) -> None:
+    """Tokens that take more room than there is push out those of before."""
+    clock = Hands(1500.0)
+    first, second = realm.token(1400, nbf=1400), realm.token(1400, nbf=1400, sub="second")
+    rules = Rules(remembered_bytes=len(second) + 100)
+    guard = TokenGuard(StaticKeys(public_key, RSA_ALGORITHMS), rules, clock)
+    assert holds(guard, first)
+    assert holds(guard, second)
+    clock.at = 900.0
+    assert [holds(guard, token) for token in (first, second)] == [False, True]
 
 
 @settings(deadline=None, max_examples=300)

@@ -1,6 +1,7 @@
 """Authorisation by cluster: who sees some clusters cannot tell whether there are others."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -40,8 +41,8 @@ def names_differ(scene: Scene) -> bool:
 def test_a_part_is_what_the_clusters_are_alone(scene: Scene) -> None:
     """In every view, and in what is said to be missing, a part is the same with other clusters and without."""
     assume(names_differ(scene))
-    whole = snapshot(*scene.my_gaps, *scene.their_gaps, topology=scene.whole()).part(MINE)
-    alone = snapshot(*scene.my_gaps, topology=scene.alone()).part(MINE)
+    whole = snapshot(*scene.gaps(), topology=scene.whole()).part(MINE)
+    alone = snapshot(*scene.gaps_alone(), topology=scene.alone()).part(MINE)
     assert whole.topology == alone.topology == scene.alone()
     assert list(whole.topology.nodes) == sorted(whole.topology.nodes)
     assert list(whole.topology.pods) == sorted(whole.topology.pods)
@@ -78,13 +79,11 @@ def test_a_key_does_not_tell_of_another_cluster_of_the_name() -> None:
 @pytest.mark.parametrize("kind", GapKind)
 def test_which_gaps_are_told(kind: GapKind) -> None:
     """What concerns the upstream is told to all, what concerns a cluster to who sees it, samples of nobody to none."""
-    upstream, mine, theirs = (
-        Gap(kind, "r", "d"),
-        Gap(kind, "r", "d", cluster="mine-1"),
-        Gap(kind, "r", "d", cluster="x"),
-    )
-    told = snapshot(upstream, mine, theirs, topology=_two_of_a_name()).part(MINE).gaps
-    assert told == ((mine,) if kind.is_of_samples else (upstream, mine))
+    upstream, gone, foreign = Gap(kind, "r", "d"), Gap(kind, "r", "d", cluster="x"), Gap(kind, "r", "d", cluster="edge")
+    mine, mine_gone = Gap(kind, "r", "d", cluster="mine-1"), Gap(kind, "r", "d", cluster="mine-9")
+    told = snapshot(upstream, gone, foreign, mine, mine_gone, topology=_two_of_a_name()).part(MINE).gaps
+    own = (replace(mine, cluster="edge"), mine_gone)
+    assert told == (own if kind.is_of_samples else (upstream, *own))
 
 
 def test_parts_are_made_once_and_bounded() -> None:
@@ -154,9 +153,9 @@ def test_others_cannot_be_told(tenants: tuple[CommandedSource, Ports], realm: Re
     source, ports = tenants
     source.reset()
     token = tenants_token(realm, "user", "tenant")
-    source.shown = snapshot(*scene.my_gaps, *scene.their_gaps, topology=scene.whole())
+    source.shown = snapshot(*scene.gaps(), topology=scene.whole())
     beside = everything_said(ports, token)
-    source.shown = snapshot(*scene.my_gaps, topology=scene.alone())
+    source.shown = snapshot(*scene.gaps_alone(), topology=scene.alone())
     assert beside == everything_said(ports, token)
 
 

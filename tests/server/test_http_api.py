@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from aggregator.errors import NoTopologyError
+from aggregator.errors import KeysMissingError, NoTopologyError
 from aggregator.server.readiness import Readiness
 from tests.server.exchange import ask
 from tests.server.serving import Ports
@@ -41,6 +41,15 @@ def test_readiness_ends_for_good() -> None:
     assert readiness.why_not() is None
     readiness.stop()
     assert readiness.why_not() == "shutting down"
+
+
+def test_readiness_needs_keys() -> None:
+    """As long as no token can be judged a process with a topology is not ready."""
+
+    def judge() -> None:
+        raise KeysMissingError("no keys to check tokens with yet")
+
+    assert Readiness(lambda: "a topology", judge).why_not() == "no keys to check tokens with yet"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
