@@ -167,6 +167,16 @@ def result(kind: str, of: Callable[[Json], Json]) -> Deed:
     return changes(change)
 
 
+def in_time(found: Json) -> Json:
+    """Return the result of a range query for that of an instant query."""
+    return [{"metric": sample["metric"], "values": [sample["value"]]} for sample in found]
+
+
+def as_histograms(found: Json) -> Json:
+    """Return native histograms for plain numbers."""
+    return [{"metric": sample["metric"], "histogram": [sample["value"][0], {"count": "2"}]} for sample in found]
+
+
 def adds(**beside: Json) -> Deed:
     """Return what puts further keys beside the data."""
     return changes(lambda document: document.update(beside))

@@ -13,8 +13,8 @@ import pytest
 from aggregator.models.catalog import CATALOG
 from demo.prometheus import Moment, holding
 from tests.faults import crowd, deeds
-from tests.faults.proxy import Exchange, proxy
-from tests.faults.stage import Stage, prometheus, stage
+from tests.faults.proxy import Exchange, proxy, whole
+from tests.faults.stage import prometheus, stage
 from tests.faults.table import MEMORY
 from tests.integration.process import running, until
 from tests.integration.telemetry import fleet
@@ -40,7 +40,7 @@ def upstream() -> Iterator[str]:
 
 
 def series(size: int) -> bytes:
-    """Return an answer of at least so many bytes, as Prometheus writes it: series of a host that nobody has heard of."""
+    """Return an answer of at least so many bytes, as Prometheus writes it: series of a host that nobody knows."""
     one = b'{"metric":{"icos_host_id":"ffffffff","icos_host_name":"08c66cd5:nobody"},"value":[1795208200.5,"8e9"]}'
     result = b",".join([one] * (size // len(one) + 1))
     return b'{"status":"success","data":{"resultType":"vector","result":[' + result + b"]}}"
@@ -55,12 +55,12 @@ def test_answers_of_100_mb_and_over_the_cap_are_borne(upstream: str, tmp_path: P
 
     with stage(upstream, tmp_path, REFRESH_INTERVAL="0.2", REFRESH_TIMEOUT="60", QUERY_TIMEOUT="50") as on:
         with on.proxy.doing(does, "node_memory_Mem"):
-            first = until(lambda: on.gateway.events("refreshed")[-1].get("gaps"), "both were met", 60)
+            until(lambda: on.gateway.events("refreshed")[-1].get("gaps"), "both were met", 60)
+            told = on.gateway.log
         # The body and its samples; and the pieces of a body that is read up to the cap and then dropped.
         assert on.peak_mebibytes() < 1000
         assert {*on.over_http().memory_bytes.values()} == {None}
         assert not on.over_grpc().is_complete
-    told = "; ".join(first)
     assert f"larger than {CAP_BYTES} bytes" in told
     assert "samples without a place" in told
 
@@ -70,7 +70,7 @@ async def test_a_thousand_at_once_on_a_cold_start_are_one_refresh(upstream: str,
 
     def held(exchange: Exchange) -> None:
         exchange.is_over.wait(0.2)
-        exchange.send(deeds.whole(exchange.answer()))
+        exchange.send(whole(exchange.answer()))
 
     with (
         proxy(upstream) as between,

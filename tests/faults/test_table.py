@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
@@ -26,6 +26,7 @@ QUICK = {"REFRESH_TIMEOUT": "10", "QUERY_TIMEOUT": "5"}
 IMPATIENT = {"REFRESH_TIMEOUT": "1", "QUERY_TIMEOUT": "1"}
 
 Runs = dict[str, Future[None]]
+Make = Callable[[str], AbstractContextManager[Stage]]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def runs(request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest
         if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
     ]
 
-    def make(settings: dict[str, str]) -> Callable[[str], "contextmanager[Stage]"]:
+    def make(settings: dict[str, str]) -> Make:
         return lambda name: stage(upstream, tmp_path_factory.mktemp(name), **HASTY, **settings)
 
     with (
@@ -55,7 +56,7 @@ def runs(request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest
 
 
 @contextmanager
-def _at_once(faults: list[Fault], workers: int, make: "Callable[[str], contextmanager[Stage]]") -> Iterator[Runs]:
+def _at_once(faults: list[Fault], workers: int, make: Make) -> Iterator[Runs]:
     """Let each of some gateways go through faults until all are done; without faults there are no gateways."""
     free: queue.SimpleQueue[Stage] = queue.SimpleQueue()
 
