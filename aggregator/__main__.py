@@ -16,6 +16,8 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
+    # gRPC writes lines of its own to stderr, for each handshake that any stranger lets fail.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         gateway.run(chosen)
     except PortInUseError as error:

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("errors", "logs", "pb"),
-    ("querier",),
+    ("errors", "grants", "logs", "pb"),
+    ("querier", "certificates"),
     ("models", "settings"),
     ("views",),
     ("snapshot",),

@@ -1,7 +1,8 @@
 """The gRPC server: the ETIM contract from ready bytes, health and reflection, behind the same tokens as HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
@@ -10,34 +11,27 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from aggregator.errors import AggregatorError, PortInUseError
+from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
-from aggregator.server.http_front import Source
+from aggregator.server.grpc_limits import MOST_CALLS_AT_ONCE, GrpcTransport, options
+from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
+from aggregator.server.tls import grpc_credentials
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-MOST_CALLS_AT_ONCE = 1000
-
-OPTIONS: Sequence[tuple[str, int]] = (
-    # Requests of this server are empty: nothing large may come in.
-    ("grpc.max_receive_message_length", 64 * 1024),
-    # Without these two, metadata between 8.5 and 16 KiB (a token with many roles) is refused at random.
-    ("grpc.max_metadata_size", 32 * 1024),
-    ("grpc.absolute_max_metadata_size", 64 * 1024),
-    # Otherwise a second process could listen on the same port, and each would get half of the calls.
-    ("grpc.so_reuseport", 0),
-    # No fewer than calls: a client that asks for more at once on one connection is not told to wait but refused.
-    ("grpc.max_concurrent_streams", MOST_CALLS_AT_ONCE),
-)
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
 
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
+
+# What the caller of this call may see: the interceptor tells the handler, which runs in the same context.
+_granted: ContextVar[Grant] = ContextVar("granted")
 
 _log = logger(__name__)
 
@@ -45,17 +39,25 @@ _log = logger(__name__)
 class GrpcServer:
     """The gRPC server; its health service says what the readiness says."""
 
-    def __init__(self, source: Source, guard: Guard | None, readiness: Readiness, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        source: Source,
+        guard: Guard | None,
+        readiness: Readiness,
+        grace_seconds: float,
+        transport: GrpcTransport | None = None,
+    ) -> None:
         self._readiness = readiness
         self._grace_seconds = grace_seconds
+        self._transport = transport or GrpcTransport()
         self._health = HealthServicer()
-        self._mirroring: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._server = grpc.aio.server(
-            options=OPTIONS,
+            options=options(self._transport),
             maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE,
             interceptors=[] if guard is None else [TokenInterceptor(guard)],
         )
-        self._server.add_generic_rpc_handlers([_etim_handlers(source)])
+        self._server.add_generic_rpc_handlers([_etim_handlers(source, _granted.get if guard else _everything)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)
 
@@ -64,8 +66,12 @@ class GrpcServer:
         # gRPC's own error does not say what is wrong: a socket of ours finds out first.
         with listener("GRPC", host, port) as probe:
             chosen = int(probe.getsockname()[1])
+        address = f"[{host}]:{chosen}" if ":" in host else f"{host}:{chosen}"
+        rotation = self._transport.rotation
         try:
-            return self._server.add_insecure_port(f"[{host}]:{chosen}" if ":" in host else f"{host}:{chosen}")
+            if rotation is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, grpc_credentials(rotation))
         except RuntimeError as error:
             # Somebody took it in between.
             raise PortInUseError(f"GRPC_PORT: cannot listen on {host}:{chosen}: the port is in use") from error
@@ -73,12 +79,14 @@ class GrpcServer:
     async def start(self) -> None:
         """Begin to accept calls."""
         await self._server.start()
-        self._mirroring = asyncio.create_task(self._mirror_readiness(), name="grpc health")
+        self._tasks.append(asyncio.create_task(self._mirror_readiness(), name="grpc health"))
+        if self._transport.rotation is not None:
+            self._tasks.append(asyncio.create_task(self._transport.rotation.run(), name="grpc certificate"))
 
     async def stop(self) -> None:
         """Accept no more; return when the calls under way are answered, or the grace is over."""
-        if self._mirroring is not None:
-            self._mirroring.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self._tell(is_ready=False)
         await self._server.stop(self._grace_seconds)
 
@@ -94,13 +102,17 @@ class GrpcServer:
             await self._health.set(service, states.SERVING if is_ready else states.NOT_SERVING)
 
 
-def _etim_handlers(source: Source) -> grpc.GenericRpcHandler:
+def _everything() -> Grant:
+    return EVERYTHING
+
+
+def _etim_handlers(source: Source, granted: Callable[[], Grant]) -> grpc.GenericRpcHandler:
     async def connect_to_querier(_request: bytes, context: Any) -> bytes:
-        snapshot = source.current()
+        snapshot, body = await seen(source.current(), granted(), "etim")
         age = str(int(source.age_seconds(snapshot)))
         complete = "true" if snapshot.is_complete else "false"
         context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
-        return snapshot.body("etim")
+        return body
 
     # Without serializers requests and answers stay bytes: the answer was serialized with the snapshot.
     handlers: dict[str, Any] = {"ConnectToQuerier": grpc.unary_unary_rpc_method_handler(_guarded(connect_to_querier))}
@@ -139,7 +151,8 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         if not details.method.startswith(f"/{HEALTH}/"):
             metadata = details.invocation_metadata or ()
             try:
-                self._guard.check([_as_bytes(value) for key, value in metadata if key == "authorization"])
+                values = [_as_bytes(value) for key, value in metadata if key == "authorization"]
+                _granted.set(await self._guard.admit(values))
             except AggregatorError as error:
                 _log.debug("call refused", reason=str(error))
                 return _refusal(error)

@@ -1,69 +1,176 @@
-"""What a request's header may take, in bytes and in time: uvicorn by itself reads on for ever."""
+"""What one connection may take, in bytes and in time: uvicorn by itself reads, waits and keeps for ever."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-LONGEST_HEADER_BYTES = 32 * 1024
-SLOWEST_HEADER_SECONDS = 10.0
 
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+@dataclass(frozen=True)
+class Limits:
+    """The limits, each with its reason."""
+
+    # A token of 16 KiB and what proxies add fit in.
+    header_bytes: int = 32 * 1024
+    header_seconds: float = 10.0
+    # No request of ours needs a body; what is little is thrown away, so that the connection can be used again.
+    body_bytes: int = 1024 * 1024
+    body_seconds: float = 30.0
+    # Requests that were sent ahead and wait for their turn; browsers send none, tools a few dozen.
+    pipelined: int = 128
+    # A whole topology of 10 MB in this time is 85 kB/s; whoever is slower holds its bytes in memory meanwhile.
+    taking_seconds: float = 120.0
+    # Between the answer to a body that is too long and the end, so that a client that still sends can read it.
+    linger_seconds: float = 2.0
+
+
+def answer(status: bytes, text: bytes) -> bytes:
+    """Return a whole answer that ends the connection, in the form of all our errors."""
+    body = b'{"error":"%s"}\n' % text
+    head = b"content-type: application/json\r\nx-content-type-options: nosniff\r\nconnection: close\r\n"
+    return b"HTTP/1.1 %s\r\n%scontent-length: %d\r\n\r\n%s" % (status, head, len(body), body)
+
+
+_MALFORMED = answer(b"400 Bad Request", b"malformed request")
+_TOO_LARGE = answer(b"431 Request Header Fields Too Large", b"header too large")
+TOO_MANY = answer(b"503 Service Unavailable", b"too many connections")
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol on httptools, with a limit to the header of each request."""
+    """uvicorn's protocol on httptools, with limits; `ended` is called once when the connection is gone."""
 
     _header_bytes = 0
+    _body_bytes = 0
     _is_in_header = True
+    _is_deaf = False
     _headers_seen = 0
+    # While a header, or a body, is awaited; while an answer is not taken.
     _patience: asyncio.TimerHandle | None = None
+    _patience_with_reader: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self, config: Config, state: ServerState, app_state: dict[str, Any], limits: Limits, ended: Callable[[], None]
+    ) -> None:
+        super().__init__(config, state, app_state)
+        self._limits = limits
+        self._ended = ended
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first header."""
         super().connection_made(transport)
-        self._wait_for_header()
+        self._wait(self._limits.header_seconds)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; give up on a header that is not complete after too many bytes."""
+        """Feed the parser; give up on a header or body that is not complete after too many bytes."""
+        if self._is_deaf:
+            return
         was_in_header, headers_before = self._is_in_header, self._headers_seen
         if was_in_header and self._patience is None:
-            self._wait_for_header()
+            self._wait(self._limits.header_seconds)
         super().data_received(data)
-        if was_in_header and self._headers_seen == headers_before:
+        if not self._is_in_header:
+            self._count_body(data)
+        elif was_in_header and self._headers_seen == headers_before:
             self._header_bytes += len(data)
-            if self._header_bytes > LONGEST_HEADER_BYTES and not self.transport.is_closing():
+            if self._header_bytes > self._limits.header_bytes and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the header; one of a trailer, behind the body, is dropped: it must not authorize anybody."""
+        if self._is_in_header:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stop the clock: from here on the application decides."""
         self._is_in_header = False
         self._headers_seen += 1
-        self._header_bytes = 0
+        self._header_bytes = self._body_bytes = 0
         self._stop_waiting()
-        if sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEADER_BYTES:
-            # The parser hands the error to uvicorn, which answers 400 and closes.
+        fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
+        # The parser hands an error to uvicorn, which answers 400 and closes.
+        if len(self.url) + fields_bytes > self._limits.header_bytes:
             raise ValueError("header too large")
+        if len(self.pipeline) >= self._limits.pipelined:
+            raise ValueError("too many requests ahead")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Be ready for the next header, whose clock begins with its first byte; keep-alive has its own."""
         super().on_message_complete()
         self._is_in_header = True
+        self._stop_waiting()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request; uvicorn's own words would lack our headers."""
+        if not self.transport.is_closing():
+            self.transport.write(_MALFORMED)
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Read on only when no request waits any more: each answer would let in another flood of them."""
+        super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to take what it asked for."""
+        super().pause_writing()
+        if self._patience_with_reader is None:
+            self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop waiting: it was taken."""
+        super().resume_writing()
+        self._stop_waiting_for_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, but not one whose client still takes its last answer."""
+        if self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+            # What is too little to have paused writing has a clock, too.
+            if self._patience_with_reader is None:
+                self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
+        else:
+            super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
+        """Forget the clocks, and make room for another."""
         self._stop_waiting()
+        self._stop_waiting_for_reader()
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
         super().connection_lost(exc)
+        self._ended()
 
-    def _wait_for_header(self) -> None:
-        self._patience = self.loop.call_later(SLOWEST_HEADER_SECONDS, self._give_up)
+    def _count_body(self, data: bytes) -> None:
+        if self._patience is None:
+            self._wait(self._limits.body_seconds)
+        self._body_bytes += len(data)
+        if self._body_bytes > self._limits.body_bytes:
+            self._is_deaf = True
+            self.transport.pause_reading()
+            self._stop_waiting()
+            self._wait(self._limits.linger_seconds)
+
+    def _wait(self, seconds: float) -> None:
+        self._patience = self.loop.call_later(seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._patience_with_reader is not None:
+            self._patience_with_reader.cancel()
+            self._patience_with_reader = None
 
     def _give_up(self) -> None:
         self._patience = None

@@ -3,49 +3,121 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
 
-from aggregator.server.http_front import Front
-from aggregator.server.http_limits import LimitedProtocol
+from aggregator.server.accept import Acceptor, Doors
+from aggregator.server.http_front import App, Receive, Scope, Send
+from aggregator.server.http_limits import TOO_MANY, LimitedProtocol, Limits
+from aggregator.server.tls import RotatingContext, Rotation
+
+# Written at once to a connection with TLS, which makes a copy of what it writes.
+PIECE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class HttpTransport:
+    """How the HTTP server meets the network: how many connections, what each may take, and TLS if `rotation` is set."""
+
+    most_connections: int = 10_000
+    limits: Limits = field(default_factory=Limits)
+    rotation: Rotation | None = None
+    handshake_seconds: float = 10.0
 
 
 class HttpServer:
     """An HTTP server on a socket that listens already."""
 
-    def __init__(self, app: Front, listener: socket.socket, grace_seconds: float) -> None:
-        self._listener = listener
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                http=LimitedProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                # Whoever wants the client's address from a header must be trusted first; nobody is.
-                proxy_headers=False,
-                timeout_graceful_shutdown=max(1, round(grace_seconds)),
-            )
+    def __init__(
+        self, app: App, listener: socket.socket, grace_seconds: float, transport: HttpTransport | None = None
+    ) -> None:
+        transport = transport or HttpTransport()
+        self._rotation = transport.rotation
+        config = uvicorn.Config(
+            app if self._rotation is None else in_pieces(app),
+            http=LimitedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Whoever wants the client's address from a header must be trusted first (server/proxies.py).
+            proxy_headers=False,
+            timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
-        self._serving: asyncio.Task[None] | None = None
+        self._server = _Server(config, listener, transport)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to accept connections."""
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="http")
+        self._tasks = [asyncio.create_task(self._server.serve(), name="http")]
+        if self._rotation is not None:
+            self._tasks.append(asyncio.create_task(self._rotation.run(), name="http certificate"))
 
     async def stop(self) -> None:
         """Accept no more; return when the requests under way are answered, or the grace is over."""
         self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
+        for watching in self._tasks[1:]:
+            watching.cancel()
+        if self._tasks:
+            await self._tasks[0]
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that leaves the signals alone: it would stop first and end the process before gRPC could."""
+    """A uvicorn that takes its connections from our acceptor, and leaves the signals alone.
+
+    Signals would make it stop first and end the process before gRPC could.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, transport: HttpTransport) -> None:
+        super().__init__(config)
+        rotation = transport.rotation
+        self._limits = transport.limits
+        if rotation is None:
+            doors = Doors(transport.most_connections, TOO_MANY)
+        else:
+            # In the middle of no handshake there is nothing that could be said.
+            context = RotatingContext.of(rotation)
+            doors = Doors(transport.most_connections, b"", context, transport.handshake_seconds)
+        self._acceptor = Acceptor(listener, doors, self._protocol)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        self.servers = []
+        self._acceptor.start()
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, and let uvicorn finish those that there are."""
+        self._acceptor.stop()
+        await super().shutdown(sockets)
+
+    def _protocol(self, ended: Callable[[], None]) -> LimitedProtocol:
+        return LimitedProtocol(self.config, self.server_state, {}, self._limits, ended)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def in_pieces(app: App) -> App:
+    """Return the application, its large answers sent piece by piece, each when the client took those before."""
+
+    async def paced(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_pieces(message: MutableMapping[str, Any]) -> None:
+            body = message.get("body", b"")
+            if len(body) <= PIECE_BYTES:
+                await send(message)
+                return
+            rest = memoryview(body)
+            while len(rest) > PIECE_BYTES:
+                await send({**message, "body": rest[:PIECE_BYTES], "more_body": True})
+                rest = rest[PIECE_BYTES:]
+            await send({**message, "body": rest})
+
+        await app(scope, receive, send_in_pieces)
+
+    return paced

@@ -2,18 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvloop
 
 from aggregator.server import http_api
 from aggregator.server.auth import Guard
 from aggregator.server.grpc_api import GrpcServer
-from aggregator.server.http_front import Front
-from aggregator.server.http_server import HttpServer
+from aggregator.server.grpc_limits import GrpcTransport
+from aggregator.server.http_front import App, Front
+from aggregator.server.http_server import HttpServer, HttpTransport
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
 from tests.server.source import CommandedSource
@@ -34,11 +35,23 @@ class Ports:
 _Stop = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How the servers meet the network, and what stands around the front."""
+
+    http: HttpTransport = field(default_factory=HttpTransport)
+    grpc: GrpcTransport = field(default_factory=GrpcTransport)
+    around: Callable[[App], App] = lambda app: app
+
+
 @contextmanager
-def serving(source: CommandedSource, guard: Guard | None, layout: str = "1.2.5") -> Iterator[Ports]:
+def serving(
+    source: CommandedSource, guard: Guard | None, layout: str = "1.2.5", manner: Manner | None = None
+) -> Iterator[Ports]:
     """Serve a source over HTTP and gRPC while the block runs."""
     started: Future[tuple[Ports, _Stop]] = Future()
-    thread = threading.Thread(target=_run, args=(source, guard, layout, started), name="serving", daemon=True)
+    shown = (source, guard, layout)
+    thread = threading.Thread(target=_run, args=(shown, manner or Manner(), started), name="serving", daemon=True)
     thread.start()
     ports, (loop, stop) = started.result(SECONDS)
     try:
@@ -49,13 +62,18 @@ def serving(source: CommandedSource, guard: Guard | None, layout: str = "1.2.5")
         assert not thread.is_alive()
 
 
-def _run(source: CommandedSource, guard: Guard | None, layout: str, started: "Future[tuple[Ports, _Stop]]") -> None:
+def _run(
+    shown: tuple[CommandedSource, Guard | None, str], manner: Manner, started: "Future[tuple[Ports, _Stop]]"
+) -> None:
+    source, guard, layout = shown
+
     async def serve() -> None:
         stop = asyncio.Event()
         readiness = Readiness(source.current)
         socket = listener("HTTP_PORT", HOST, 0)
-        http_server = HttpServer(Front(source, guard, layout, http_api.create(readiness)), socket, GRACE_SECONDS)
-        grpc_server = GrpcServer(source, guard, readiness, GRACE_SECONDS)
+        app = manner.around(Front(source, guard, layout, http_api.create(readiness)))
+        http_server = HttpServer(app, socket, GRACE_SECONDS, manner.http)
+        grpc_server = GrpcServer(source, guard, readiness, GRACE_SECONDS, manner.grpc)
         ports = Ports(socket.getsockname()[1], grpc_server.listen(HOST, 0))
         await http_server.start()
         await grpc_server.start()

@@ -10,7 +10,6 @@ from grpc_reflection.v1alpha import reflection_pb2
 from aggregator import etim_client
 from aggregator.errors import NoTopologyError
 from aggregator.pb.etim import server_pb2 as pb
-from aggregator.server.grpc_api import HEALTH_SECONDS
 from aggregator.views import BY_NAME, etim
 from tests.server.call import CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
 from tests.server.serving import Ports

@@ -1,0 +1,60 @@
+"""What clients of the gRPC server may take; what gRPC allows by itself is meant for clients that mean well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aggregator.server.tls import Rotation
+
+MOST_CALLS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class GrpcTransport:
+    """How the gRPC server meets the network: how many connections, TLS if `rotation` is set, and its clocks."""
+
+    most_connections: int = 10_000
+    rotation: Rotation | None = None
+    # For TLS and the first frames of HTTP/2 together; gRPC's own is two minutes.
+    handshake_seconds: float = 10.0
+    # Without a call. Clients of ours come back every few seconds, and others connect anew without noticing.
+    idle_seconds: float = 300.0
+    # After silence the client is asked whether it still is there; one that is gone, or takes nothing in, is let go.
+    ask_after_seconds: float = 60.0
+    answer_within_seconds: float = 20.0
+    # A client that takes its answers too slowly, or watches for ever, has to connect anew after this at the latest.
+    # gRPC takes a tenth more or less, so that not all come back at once; its calls get the grace to finish.
+    oldest_seconds: float = 3600.0
+    oldest_grace_seconds: float = 60.0
+    # A client may ask whether we are there, but no more often: each time costs us an answer.
+    pings_apart_seconds: float = 10.0
+
+
+def options(transport: GrpcTransport) -> Sequence[tuple[str, int]]:
+    """Return gRPC's names for all of this."""
+    return (
+        # Requests of this server are empty: nothing large may come in.
+        ("grpc.max_receive_message_length", 64 * 1024),
+        # Without these two, metadata between 8.5 and 16 KiB (a token with many roles) is refused at random.
+        ("grpc.max_metadata_size", 32 * 1024),
+        ("grpc.absolute_max_metadata_size", 64 * 1024),
+        # Otherwise a second process could listen on the same port, and each would get half of the calls.
+        ("grpc.so_reuseport", 0),
+        # No fewer than calls: a client that asks for more at once on one connection is not told to wait but refused.
+        ("grpc.max_concurrent_streams", MOST_CALLS_AT_ONCE),
+        ("grpc.max_allowed_incoming_connections", transport.most_connections),
+        ("grpc.server_handshake_timeout_ms", _ms(transport.handshake_seconds)),
+        ("grpc.max_connection_idle_ms", _ms(transport.idle_seconds)),
+        ("grpc.max_connection_age_ms", _ms(transport.oldest_seconds)),
+        ("grpc.max_connection_age_grace_ms", _ms(transport.oldest_grace_seconds)),
+        ("grpc.keepalive_time_ms", _ms(transport.ask_after_seconds)),
+        ("grpc.keepalive_timeout_ms", _ms(transport.answer_within_seconds)),
+        # Clients that hold a connection ready may ask while it is idle, too.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(transport.pings_apart_seconds)),
+        # So many may come too early, as the network bunches them; then the connection ends with "too many pings".
+        ("grpc.http2.max_ping_strikes", 2),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
