@@ -53,7 +53,9 @@ def test_what_64_bits_do_not_hold_is_out_of_range(convert: values.Converter, num
         convert(repr(number))
 
 
-@pytest.mark.parametrize("convert", [values.real, values.whole, values.amount, values.count, values.flag, values.degrees])
+@pytest.mark.parametrize(
+    "convert", [values.real, values.whole, values.amount, values.count, values.flag, values.degrees]
+)
 @pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "Inf", "nan", "infinity"])
 def test_what_is_not_finite_is_no_value(convert: values.Converter, text: str) -> None:
     """NaN and the infinities are refused, as Prometheus and Go write them."""
