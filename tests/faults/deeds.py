@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from tests.faults.proxy import Deed, Exchange, whole
@@ -112,10 +113,16 @@ def pours(size: int, head: bytes = b"", drop: bytes = b" " * 65536) -> Deed:
 
 def bomb(mebibytes: int, layers: int = 1) -> Deed:
     """Return what answers with a small body that unpacks to so many mebibytes of nothing."""
-    body = b" " * (mebibytes * 2**20)
-    for _ in range(layers):
-        body = gzip.compress(body)
-    return says(body, "200 OK", "Content-Encoding: " + ", ".join(["gzip"] * layers))
+
+    @cache
+    def body() -> bytes:
+        packed = b" " * (mebibytes * 2**20)
+        for _ in range(layers):
+            packed = gzip.compress(packed)
+        return packed
+
+    encoding = "Content-Encoding: " + ", ".join(["gzip"] * layers)
+    return lambda exchange: exchange.send(whole(body(), "200 OK", encoding))
 
 
 # --- changed answers
