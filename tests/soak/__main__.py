@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def soaked(on: Stage, seconds: float, seed: int) -> tuple[Told, list[float], int]:
-    """Let clients and faults do their worst; return what clients were told, memory after the warm-up, and the faults."""
+    """Let clients and faults do their worst; return what clients were told, memory after the warm-up, the faults."""
     memory: list[float] = []
     warm_up = min(WARM_UP_SHARE * seconds, LONGEST_WARM_UP_SECONDS)
     with busy(on.gateway, NODES, seed) as told, _faults(on, seed) as weather:
