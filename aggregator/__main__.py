@@ -3,7 +3,7 @@
 import os
 import sys
 
-from aggregator import cli, gateway, logs, settings
+from aggregator import cli, logs, settings
 from aggregator.errors import PortInUseError, SettingsError
 
 
@@ -16,8 +16,11 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
-    # gRPC writes lines of its own to stderr, for each handshake that any stranger lets fail.
+    # gRPC writes lines of its own to stderr, for each handshake that any stranger lets fail. It looks at this only
+    # when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from aggregator import gateway  # noqa: PLC0415 - see above
+
     try:
         gateway.run(chosen)
     except PortInUseError as error:

@@ -10,6 +10,9 @@ _CHATTY = ("asyncio", "grpc", "requests", "urllib3")
 # uvicorn warns of every malformed request, so that any stranger could fill the log.
 _TALKATIVE = ("uvicorn", "uvicorn.error")
 
+# gRPC tells with a traceback of each client that went away before it had its answer.
+_GONE = "ExecuteBatchError raised in core"
+
 
 def configure(level: str, form: str | None) -> None:
     """Send this program's and its libraries' messages of at least `level` to stderr."""
@@ -39,6 +42,7 @@ def configure(level: str, form: str | None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_client_gone)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -49,6 +53,10 @@ def configure(level: str, form: str | None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _is_no_client_gone(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_GONE)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -16,7 +16,7 @@ from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
-from aggregator.server.grpc_limits import MOST_CALLS_AT_ONCE, GrpcTransport, options
+from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
 from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
@@ -27,8 +27,6 @@ HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
-
-Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 # What the caller of this call may see: the interceptor tells the handler, which runs in the same context.
 _granted: ContextVar[Grant] = ContextVar("granted")
@@ -54,10 +52,11 @@ class GrpcServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._server = grpc.aio.server(
             options=options(self._transport),
-            maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE,
+            maximum_concurrent_rpcs=MOST_CALLS,
             interceptors=[] if guard is None else [TokenInterceptor(guard)],
         )
-        self._server.add_generic_rpc_handlers([_etim_handlers(source, _granted.get if guard else _everything)])
+        untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
+        self._server.add_generic_rpc_handlers([_etim_handlers(source, granted, untaken)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)
 
@@ -106,7 +105,7 @@ def _everything() -> Grant:
     return EVERYTHING
 
 
-def _etim_handlers(source: Source, granted: Callable[[], Grant]) -> grpc.GenericRpcHandler:
+def _etim_handlers(source: Source, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
     async def connect_to_querier(_request: bytes, context: Any) -> bytes:
         snapshot, body = await seen(source.current(), granted(), "etim")
         age = str(int(source.age_seconds(snapshot)))
@@ -115,7 +114,8 @@ def _etim_handlers(source: Source, granted: Callable[[], Grant]) -> grpc.Generic
         return body
 
     # Without serializers requests and answers stay bytes: the answer was serialized with the snapshot.
-    handlers: dict[str, Any] = {"ConnectToQuerier": grpc.unary_unary_rpc_method_handler(_guarded(connect_to_querier))}
+    handler = untaken.bounded(_guarded(connect_to_querier))
+    handlers: dict[str, Any] = {"ConnectToQuerier": grpc.unary_unary_rpc_method_handler(handler)}
     return grpc.method_handlers_generic_handler(ETIM, handlers)
 
 

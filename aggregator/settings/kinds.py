@@ -1,5 +1,6 @@
 """What kinds of settings there are, and how one is described: shared by the groups of settings beside this file."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,47 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from aggregator import certificates
 from aggregator.errors import CertificateError
 
+DAY_SECONDS = 86400
 
-def _plain_number(value: object) -> object:
-    """Refuse digits that Python takes for a number and a person would not: 1_000, ٣."""
-    if isinstance(value, str) and (not value.strip().isascii() or "_" in value):
-        raise ValueError("is no number")
-    return value
+_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
+
+
+def _whole(least: int, most: float) -> BeforeValidator:
+    """Return what reads a whole number of this range; digits that Python takes and a person would not are refused."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        # More digits than these are no number that is meant, and Python would refuse to read thousands.
+        if not _WHOLE.fullmatch(value) or len(value) > 30:
+            raise ValueError(f"is {_shown(value)}, no whole number")
+        if not least <= int(value) <= most:
+            raise ValueError(f"is {_shown(value)}")
+        return int(value)
+
+    return BeforeValidator(read)
+
+
+def _seconds(*, may_be_none: bool) -> BeforeValidator:
+    """Return what reads seconds, at most a day."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if not _REAL.fullmatch(value):
+            raise ValueError(f"is {_shown(value)}, no number")
+        seconds = float(value)
+        if not 0 <= seconds <= DAY_SECONDS or (seconds == 0 and not may_be_none):
+            raise ValueError(f"is {_shown(value)}")
+        return seconds
+
+    return BeforeValidator(read)
+
+
+def _shown(value: str) -> str:
+    """Return a value as it may be repeated: short, on one line."""
+    return repr(value if len(value) <= 30 else value[:27] + "...")[1:-1]
 
 
 def _readable_file(text: str) -> str:
@@ -57,12 +93,12 @@ def _words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-Port = Annotated[int, BeforeValidator(_plain_number), Field(ge=0, le=65535)]
-Seconds = Annotated[float, BeforeValidator(_plain_number), Field(gt=0, le=86400, allow_inf_nan=False)]
-SecondsOrNone = Annotated[float, BeforeValidator(_plain_number), Field(ge=0, le=86400, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=100)]
-ManyCount = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=1_000_000)]
-Bytes = Annotated[int, BeforeValidator(_plain_number), Field(ge=1024)]
+Port = Annotated[int, _whole(0, 65535)]
+Seconds = Annotated[float, _seconds(may_be_none=False)]
+SecondsOrNone = Annotated[float, _seconds(may_be_none=True)]
+Count = Annotated[int, _whole(1, 100)]
+ManyCount = Annotated[int, _whole(1, 1_000_000)]
+Bytes = Annotated[int, _whole(1024, 2**62)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]
 CertificatesFile = Annotated[ReadableFile, AfterValidator(_certificates)]
 KeyFile = Annotated[ReadableFile, AfterValidator(_key)]

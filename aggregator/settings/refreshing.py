@@ -14,14 +14,16 @@ class RefreshSettings(Group):
         "a name",
     )
     REFRESH_INTERVAL: Seconds = setting(
-        10.0, "seconds from the start of one refresh to the next", "seconds, more than 0"
+        10.0, "seconds from the start of one refresh to the next", "seconds, more than 0, at most 86400"
     )
     REFRESH_TIMEOUT: Seconds = setting(
-        10.0, "seconds that all queries of a refresh may take together", "seconds, more than 0"
+        10.0, "seconds that all queries of a refresh may take together", "seconds, more than 0, at most 86400"
     )
-    QUERY_TIMEOUT: Seconds = setting(5.0, "seconds that one query may take", "seconds, more than 0")
+    QUERY_TIMEOUT: Seconds = setting(5.0, "seconds that one query may take", "seconds, more than 0, at most 86400")
     MAX_STALE: Seconds = setting(
-        300.0, "seconds for which the last good answer is served while the upstream fails", "seconds, more than 0"
+        300.0,
+        "seconds for which the last good answer is served while the upstream fails",
+        "seconds, more than 0, at most 86400",
     )
     QUERY_CONCURRENCY: Count = setting(8, "queries that are under way at once", "1 to 100")
     MAX_ANSWER_BYTES: Bytes = setting(

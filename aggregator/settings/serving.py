@@ -79,7 +79,9 @@ class ServingSettings(Group):
     LAYOUT: Literal["1.2.5", "2025"] = setting(
         "1.2.5", "layout of the JSON that a request without ?layout= gets", "1.2.5 or 2025"
     )
-    GRACE: Seconds = setting(20.0, "seconds that calls under way get to finish after SIGTERM", "seconds, more than 0")
+    GRACE: Seconds = setting(
+        20.0, "seconds that calls under way get to finish after SIGTERM", "seconds, more than 0, at most 86400"
+    )
 
     @property
     def http_port(self) -> int | None:
