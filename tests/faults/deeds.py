@@ -118,7 +118,7 @@ def bomb(mebibytes: int, layers: int = 1) -> Deed:
     def body() -> bytes:
         packed = b" " * (mebibytes * 2**20)
         for _ in range(layers):
-            packed = gzip.compress(packed)
+            packed = gzip.compress(packed, compresslevel=1)
         return packed
 
     encoding = "Content-Encoding: " + ", ".join(["gzip"] * layers)

@@ -106,8 +106,8 @@ SPOILS = (
     _to_memory("native histograms", deeds.result("vector", deeds.as_histograms)),
     _to_memory("a null result", deeds.result("vector", lambda _: None)),
     _to_memory("an answer over the cap", deeds.pours(CAP_BYTES + 1), f"larger than {CAP_BYTES} bytes"),
-    _to_memory("a bomb", deeds.bomb(64), f"larger than {CAP_BYTES} bytes"),
-    _to_memory("a bomb in a bomb", deeds.bomb(64, layers=2), f"larger than {CAP_BYTES} bytes"),
+    _to_memory("a bomb", deeds.bomb(32), f"larger than {CAP_BYTES} bytes"),
+    _to_memory("a bomb in a bomb", deeds.bomb(32, layers=2), f"larger than {CAP_BYTES} bytes"),
     _to_memory("broken gzip", deeds.says(b"no gzip", "200 OK", "Content-Encoding: gzip")),
     _to_memory("an encoding that nobody knows", deeds.says(b"\x01\x02", "200 OK", "Content-Encoding: aggregator")),
 )  # fmt: skip

@@ -18,7 +18,8 @@ LINES_A_REFRESH = 2
 SPARE_DESCRIPTORS = 4
 WHOLE = Seen(is_complete=True, memory_bytes={"node-0": FIRST_MEMORY_BYTES, "node-1": FIRST_MEMORY_BYTES + 1})
 MOST_MEBIBYTES = 300
-SLOWEST_MILLISECONDS = 2500
+# One deadline of a second, on a machine that is busy; a second for each query would be eleven.
+SLOWEST_MILLISECONDS = 6000
 RESULT_SECONDS = 200
 
 HASTY = {"REFRESH_INTERVAL": "0.05", "MAX_STALE": "60", "MAX_ANSWER_BYTES": str(CAP_BYTES)}
@@ -100,8 +101,9 @@ def _is_borne(on: Stage, fault: Fault) -> None:
     lines, asked = on.log_from(log_bytes).splitlines(), len(on.proxy.times) - refreshes
     assert len(lines) <= LINES_A_REFRESH * (asked + 1)
     assert PASSWORD not in on.gateway.log
-    took = [line["took_ms"] for line in on.gateway.lines()[-len(lines) :] if line["event"].startswith("refresh")]
-    assert max(took) < SLOWEST_MILLISECONDS
+    if fault in HANGS:
+        took = [line["took_ms"] for line in on.gateway.lines()[-len(lines) :] if line["event"].startswith("refresh")]
+        assert max(took) < SLOWEST_MILLISECONDS
     assert on.proxy.most_often(since=refreshes) <= fault.asks
     until(lambda: on.proxy.connections <= QUERIES_AT_ONCE, "the connections upstream are closed")
     until(lambda: on.descriptors() <= descriptors + SPARE_DESCRIPTORS, "no descriptor is lost")
