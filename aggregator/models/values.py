@@ -38,10 +38,18 @@ def whole(text: str) -> int:
     return int(number)
 
 
+def amount(text: str) -> int:
+    """Return the whole part of a number of which there cannot be less than none: bytes, hertz."""
+    number = whole(text)
+    if number < 0:
+        raise ValueError(OUT_OF_RANGE)
+    return number
+
+
 def count(text: str) -> float:
-    """Return a number whose whole part fits into 64 bits, with its fraction."""
+    """Return an amount with its fraction."""
     number = real(text)
-    if not -_INT64 <= number < _INT64:
+    if not 0 <= number < _INT64:
         raise ValueError(OUT_OF_RANGE)
     return number
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from tests.faults.proxy import Deed, Exchange, whole
@@ -112,10 +113,16 @@ def pours(size: int, head: bytes = b"", drop: bytes = b" " * 65536) -> Deed:
 
 def bomb(mebibytes: int, layers: int = 1) -> Deed:
     """Return what answers with a small body that unpacks to so many mebibytes of nothing."""
-    body = b" " * (mebibytes * 2**20)
-    for _ in range(layers):
-        body = gzip.compress(body)
-    return says(body, "200 OK", "Content-Encoding: " + ", ".join(["gzip"] * layers))
+
+    @cache
+    def body() -> bytes:
+        packed = b" " * (mebibytes * 2**20)
+        for _ in range(layers):
+            packed = gzip.compress(packed, compresslevel=1)
+        return packed
+
+    encoding = "Content-Encoding: " + ", ".join(["gzip"] * layers)
+    return lambda exchange: exchange.send(whole(body(), "200 OK", encoding))
 
 
 # --- changed answers
@@ -165,6 +172,16 @@ def result(kind: str, of: Callable[[Json], Json]) -> Deed:
         document["data"] = {"resultType": kind, "result": of(document["data"]["result"])}
 
     return changes(change)
+
+
+def in_time(found: Json) -> Json:
+    """Return the result of a range query for that of an instant query."""
+    return [{"metric": sample["metric"], "values": [sample["value"]]} for sample in found]
+
+
+def as_histograms(found: Json) -> Json:
+    """Return native histograms for plain numbers."""
+    return [{"metric": sample["metric"], "histogram": [sample["value"][0], {"count": "2"}]} for sample in found]
 
 
 def adds(**beside: Json) -> Deed:

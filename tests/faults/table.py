@@ -14,6 +14,7 @@ KNOWN = -1
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 PAGE = b"<html><body>please log in, or come back later</body></html>"
+LABELS = b'"metric":{'
 KEPT = "answer of an earlier refresh"
 
 
@@ -95,18 +96,18 @@ SPOILS = (
     Fault("an error with 200", deeds.refuses("200 OK", "internal"), "the answer begins with"),
     Fault("truncated JSON", deeds.cuts, "the answer begins with"),
     _to_memory("a byte order mark", deeds.patches(b"{", b"\xef\xbb\xbf{")),
-    _to_memory("invalid UTF-8", deeds.patches(b'"metric":{', b'"metric":{"icos_host_id":"\xff\xfe",')),
-    _to_memory("lone surrogates", deeds.patches(b'"metric":{', b'"metric":{"icos_host_id":"\\ud800",')),
+    _to_memory("invalid UTF-8", deeds.patches(LABELS, LABELS + b'"icos_host_id":"\xff\xfe",')),
+    _to_memory("lone surrogates", deeds.patches(LABELS, LABELS + b'"icos_host_id":"\\ud800",')),
     _to_memory("nesting without end", deeds.says(b'{"status":' + b"[" * 200_000)),
-    _to_memory("nesting in a key that nobody asked for", deeds.says(b'{"x":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001)),
+    _to_memory("nesting in a key that nobody knows", deeds.says(b'{"x":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001)),
     _to_memory("a scalar", deeds.result("scalar", lambda _: [1795208200.5, "1"])),
     _to_memory("a string", deeds.result("string", lambda _: [1795208200.5, "one"])),
-    _to_memory("a matrix", deeds.result("matrix", lambda found: [{"metric": one["metric"], "values": [one["value"]]} for one in found])),
-    _to_memory("native histograms", deeds.result("vector", lambda found: [{"metric": one["metric"], "histogram": [1, {"count": "2"}]} for one in found])),
+    _to_memory("a matrix", deeds.result("matrix", deeds.in_time)),
+    _to_memory("native histograms", deeds.result("vector", deeds.as_histograms)),
     _to_memory("a null result", deeds.result("vector", lambda _: None)),
     _to_memory("an answer over the cap", deeds.pours(CAP_BYTES + 1), f"larger than {CAP_BYTES} bytes"),
-    _to_memory("a bomb", deeds.bomb(64), f"larger than {CAP_BYTES} bytes"),
-    _to_memory("a bomb in a bomb", deeds.bomb(64, layers=2), f"larger than {CAP_BYTES} bytes"),
+    _to_memory("a bomb", deeds.bomb(32), f"larger than {CAP_BYTES} bytes"),
+    _to_memory("a bomb in a bomb", deeds.bomb(32, layers=2), f"larger than {CAP_BYTES} bytes"),
     _to_memory("broken gzip", deeds.says(b"no gzip", "200 OK", "Content-Encoding: gzip")),
     _to_memory("an encoding that nobody knows", deeds.says(b"\x01\x02", "200 OK", "Content-Encoding: aggregator")),
 )  # fmt: skip
@@ -117,15 +118,16 @@ ODD = (
     _to_memory("+Inf", deeds.values("+Inf"), "not a finite number", memory=None),
     _to_memory("-Inf", deeds.values("-Inf"), "not a finite number", memory=None),
     _to_memory("1e30 where 64 bits are due", deeds.values("1e30"), "out of range", memory=None),
+    _to_memory("a negative number where bytes are due", deeds.values("-5"), "out of range", memory=None),
     _to_memory("a word where a number is due", deeds.values("many"), "not a number", memory=None),
     _to_memory("an exponent", deeds.values("8e9"), "refreshed", memory=8_000_000_000, is_complete=True),
-    Fault("two series a host, as without deduplication", deeds.changes(deeds.twins), '"conflict"', HOSTS, is_complete=True),
-    _to_memory("warnings", deeds.adds(warnings=["fetch series: Unavailable", "x"]), "upstream warning: fetch series: Unavailable"),
+    Fault("two series a host, as of two replicas", deeds.changes(deeds.twins), '"conflict"', HOSTS, is_complete=True),
+    _to_memory("warnings", deeds.adds(warnings=["fetch: Unavailable", "x"]), "upstream warning: fetch: Unavailable"),
     _to_memory("no warnings", deeds.adds(warnings=[]), "refreshed", is_complete=True),
     _to_memory("remarks", deeds.adds(infos=["metric might not be a counter"]), '"remark"', is_complete=True),
     _to_memory("a key of later versions", deeds.adds(analysis={}), "refreshed", is_complete=True),
-    _to_memory("the same key twice, with two meanings", deeds.patches(b'{"status":"success"', b'{"status":"error","status":"success"')),
-    _to_memory("the same label twice", deeds.patches(b'"metric":{', b'"metric":{"icos_host_id":"x",'), "refreshed", is_complete=True),
+    _to_memory("the same key twice, with two meanings", deeds.patches(b"{", b'{"status":"error",')),
+    _to_memory("a label twice", deeds.patches(LABELS, LABELS + b'"icos_host_id":"x",'), "refreshed", is_complete=True),
     Fault("a scrape in the future", deeds.values("9e9"), "refreshed", SCRAPED, is_complete=True),
 )  # fmt: skip
 

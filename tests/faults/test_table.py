@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
@@ -18,7 +18,8 @@ LINES_A_REFRESH = 2
 SPARE_DESCRIPTORS = 4
 WHOLE = Seen(is_complete=True, memory_bytes={"node-0": FIRST_MEMORY_BYTES, "node-1": FIRST_MEMORY_BYTES + 1})
 MOST_MEBIBYTES = 300
-SLOWEST_MILLISECONDS = 2500
+# One deadline of a second, on a machine that is busy; a second for each query would be eleven.
+SLOWEST_MILLISECONDS = 6000
 RESULT_SECONDS = 200
 
 HASTY = {"REFRESH_INTERVAL": "0.05", "MAX_STALE": "60", "MAX_ANSWER_BYTES": str(CAP_BYTES)}
@@ -26,6 +27,7 @@ QUICK = {"REFRESH_TIMEOUT": "10", "QUERY_TIMEOUT": "5"}
 IMPATIENT = {"REFRESH_TIMEOUT": "1", "QUERY_TIMEOUT": "1"}
 
 Runs = dict[str, Future[None]]
+Make = Callable[[str], AbstractContextManager[Stage]]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def runs(request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest
         if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
     ]
 
-    def make(settings: dict[str, str]) -> Callable[[str], "contextmanager[Stage]"]:
+    def make(settings: dict[str, str]) -> Make:
         return lambda name: stage(upstream, tmp_path_factory.mktemp(name), **HASTY, **settings)
 
     with (
@@ -55,7 +57,7 @@ def runs(request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest
 
 
 @contextmanager
-def _at_once(faults: list[Fault], workers: int, make: "Callable[[str], contextmanager[Stage]]") -> Iterator[Runs]:
+def _at_once(faults: list[Fault], workers: int, make: Make) -> Iterator[Runs]:
     """Let each of some gateways go through faults until all are done; without faults there are no gateways."""
     free: queue.SimpleQueue[Stage] = queue.SimpleQueue()
 
@@ -99,8 +101,9 @@ def _is_borne(on: Stage, fault: Fault) -> None:
     lines, asked = on.log_from(log_bytes).splitlines(), len(on.proxy.times) - refreshes
     assert len(lines) <= LINES_A_REFRESH * (asked + 1)
     assert PASSWORD not in on.gateway.log
-    took = [line["took_ms"] for line in on.gateway.lines()[-len(lines) :] if line["event"].startswith("refresh")]
-    assert max(took) < SLOWEST_MILLISECONDS
+    if fault in HANGS:
+        took = [line["took_ms"] for line in on.gateway.lines()[-len(lines) :] if line["event"].startswith("refresh")]
+        assert max(took) < SLOWEST_MILLISECONDS
     assert on.proxy.most_often(since=refreshes) <= fault.asks
     until(lambda: on.proxy.connections <= QUERIES_AT_ONCE, "the connections upstream are closed")
     until(lambda: on.descriptors() <= descriptors + SPARE_DESCRIPTORS, "no descriptor is lost")

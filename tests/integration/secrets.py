@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 from aggregator.settings import FILE_SUFFIX, SECRETS
 
-# A token, whole or in parts, in any setting; and what a defect of ours leaves behind.
-ALWAYS = ("eyJ", "Traceback (most recent call last)", "Bearer ey")
+# The beginning of every token, and of every key in PEM form; and what a defect of ours leaves behind.
+ALWAYS = ("eyJ", "-----BEGIN", "Traceback (most recent call last)")
 SHORTEST = 6
 _CREDENTIALS = re.compile(r"//([^/@\s:]*):([^/@\s]+)@")
 _ARMOUR = re.compile(r"-----[A-Z ]+-----|\s")

@@ -46,13 +46,15 @@ def test_what_may_be_logged_is_not_found() -> None:
 
 def test_a_log_with_a_secret_fails_whoever_started_the_process(tmp_path: Path) -> None:
     """A line with a token, added to the log of a real process, is noticed when that ends."""
-    with (
-        pytest.raises(AssertionError, match="the log of the gateway holds eyJ"),
-        running(tmp_path, PROMETHEUS_ADDRESS="http://127.0.0.1:9") as gateway,
-    ):
-        assert gateway.http
-        with gateway.log_path.open("a") as log:
-            log.write(f"token {REALM.token()}\n")
+
+    def logs_a_token() -> None:
+        with running(tmp_path, PROMETHEUS_ADDRESS="http://127.0.0.1:9") as gateway:
+            assert gateway.http
+            with gateway.log_path.open("a") as log:
+                log.write(f"token {REALM.token()}\n")
+
+    with pytest.raises(AssertionError, match="the log of the gateway holds eyJ"):
+        logs_a_token()
 
 
 def test_no_real_process_goes_around_the_watch() -> None:

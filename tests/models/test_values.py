@@ -11,6 +11,7 @@ from aggregator.models import values
 FUNCTIONS = [
     values.real,
     values.whole,
+    values.amount,
     values.count,
     values.flag,
     values.text,
@@ -45,19 +46,29 @@ def test_whole_numbers_are_cut_towards_zero(number: float) -> None:
 
 
 @given(number=st.floats(max_value=-(2.0**63), exclude_max=True, allow_infinity=False) | st.floats(2.0**63, 1e308))
-@pytest.mark.parametrize("convert", [values.whole, values.count])
+@pytest.mark.parametrize("convert", [values.whole, values.amount, values.count])
 def test_what_64_bits_do_not_hold_is_out_of_range(convert: values.Converter, number: float) -> None:
     """1e30 is no count of bytes."""
     with pytest.raises(ValueError, match=f"^{values.OUT_OF_RANGE}$"):
         convert(repr(number))
 
 
-@pytest.mark.parametrize("convert", [values.real, values.whole, values.count, values.flag, values.degrees])
+@pytest.mark.parametrize(
+    "convert", [values.real, values.whole, values.amount, values.count, values.flag, values.degrees]
+)
 @pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "Inf", "nan", "infinity"])
 def test_what_is_not_finite_is_no_value(convert: values.Converter, text: str) -> None:
     """NaN and the infinities are refused, as Prometheus and Go write them."""
     with pytest.raises(ValueError, match=f"^{values.NOT_FINITE}$"):
         convert(text)
+
+
+@pytest.mark.parametrize("convert", [values.amount, values.count])
+def test_less_than_nothing_is_out_of_range(convert: values.Converter) -> None:
+    """There are no fewer than no bytes or cores."""
+    assert convert("0") == 0
+    with pytest.raises(ValueError, match=f"^{values.OUT_OF_RANGE}$"):
+        convert("-1")
 
 
 def test_a_count_keeps_its_fraction() -> None:

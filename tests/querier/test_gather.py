@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.errors import MalformedError, NotListeningError, RefusedError, TooSlowError
+from aggregator.errors import (
+    MalformedError,
+    NotListeningError,
+    QueryError,
+    RefusedError,
+    TooSlowError,
+    UnreachableError,
+)
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.decode import Answer, decoder
 from aggregator.querier.gather import Gatherer, Query, pack, unpack
@@ -104,6 +111,19 @@ def test_one_failure_is_that_querys_own(make: Make) -> None:
     assert isinstance(outcomes["odd"].result, MalformedError)
     assert isinstance(outcomes["good"].result, Answer)
     assert (outcomes["bad"].packed, outcomes["odd"].packed) == (b"", b"")
+
+
+def test_a_failure_holds_on_to_nothing(make: Make) -> None:
+    """The error of an outcome leads to no frame and no other error, which may hold a large answer."""
+
+    def behaviour(promql: str) -> bytes:
+        if promql == "bad":
+            raise UnreachableError("reset") from ConnectionResetError()
+        return b"<html>"
+
+    for outcome in dict(make(Upstream(behaviour), 1, LONG_SECONDS).gather(queries("bad", "odd"), 1.0)).values():
+        assert isinstance(outcome.result, QueryError)
+        assert (outcome.result.__traceback__, outcome.result.__cause__, outcome.result.__context__) == (None,) * 3
 
 
 def test_no_more_than_so_many_at_once(make: Make) -> None:
