@@ -15,7 +15,9 @@
     │   └── MalformedError       what came is no answer to an instant query: look at what stands at the address
     ├── NoTopologyError          there is no usable snapshot: come back later
     └── AccessError
-        └── TokenRefusedError    send a valid token
+        ├── TokenRefusedError    send a valid token
+        ├── NotAllowedError      have a role added to what the token says
+        └── KeysMissingError     the token's issuer cannot be asked for its keys: come back later
 """
 
 
@@ -103,3 +105,15 @@ class AccessError(AggregatorError):
 
 class TokenRefusedError(AccessError):
     """There is no token, or it does not hold."""
+
+
+class NotAllowedError(AccessError):
+    """The token holds and opens nothing here: it lacks the role that is asked for."""
+
+
+class KeysMissingError(AccessError):
+    """The token cannot be judged: its issuer's keys were never had; `retry_after_seconds` is when to come back."""
+
+    def __init__(self, reason: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds

@@ -17,7 +17,7 @@ from aggregator.querier.client import Client, Limits
 from aggregator.querier.gather import Gatherer
 from aggregator.refresh import Pace, Refresher
 from aggregator.server import http_api
-from aggregator.server.auth import Guard, RealmKeyGuard
+from aggregator.server.auth import Guard, TokenGuard
 from aggregator.server.browsers import browsers
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.grpc_limits import GrpcTransport
@@ -27,6 +27,7 @@ from aggregator.server.listen import listener, most_connections
 from aggregator.server.proxies import proxies
 from aggregator.server.readiness import Readiness
 from aggregator.server.tls import Rotation
+from aggregator.server.trust import keys_of, rules_of
 from aggregator.settings import Settings
 from aggregator.take import Plan, Taker, Views
 from aggregator.views import BY_NAME
@@ -67,19 +68,24 @@ def run(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     stop = _stop_signal()
     refresher = _refresher(settings)
-    readiness = Readiness(refresher.current)
+    keys = keys_of(settings)
+    readiness = Readiness(refresher.current, keys.require) if keys else Readiness(refresher.current)
+    guard = TokenGuard(keys, rules_of(settings)) if keys else None
     with contextlib.closing(refresher):
-        servers = _servers(settings, refresher, readiness)
+        servers = _servers(settings, refresher, readiness, guard)
         for server in servers:
             await server.start()
         refreshing = asyncio.create_task(refresher.run(), name="refresher")
         refreshing.add_done_callback(lambda _ended: stop.set())
+        following = asyncio.create_task(keys.run(), name="keys") if keys else None
         await stop.wait()
         _log.info("stopping", grace_seconds=settings.GRACE)
         readiness.stop()
         await asyncio.sleep(min(NOTICE_SECONDS, settings.GRACE / 2))
         await asyncio.gather(*(server.stop() for server in servers))
         refreshing.cancel()
+        if following:
+            following.cancel()
         # Refreshing ends by itself only if it broke, which whoever runs the process must learn.
         with contextlib.suppress(asyncio.CancelledError):
             await refreshing
@@ -109,9 +115,8 @@ def _be_quick_to_return_memory() -> None:
         libc.mallopt(M_ARENA_MAX, 2)
 
 
-def _servers(settings: Settings, refresher: Refresher, readiness: Readiness) -> list[Server]:
+def _servers(settings: Settings, refresher: Refresher, readiness: Readiness, guard: Guard | None) -> list[Server]:
     """Return the servers that are wanted, each with its port taken and none started."""
-    guard = _guard(settings)
     most = most_connections(settings.MAX_CONNECTIONS)
     servers: list[Server] = []
     if settings.http_port is not None:
@@ -148,10 +153,6 @@ def _refresher(settings: Settings) -> Refresher:
     plan = Plan(CATALOG, settings.MAX_STALE, settings.CLUSTER_NAME)
     taker = Taker(gatherer, plan, Views(BY_NAME, tuple(eager)))
     return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE))
-
-
-def _guard(settings: Settings) -> Guard | None:
-    return RealmKeyGuard(settings.KEY.get_secret_value()) if settings.KEY is not None else None
 
 
 def _stop_signal() -> asyncio.Event:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aggregator.errors import NoTopologyError, QueryError, RefusedError
 from aggregator.logs import logger
@@ -148,7 +148,7 @@ class Refresher:
         except Exception:  # noqa: BLE001 - a view that breaks now may have worked before
             _log.exception("rendering broke")
             # The bytes of before, marked all the same.
-            return replace(self._snapshot, gaps=kept.gaps)
+            return self._snapshot.marked(kept.gaps)
         return kept
 
     def _report(self, snapshot: Snapshot, started: float) -> None:

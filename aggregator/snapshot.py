@@ -1,14 +1,20 @@
 """A snapshot: the topology at one moment, what is known to be missing from it, and its bytes in each view."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
+from aggregator.grants import Grant
+from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
 
 View = Callable[[Topology, float], bytes]
+
+# Parts of a snapshot that are kept: as many different sets of clusters as callers are restricted to, or so.
+MOST_PARTS = 64
 
 
 class GapKind(Enum):
@@ -27,15 +33,34 @@ class GapKind(Enum):
         """Whether something that was measured is not, or not in time, in the topology."""
         return self not in (GapKind.CONFLICT, GapKind.REMARK)
 
+    @property
+    def is_of_samples(self) -> bool:
+        """Whether it is about particular samples, rather than about all that a query or the upstream answered."""
+        return self in (GapKind.UNPLACED, GapKind.DROPPED, GapKind.CONFLICT)
+
 
 @dataclass(frozen=True)
 class Gap:
-    """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples."""
+    """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples.
+
+    `cluster` is the uid or name of the only cluster that it concerns, None where it is not about one.
+    """
 
     kind: GapKind
     row: str
     detail: str
     count: int = 1
+    cluster: str | None = None
+
+    def is_told_to(self, grant: Grant, uids: Set[str]) -> bool:
+        """Return whether a caller may learn of it who sees the clusters of these uids and no others.
+
+        What concerns the upstream concerns everybody. Of samples that are not known to be of a cluster of the
+        caller's, it learns nothing: they may be another's.
+        """
+        if self.cluster is None:
+            return not self.kind.is_of_samples
+        return self.cluster in uids or grant.shows(self.cluster)
 
     def __str__(self) -> str:
         return f"{self.row}: {self.kind.value}: {self.detail}" + (f" ({self.count})" if self.count > 1 else "")
@@ -58,6 +83,7 @@ class Snapshot:
     views: Mapping[str, View]
     _bytes: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _parts: dict[Grant, "Snapshot"] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_complete(self) -> bool:
@@ -76,9 +102,39 @@ class Snapshot:
                     self._bytes[view] = self.views[view](self.topology, self.rendered_at_seconds)
         return self._bytes[view]
 
+    def known_part(self, grant: Grant) -> "Snapshot | None":
+        """Return what `part` would if it costs nothing, else None."""
+        return self if grant.is_for_everything else self._parts.get(grant)
+
+    def part(self, grant: Grant) -> "Snapshot":
+        """Return what a caller may see of this snapshot, made at first need; nothing in it tells of the rest."""
+        known = self.known_part(grant)
+        if known is not None:
+            return known
+        with self._lock:
+            if grant not in self._parts:
+                while len(self._parts) >= MOST_PARTS:
+                    del self._parts[next(iter(self._parts))]
+                self._parts[grant] = self._made_part(grant)
+            return self._parts[grant]
+
+    def _made_part(self, grant: Grant) -> "Snapshot":
+        uids = {cluster.uid for cluster in self.topology.clusters.values() if grant.shows(cluster.name, cluster.uid)}
+        return self._anew(
+            topology=part_of(self.topology, uids),
+            gaps=tuple(gap for gap in self.gaps if gap.is_told_to(grant, uids)),
+        )
+
     def kept(self, reasons: Iterable[Gap], now_seconds: float) -> "Snapshot":
         """Return this snapshot as it stands when a refresh failed: the same topology, older, and marked."""
-        return replace(self, gaps=tuple(reasons), rendered_at_seconds=now_seconds, _bytes={}, _lock=threading.Lock())
+        return self._anew(gaps=tuple(reasons), rendered_at_seconds=now_seconds)
+
+    def marked(self, gaps: tuple[Gap, ...]) -> "Snapshot":
+        """Return this snapshot with other gaps and the bytes that it has."""
+        return self._anew(gaps=gaps, _bytes=dict(self._bytes))
+
+    def _anew(self, **changes: Any) -> "Snapshot":
+        return replace(self, **{"_bytes": {}, "_lock": threading.Lock(), "_parts": {}, **changes})
 
 
 def gaps_of(tally: Tally) -> list[Gap]:

@@ -27,9 +27,9 @@ def measure(prometheus_url: str, nodes: int, peer_path: Path, rounds: int) -> li
 def _measured(programs: Contest, nodes: int, rounds: int) -> list[Figure]:
     calls = min(CALLS, CALLS_BYTES // programs.message_bytes)
     contestants: dict[str, Callable[[], dict[str, float]]] = {
-        "bare": lambda: _load(programs.bare, calls),
-        "ours": lambda: _load(programs.ours, calls),
-        "guarded": lambda: _load(programs.guarded, calls, programs.token),
+        "bare": lambda: load(programs.bare, calls),
+        "ours": lambda: load(programs.ours, calls),
+        "guarded": lambda: load(programs.guarded, calls, programs.token),
     }
     given = in_turn(contestants, rounds)
     rates = {name: [load["calls_per_second"] for load in loads] for name, loads in given.items()}
@@ -51,7 +51,7 @@ def _measured(programs: Contest, nodes: int, rounds: int) -> list[Figure]:
     ]
 
 
-def _load(program: Program, calls: int, token: str = "") -> dict[str, float]:
+def load(program: Program, calls: int, token: str = "") -> dict[str, float]:
     """Return the rate of calls and what each cost the server; the client may be what is slower."""
     used = program.cpu_seconds()
     arguments = [program.target, str(calls), str(CALLERS), *([token] if token else [])]

@@ -3,19 +3,22 @@
 import base64
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from jose import jwt
+from jose import jwk, jwt
 
 DAY_SECONDS = 86_400
+KEY_ID = "benchmark"
 
 
 @dataclass(frozen=True)
 class Realm:
-    """The value for KEY, and a token that its private key has signed."""
+    """The value for KEY, the same key as an issuer hands it out, and a token that its private key has signed."""
 
     key: str
+    jwk: dict[str, Any]
     token: str
 
 
@@ -27,4 +30,6 @@ def realm() -> Realm:
     now = int(time.time())
     # About as long as the tokens that Keycloak gives to a person with some roles.
     claims = {"exp": now + DAY_SECONDS, "iat": now, "typ": "Bearer", "sub": "bench", "roles": ["r" * 10] * 40}
-    return Realm(base64.b64encode(public).decode(), jwt.encode(claims, pem, algorithm="RS256"))
+    token = jwt.encode(claims, pem, algorithm="RS256", headers={"kid": KEY_ID})
+    shown = {**jwk.construct(pem, "RS256").public_key().to_dict(), "kid": KEY_ID, "use": "sig"}
+    return Realm(base64.b64encode(public).decode(), shown, token)

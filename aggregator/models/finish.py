@@ -30,26 +30,33 @@ class Settled:
 
 def finished(settled: Settled) -> Topology:
     """Return the topology of what is settled."""
-    cluster_keys = _cluster_keys(settled.clusters)
+    drafts = settled.clusters.items()
+    cluster_keys = keys_of_clusters((uid, draft.fields["type"], draft.fields.get("name")) for uid, draft in drafts)
     node_keys = _node_keys(settled)
+    clusters = _clusters(settled.clusters, cluster_keys)
     return Topology(
-        clusters=_clusters(settled.clusters, cluster_keys),
+        clusters=clusters,
         nodes=_nodes(settled, cluster_keys, node_keys),
         pods=_pods(settled, cluster_keys, node_keys),
-        controllers=tuple(sorted(_values(settled.clusters.values(), "icos_controller_id"))),
+        controllers=controllers_of(clusters.values()),
         **settled.system.fields,
     )
 
 
-def _cluster_keys(clusters: dict[str, Draft]) -> dict[str, str]:
-    """Return each cluster's key by its uid: its name, or its uid where it has none or another has that name."""
+def keys_of_clusters(clusters: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
+    """Return the key by uid of clusters that are told by uid, type and name.
+
+    The key is the name, or the uid where a cluster has none or another has that name.
+    """
     # A cluster that only a label names gives way, and one that has another key to fall back on.
-    in_order = sorted(clusters, key=lambda uid: (not clusters[uid].fields["type"], "name" in clusters[uid].fields, uid))
-    keys: dict[str, str] = {}
+    in_order = sorted(clusters, key=lambda cluster: (not cluster[1], cluster[2] is not None, cluster[0]))
     taken: set[str] = set()
-    for uid in in_order:
-        keys[uid] = _unique([clusters[uid].fields.get("name", uid), uid], taken)
-    return keys
+    return {uid: _unique([uid if name is None else name, uid], taken) for uid, _type, name in in_order}
+
+
+def controllers_of(clusters: Iterable[Cluster]) -> tuple[str, ...]:
+    """Return the controllers that any of the clusters names."""
+    return tuple(sorted({name for cluster in clusters for name in cluster.controllers}))
 
 
 def _node_keys(settled: Settled) -> dict[int, str]:
@@ -87,6 +94,7 @@ def _clusters(clusters: dict[str, Draft], keys: dict[str, str]) -> dict[str, Clu
             uid=uid,
             cluster_id=draft.label("icos_cluster_id") or None,
             agent_id=draft.label("icos_agent_id") or None,
+            controllers=_controllers(draft),
             **draft.fields,
         )
     return made
@@ -155,10 +163,6 @@ def _made_parts(become: type[Any], named: dict[str, Fields]) -> dict[str, Any]:
     return {name: become(name, **named[name]) for name in (sorted(named) if len(named) > 1 else named)}
 
 
-def _values(drafts: Iterable[Draft], label: str) -> set[str]:
-    return {
-        value
-        for draft in drafts
-        for metric in draft.metrics
-        if (value := getattr(metric, label, "")) not in ("", CONTROLLER)
-    }
+def _controllers(cluster: Draft) -> tuple[str, ...]:
+    named = {getattr(metric, "icos_controller_id", "") for metric in cluster.metrics}
+    return tuple(sorted(named.difference(("", CONTROLLER))))

@@ -151,7 +151,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A cluster: a managed cluster of OCM, a NuvlaEdge, or what a `cluster` label names.
 
-    `key` is its name where it has one, made unique; `uid` its identity.
+    `key` is its name where it has one, made unique; `uid` its identity; `controllers` those that its telemetry names.
     """
 
     key: str
@@ -161,6 +161,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cluster_id: str | None = None
     agent_id: str | None = None
     is_linked: bool = False
+    controllers: tuple[str, ...] = ()
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):

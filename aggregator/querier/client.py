@@ -191,6 +191,8 @@ class _BoundedAdapter(requests.adapters.HTTPAdapter):
             size += len(chunk)
             if size > self._limits.answer_bytes:
                 raw.close()
+                # Whoever keeps the error for a while must not keep these with it.
+                chunks.clear()
                 raise TooLargeError(f"the answer is larger than {self._limits.answer_bytes} bytes")
             chunks.append(chunk)
         raw.release_conn()

@@ -3,6 +3,7 @@
 The format: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """
 
+import contextlib
 import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from aggregator.errors import MalformedError
+from aggregator.querier.pieces import PIECE_BYTES, pieces
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -53,23 +55,40 @@ def attribute(label: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def decoder(labels: tuple[str, ...] | None) -> Decoder:
+def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> Decoder:
     """Return a function that turns an answer's bytes into samples with just `labels`; None keeps all of them.
 
     The function raises MalformedError for whatever is not a successful answer with an instant vector
     of plain numbers: other result types, native histograms, JSON that is cut, nested without end or no JSON.
     """
     metric = dict[str, str] if labels is None else _label_struct(labels)
-    typed = msgspec.json.Decoder(_envelope(metric))
+    sample = _sample(metric)
+    whole = msgspec.json.Decoder(_envelope(sample))
+    array = msgspec.json.Decoder(list[sample])  # type: ignore[valid-type] # made at run time
+
+    def answer(envelope: Any, samples: list[Sample]) -> Answer:
+        return Answer(samples + envelope.data.result, tuple(envelope.warnings), tuple(envelope.infos))
+
+    def in_pieces(body: bytes) -> Answer:
+        samples: list[Sample] = []
+        *first, last = pieces(body, piece_bytes)
+        for piece in first:
+            samples += array.decode(piece)
+        return answer(whole.decode(last), samples)
 
     def decode(body: bytes) -> Answer:
         try:
-            envelope = typed.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            with contextlib.suppress(*_NOT_JSON):
+                return in_pieces(body)
+            # Only the whole tells what is wrong with it, and where.
+            return answer(whole.decode(body), [])
+        except _NOT_JSON as error:
             raise MalformedError(f"{error}; the answer begins with {_beginning(body)}") from error
-        return Answer(envelope.data.result, tuple(envelope.warnings), tuple(envelope.infos))
 
     return decode
+
+
+_NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def _label_struct(labels: tuple[str, ...]) -> type[msgspec.Struct]:
@@ -83,9 +102,12 @@ def _label_struct(labels: tuple[str, ...]) -> type[msgspec.Struct]:
     )
 
 
-def _envelope(metric: type) -> Any:
-    sample = msgspec.defstruct("Sample", [("metric", metric), ("value", Point)], bases=(Sample,), frozen=True, gc=False)
-    data = msgspec.defstruct("Data", [("resultType", Literal["vector"]), ("result", list[sample])])  # type: ignore[valid-type] # made at run time
+def _sample(metric: type) -> Any:
+    return msgspec.defstruct("Sample", [("metric", metric), ("value", Point)], bases=(Sample,), frozen=True, gc=False)
+
+
+def _envelope(sample: Any) -> Any:
+    data = msgspec.defstruct("Data", [("resultType", Literal["vector"]), ("result", list[sample])])
     return msgspec.defstruct(
         "Envelope",
         [

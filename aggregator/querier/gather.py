@@ -97,7 +97,7 @@ class _Effort:
         try:
             body = self._body(query)
         except QueryError as error:
-            return _Reply(b"", self._as_seen_from_here(error), time.monotonic() - start)
+            return _Reply(b"", _bare(self._as_seen_from_here(error)), time.monotonic() - start)
         except Exception as error:  # noqa: BLE001 - a defect of ours costs this query, not all of them
             _log.exception("query broke", query=query.name)
             return _Reply(b"", QueryError(f"internal error ({type(error).__name__})"), time.monotonic() - start)
@@ -124,6 +124,15 @@ class _Effort:
         return error
 
 
+def _bare(error: QueryError) -> QueryError:
+    """Return an error that is kept as a value, without the way that it came.
+
+    That way holds on to everything that was at hand where it was raised, such as the 256 MiB of an answer over the cap.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 class Gathering(Mapping[str, Outcome]):
     """What becomes of each query, by name. Looking one up waits for it, and decodes it anew each time.
 
@@ -145,7 +154,7 @@ class Gathering(Mapping[str, Outcome]):
         try:
             return Outcome(query.decode(unpack(reply.packed)), reply.packed, reply.seconds)
         except MalformedError as error:
-            return Outcome(error, b"", reply.seconds)
+            return Outcome(_bare(error), b"", reply.seconds)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._asked)

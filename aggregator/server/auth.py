@@ -1,163 +1,96 @@
-"""Whether a token holds: the one file that touches python-jose, behind one small interface.
+"""Who may pass: one bearer token, judged once and remembered for as long as it holds."""
 
-Two published weaknesses of python-jose have no fixed release. Neither can be reached from here: the key is
-a Key object made for one algorithm each, never text, and the algorithm is one that we chose before any
-verification. docs/decisions/0004-python-jose.md has the recipe and why each step is there.
-"""
-
-import base64
-import binascii
 import hashlib
-import json
-import math
-import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from jose import jwk, jwt
-from jose.backends.base import Key
+from aggregator.errors import NotAllowedError, TokenRefusedError
+from aggregator.grants import Grant
+from aggregator.server.keys import Keys
+from aggregator.server.roles import NOTHING_MORE, Policy
+from aggregator.server.tokens import VerifyingKey, bearer_token, read_header, time_limit, verified
+from aggregator.settings.access import RSA_ALGORITHMS
 
-from aggregator.errors import TokenRefusedError
-
-ALGORITHMS = ("RS256", "RS384", "RS512")
-LONGEST_TOKEN_BYTES = 16 * 1024
-LEEWAY_SECONDS = 30
 REMEMBERED_TOKENS = 10_000
-
-_SHAPE = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_HEADER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr][ \t]+(\S+)[ \t]*")
-_TOKEN_TYPES = ("jwt", "at+jwt")
-
-# Every option that python-jose has. It checks the signature and nothing else: its checks of claims raise
-# errors of many kinds on claims of odd types, and ours below are stricter.
-_OPTIONS = {
-    "verify_signature": True,
-    "verify_aud": False,
-    "verify_iat": False,
-    "verify_exp": False,
-    "verify_nbf": False,
-    "verify_iss": False,
-    "verify_sub": False,
-    "verify_jti": False,
-    "verify_at_hash": False,
-    "require_aud": False,
-    "require_iat": False,
-    "require_exp": False,
-    "require_nbf": False,
-    "require_iss": False,
-    "require_sub": False,
-    "require_jti": False,
-    "require_at_hash": False,
-    "leeway": 0,
-}
 
 
 class Guard(Protocol):
-    """Decides whether a caller may pass, by the values of its Authorization headers."""
+    """Decides what a caller may see, by the values of its Authorization headers."""
 
-    def check(self, authorization: Sequence[bytes]) -> None:
-        """Return if the caller may pass; raise an AccessError if not."""
+    async def admit(self, authorization: Sequence[bytes]) -> Grant:
+        """Return what the caller may see; raise an AccessError if it may not pass."""
 
 
-class RealmKeyGuard:
-    """Lets pass whoever holds a token that the Keycloak realm signed with the key of this public key."""
+class _Remembered(NamedTuple):
+    """What a token opens, until when, and of which generation the keys were."""
 
-    def __init__(
-        self, public_key_pem: str, clock: Callable[[], float] = time.time, remembered: int = REMEMBERED_TOKENS
-    ) -> None:
-        self._keys: dict[str, Key] = {name: jwk.construct(public_key_pem, name) for name in ALGORITHMS}
+    until: float
+    generation: int
+    grant: Grant
+
+
+@dataclass(frozen=True)
+class Rules:
+    """By what tokens are judged beside keys: algorithms, what is asked of claims, and how many are remembered."""
+
+    algorithms: tuple[str, ...] = RSA_ALGORITHMS
+    policy: Policy = NOTHING_MORE
+    remembered: int = REMEMBERED_TOKENS
+
+
+DEFAULT_RULES = Rules()
+
+
+class TokenGuard:
+    """Lets pass whoever holds a token that one of the keys verifies and whose claims are as the policy asks."""
+
+    def __init__(self, keys: Keys, rules: Rules = DEFAULT_RULES, clock: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._rules = rules
         self._clock = clock
-        self._remembered = remembered
-        self._until: dict[bytes, float] = {}
+        self._known: dict[bytes, _Remembered] = {}
 
-    def check(self, authorization: Sequence[bytes]) -> None:
-        """Return if there is exactly one Authorization header and it bears a token that holds."""
-        token = _bearer_token(authorization)
-        digest = hashlib.sha256(token).digest()
-        if self._until.get(digest, -math.inf) > self._clock():
-            return
-        self._remember(digest, self._verified_until(token))
+    async def admit(self, authorization: Sequence[bytes]) -> Grant:
+        """Return what is opened by the one Authorization header that there is, and that bears a token that holds.
 
-    def _verified_until(self, token: bytes) -> float:
-        """Return when the token stops to hold, in seconds since the epoch; raise if it does not hold now."""
-        algorithm = _algorithm(token)
-        try:
-            claims = jwt.decode(token.decode("ascii"), self._keys[algorithm], algorithms=[algorithm], options=_OPTIONS)
-        except Exception as error:
-            # TypeError, OverflowError, RecursionError and JWKError are seen to escape beside JWTError.
-            raise TokenRefusedError("signature") from error
-        return _time_limit(claims, self._clock())
+        This waits for an issuer only where a token names a key that is not known and the issuer may be asked.
+        """
+        if len(authorization) != 1:
+            raise TokenRefusedError("several authorization headers" if authorization else "no token")
+        # By its digest, so that no token is kept, and however long a header is, it takes the same room.
+        digest = hashlib.sha256(authorization[0]).digest()
+        known = self._known.get(digest)
+        if known is not None and known.until > self._clock() and known.generation == self._keys.generation:
+            return known.grant
+        token = bearer_token(authorization[0])
+        header = read_header(token, self._rules.algorithms)
+        if not self._keys.find(header.kid):
+            await self._keys.learn(header.kid, token)
+        generation, keys = self._keys.generation, self._keys.find(header.kid)
+        if not keys:
+            raise self._keys.why_unknown(token)
+        until, grant = self._judged(token, header.algorithm, keys)
+        self._remember(digest, _Remembered(until, generation, grant))
+        return grant
 
-    def _remember(self, digest: bytes, until: float) -> None:
-        while len(self._until) >= self._remembered:
-            del self._until[next(iter(self._until))]
-        self._until[digest] = until
+    def _judged(self, token: bytes, algorithm: str, keys: Sequence[VerifyingKey]) -> tuple[float, Grant]:
+        """Return until when the token holds and what it opens, by the first key that it holds under."""
+        refusal: TokenRefusedError | NotAllowedError = TokenRefusedError("algorithm")
+        for candidate in keys:
+            key = candidate.by_algorithm.get(algorithm)
+            if key is None:
+                continue
+            try:
+                claims = verified(token, algorithm, key)
+                return time_limit(claims, self._clock()), self._rules.policy.grant(claims, candidate.issuer)
+            except (TokenRefusedError, NotAllowedError) as error:
+                refusal = error
+        raise refusal
 
-
-def _bearer_token(authorization: Sequence[bytes]) -> bytes:
-    if not authorization:
-        raise TokenRefusedError("no token")
-    if len(authorization) > 1:
-        raise TokenRefusedError("several authorization headers")
-    # A little longer than the longest token: the scheme and white space.
-    if len(authorization[0]) > LONGEST_TOKEN_BYTES + 64:
-        raise TokenRefusedError("too long")
-    borne = _HEADER.fullmatch(authorization[0])
-    if borne is None:
-        raise TokenRefusedError("no bearer token")
-    if len(borne[1]) > LONGEST_TOKEN_BYTES:
-        raise TokenRefusedError("too long")
-    if not _SHAPE.fullmatch(borne[1]):
-        raise TokenRefusedError("not the shape of a token")
-    return borne[1]
-
-
-def _algorithm(token: bytes) -> str:
-    """Return the algorithm that the token's header names, if it is one of ours; no other member can choose a key."""
-    header = _json(token.partition(b".")[0])
-    if not isinstance(header, dict):
-        raise TokenRefusedError("header")
-    algorithm, kind = header.get("alg"), header.get("typ", "JWT")
-    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
-        raise TokenRefusedError("algorithm")
-    if "crit" in header or not isinstance(kind, str) or kind.lower() not in _TOKEN_TYPES:
-        raise TokenRefusedError("header")
-    return algorithm
-
-
-def _json(part: bytes) -> Any:
-    try:
-        return json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        return None
-
-
-def _time_limit(claims: Any, now: float) -> float:
-    """Return when the claims stop to hold; raise if they do not hold now or are no access token's."""
-    if not isinstance(claims, dict):
-        raise TokenRefusedError("claims")
-    # Keycloak signs ID tokens with the same key; they say who somebody is, not what they may do.
-    if claims.get("typ", "Bearer") != "Bearer":
-        raise TokenRefusedError("not an access token")
-    expiry = _moment(claims, "exp", None)
-    if expiry + LEEWAY_SECONDS <= now:
-        raise TokenRefusedError("expired")
-    if _moment(claims, "nbf", 0.0) - LEEWAY_SECONDS > now:
-        raise TokenRefusedError("not yet valid")
-    if _moment(claims, "iat", 0.0) - LEEWAY_SECONDS > now:
-        raise TokenRefusedError("issued in the future")
-    return expiry + LEEWAY_SECONDS
-
-
-def _moment(claims: dict[str, Any], name: str, default: float | None) -> float:
-    value = claims.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TokenRefusedError(name)
-    try:
-        moment = float(value)
-    except OverflowError:
-        raise TokenRefusedError(name) from None
-    if not math.isfinite(moment):
-        raise TokenRefusedError(name)
-    return moment
+    def _remember(self, digest: bytes, remembered: _Remembered) -> None:
+        self._known.pop(digest, None)
+        while len(self._known) >= self._rules.remembered:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = remembered

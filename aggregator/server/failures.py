@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from aggregator.errors import AggregatorError, NoTopologyError, TokenRefusedError
+from aggregator.errors import AggregatorError, KeysMissingError, NotAllowedError, NoTopologyError, TokenRefusedError
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Failure:
 
 _TABLE: dict[type[AggregatorError], Failure] = {
     TokenRefusedError: Failure(401, grpc.StatusCode.UNAUTHENTICATED, "not authorized"),
+    NotAllowedError: Failure(403, grpc.StatusCode.PERMISSION_DENIED, "not allowed"),
+    KeysMissingError: Failure(503, grpc.StatusCode.UNAVAILABLE, "the keys to check tokens with are not there yet"),
     NoTopologyError: Failure(503, grpc.StatusCode.UNAVAILABLE, None),
 }
 

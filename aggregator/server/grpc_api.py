@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
@@ -10,12 +11,13 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from aggregator.errors import AggregatorError, PortInUseError
+from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
-from aggregator.server.http_front import Source
+from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
 from aggregator.server.tls import grpc_credentials
@@ -25,6 +27,9 @@ HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
+
+# What the caller of this call may see: the interceptor tells the handler, which runs in the same context.
+_granted: ContextVar[Grant] = ContextVar("granted")
 
 _log = logger(__name__)
 
@@ -50,7 +55,9 @@ class GrpcServer:
             maximum_concurrent_rpcs=MOST_CALLS,
             interceptors=[] if guard is None else [TokenInterceptor(guard)],
         )
-        self._server.add_generic_rpc_handlers([_etim_handlers(source, Untaken(self._transport.untaken_bytes))])
+        untaken = Untaken(self._transport.untaken_bytes)
+        granted = _granted.get if guard else _everything
+        self._server.add_generic_rpc_handlers([_etim_handlers(source, granted, untaken)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)
 
@@ -95,13 +102,17 @@ class GrpcServer:
             await self._health.set(service, states.SERVING if is_ready else states.NOT_SERVING)
 
 
-def _etim_handlers(source: Source, untaken: Untaken) -> grpc.GenericRpcHandler:
+def _everything() -> Grant:
+    return EVERYTHING
+
+
+def _etim_handlers(source: Source, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
     async def connect_to_querier(_request: bytes, context: Any) -> bytes:
-        snapshot = source.current()
+        snapshot, body = await seen(source.current(), granted(), "etim")
         age = str(int(source.age_seconds(snapshot)))
         complete = "true" if snapshot.is_complete else "false"
         context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
-        return snapshot.body("etim")
+        return body
 
     # Without serializers requests and answers stay bytes: the answer was serialized with the snapshot.
     handler = untaken.bounded(_guarded(connect_to_querier))
@@ -141,7 +152,8 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         if not details.method.startswith(f"/{HEALTH}/"):
             metadata = details.invocation_metadata or ()
             try:
-                self._guard.check([_as_bytes(value) for key, value in metadata if key == "authorization"])
+                values = [_as_bytes(value) for key, value in metadata if key == "authorization"]
+                _granted.set(await self._guard.admit(values))
             except AggregatorError as error:
                 _log.debug("call refused", reason=str(error))
                 return _refusal(error)

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from aggregator.errors import AggregatorError, TokenRefusedError
+from aggregator.errors import AccessError, AggregatorError, KeysMissingError
+from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
@@ -51,6 +52,8 @@ _PAGE_POLICY = (
         ]
     ),
 )
+# What RFC 6750 calls the reasons for these statuses.
+_CHALLENGES = {401: b"invalid_token", 403: b"insufficient_scope"}
 # Other hosts need not know which page of ours led to them.
 _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 # Every answer is as fresh as it gets; what lies between must not keep it.
@@ -90,13 +93,14 @@ class Front:
             await self._behind(scope, receive, send)
             return
         path = scope["path"]
+        grant = EVERYTHING
         try:
             if self._guard is not None and path not in OPEN_PATHS:
-                self._guard.check(_values(scope, b"authorization"))
+                grant = await self._guard.admit(_values(scope, b"authorization"))
             if path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
-                await self._topology(scope, send)
+                await self._topology(scope, send, grant)
         except AggregatorError as error:
             await self._refuse(error, send)
         except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
@@ -124,7 +128,7 @@ class Front:
             # An answer that began cannot become another: it ends here, and the server breaks the connection.
             _log.exception("answer broke", path=scope["path"])
 
-    async def _topology(self, scope: Scope, send: Send) -> None:
+    async def _topology(self, scope: Scope, send: Send, grant: Grant) -> None:
         if scope["method"] not in METHODS:
             allowed = (b"allow", ", ".join(METHODS).encode())
             await answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
@@ -137,11 +141,7 @@ class Front:
                 return
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
             await self._source.fresh()
-        snapshot = self._source.current()
-        if snapshot.is_rendered(layout):
-            body = snapshot.body(layout)
-        else:
-            body = await asyncio.to_thread(snapshot.body, layout)
+        snapshot, body = await seen(self._source.current(), grant, layout)
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(body)),
@@ -156,14 +156,29 @@ class Front:
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self._source.seconds_to_next()))))
-        if isinstance(error, TokenRefusedError):
-            challenge = b'Bearer realm="aggregator"'
-            if error.reason != "no token":
-                challenge += b', error="invalid_token"'
-            headers.append((b"www-authenticate", challenge))
+            wait = error.retry_after_seconds if isinstance(error, KeysMissingError) else self._source.seconds_to_next()
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
+        if isinstance(error, AccessError):
             _log.debug("token refused", reason=error.reason)
+        if failure.status in _CHALLENGES:
+            challenge = b'Bearer realm="aggregator"'
+            if str(error) != "no token":
+                challenge += b', error="%s"' % _CHALLENGES[failure.status]
+            headers.append((b"www-authenticate", challenge))
         await answer_error(send, failure.status, text_of(error), headers)
+
+
+async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
+    """Return what a caller sees of a snapshot, and its bytes; what has to be made first is made on a thread."""
+    part = snapshot.known_part(grant)
+    if part is not None and part.is_rendered(view):
+        return part, part.body(view)
+    return await asyncio.to_thread(_rendered, snapshot, grant, view)
+
+
+def _rendered(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
+    part = snapshot.part(grant)
+    return part, part.body(view)
 
 
 def _values(scope: Scope, name: bytes) -> Sequence[bytes]:

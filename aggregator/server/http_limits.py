@@ -80,14 +80,20 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the header; one of a trailer, behind the body, is dropped: it must not authorize anybody."""
+        if self._is_in_header:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Stop the clock: from here on the application decides."""
         self._is_in_header = False
         self._headers_seen += 1
         self._header_bytes = self._body_bytes = 0
         self._stop_waiting()
+        fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
         # The parser hands an error to uvicorn, which answers 400 and closes.
-        if sum(len(name) + len(value) for name, value in self.headers) > self._limits.header_bytes:
+        if len(self.url) + fields_bytes > self._limits.header_bytes:
             raise ValueError("header too large")
         if len(self.pipeline) >= self._limits.pipelined:
             raise ValueError("too many requests ahead")

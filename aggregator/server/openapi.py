@@ -1,10 +1,12 @@
 """The part of the OpenAPI document that tells of the topology: made from the views' own types."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from aggregator.server.http_front import LAYOUTS
+from aggregator.server.http_front import LAYOUTS, OWN_PATHS
 from aggregator.views.legacy import Document
 from aggregator.views.legacy_2025 import Document2025
 
@@ -31,6 +33,15 @@ _EXAMPLE = {
     },
 }
 
+# What stands for every path that no other entry of the document names: its concrete paths go first.
+ANY_PATH = "/{path}"
+_OWN_NAMES = "|".join(path.removeprefix("/").replace(".", "[.]") for path in sorted(OWN_PATHS))
+
+_CHALLENGE = {
+    "WWW-Authenticate": {"description": "Bearer, and what is wrong with the token", "schema": {"type": "string"}}
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
+
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
 
@@ -46,24 +57,29 @@ def describe_topology(document: dict[str, Any]) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A Keycloak access token; needed only where the setting KEY is set.",
+            "description": (
+                "A Keycloak access token; needed only where one of KEY, ISSUER and JWKS_URL is set. Where "
+                "CLUSTER_ROLES is set, the answer has only the clusters that the token's roles show."
+            ),
         }
     }
     operations = {method: _operation(method, [legacy, later]) for method in ("get", "head", "post")}
-    document["paths"] = {"/": operations} | document["paths"]
+    anywhere = {method: _at_any_path(operation) for method, operation in operations.items()}
+    document["paths"] = {"/": operations} | document["paths"] | {ANY_PATH: anywhere}
     document["openapi"] = "3.1.0"
     return document
 
 
 def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
-    body = {"schema": {"oneOf": schemas}, "example": _EXAMPLE}
+    # Not oneOf: a document without what only one layout has is valid in both.
+    body = {"schema": {"anyOf": schemas}, "example": _EXAMPLE}
     content = {} if method == "head" else {"content": {"application/json": body}}
     return {
         "tags": ["topology"],
         "summary": "The whole topology",
         "description": (
-            "Clusters with their nodes, pods and containers, as the Go service 1.2.5 answered. Any other path that is "
-            "not listed here answers the same. A value that is unknown or zero is left out."
+            "Clusters with their nodes, pods and containers, as the Go service 1.2.5 answered. "
+            "A value that is unknown or zero is left out."
         ),
         "operationId": f"topology_{method}",
         "security": [{}, {"token": []}],
@@ -72,8 +88,8 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
                 "name": "layout",
                 "in": "query",
                 "required": False,
-                "description": "Which layout; without it, the one that the setting LAYOUT names.",
-                "schema": {"type": "string", "enum": list(LAYOUTS)},
+                "description": "Which layout; without it, or where it is empty, the one that the setting LAYOUT names.",
+                "schema": {"type": "string", "enum": [*LAYOUTS, ""]},
             },
             {
                 "name": "Cache-Control",
@@ -87,12 +103,32 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         "responses": {
             "200": {"description": "The topology", "headers": _headers(), **content},
             "400": _error("A layout that does not exist", "layout must be 1.2.5 or 2025"),
-            "401": _error("No token, or one that does not hold", "not authorized"),
+            "401": _error("No token, or one that does not hold", "not authorized", _CHALLENGE),
+            "403": _error("A token that holds, without a role that opens anything", "not allowed", _CHALLENGE),
             "503": _error(
-                "No topology that may be shown; Retry-After tells when to ask again",
+                "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
                 "no topology yet: query oldest_sample: connection refused",
+                _RETRY_AFTER,
             ),
         },
+    }
+
+
+def _at_any_path(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the operation as it stands at every path that is not listed, of any number of segments."""
+    path = {
+        "name": "path",
+        "in": "path",
+        "required": True,
+        "description": "Any path but our own, which answer 404 where nothing is.",
+        "schema": {"type": "string", "pattern": rf"^(?!({_OWN_NAMES})(/|$))[\s\S]+$"},
+        "example": "aggregator",
+    }
+    return operation | {
+        "summary": "The same at any other path",
+        "operationId": f"{operation['operationId']}_at_any_path",
+        "parameters": [path, *operation["parameters"]],
+        "responses": operation["responses"] | {"404": _error("A path of ours where nothing is", "nothing is here")},
     }
 
 
@@ -106,6 +142,7 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def _error(description: str, example: str) -> dict[str, Any]:
+def _error(description: str, example: str, headers: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     body = {"schema": {"$ref": "#/components/schemas/Error"}, "example": {"error": example}}
-    return {"description": description, "content": {"application/json": body}}
+    described = {"headers": dict(headers)} if headers else {}
+    return {"description": description, **described, "content": {"application/json": body}}

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 
-from aggregator.errors import NoTopologyError
+from aggregator.errors import KeysMissingError, NoTopologyError
 
 
 class Readiness:
-    """Whether this process should be sent requests: it has a topology to show and is not about to stop."""
+    """Whether this process should be sent requests: it can show a topology, judge tokens, and does not stop."""
 
-    def __init__(self, show: Callable[[], object]) -> None:
-        """`show` returns what can be shown, or raises NoTopologyError."""
+    def __init__(self, show: Callable[[], object], judge: Callable[[], object] = lambda: None) -> None:
+        """`show` returns what can be shown, or raises NoTopologyError.
+
+        `judge` raises KeysMissingError while no token can be judged.
+        """
         self._show = show
+        self._judge = judge
         self._stopping = False
 
     def stop(self) -> None:
@@ -22,7 +26,8 @@ class Readiness:
         if self._stopping:
             return "shutting down"
         try:
+            self._judge()
             self._show()
-        except NoTopologyError as error:
+        except (KeysMissingError, NoTopologyError) as error:
             return str(error)
         return None

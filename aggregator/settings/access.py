@@ -3,7 +3,10 @@
 import base64
 import binascii
 import re
-from typing import Annotated, Literal
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -13,11 +16,21 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
     load_pem_public_key,
 )
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from aggregator.settings.kinds import Group, setting
+from aggregator.settings.kinds import Group, ReadableFile, Seconds, setting, shown
+from aggregator.settings.roles import Role, cluster_roles, role
 
 SHORTEST_KEY_BITS = 2048
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
+CURVE_ALGORITHMS = ("ES256", "ES384", "ES512")
+# Why an algorithm that exists is not to be had, by how its name begins.
+_NOT_TO_BE_HAD = {
+    "PS": "python-jose, which verifies the tokens, cannot verify it",
+    "ED": "python-jose, which verifies the tokens, cannot verify it",
+    "HS": "whoever can verify it can forge it, and public keys are no secrets",
+    "NO": "it is no signature",
+}
 
 
 def _public_key(secret: SecretStr) -> SecretStr:
@@ -37,6 +50,67 @@ def _public_key(secret: SecretStr) -> SecretStr:
     return SecretStr(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
 
 
+def _listed(text: object) -> object:
+    """Split what is listed with commas."""
+    return tuple(filter(None, (part.strip() for part in text.split(",")))) if isinstance(text, str) else text
+
+
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("names nothing")
+    return tuple(dict.fromkeys(names))
+
+
+def _algorithms(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in _named(names):
+        if name not in RSA_ALGORITHMS + CURVE_ALGORITHMS:
+            reason = _NOT_TO_BE_HAD.get(name[:2].upper())
+            raise ValueError(f"has {shown(name)}: {reason or 'no such algorithm exists'}")
+    return _named(names)
+
+
+def _issuers(urls: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_url(url) for url in _named(urls))
+
+
+def _url(text: str) -> str:
+    """Check the URL of an issuer or its keys; the text of an error never repeats it, for it may hold a password."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is no URL that begins with http:// or https:// and names a host")
+    if "@" in parts.netloc:
+        raise ValueError("has a user or password in it; keys are public")
+    if parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("has characters that do not belong there")
+    return text
+
+
+def _issuer_without_query(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if any("?" in url for url in urls):
+        raise ValueError("has a query")
+    return urls
+
+
+def _certificates(path: str) -> str:
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=path)
+    except (ssl.SSLError, OSError, ValueError):
+        raise ValueError("holds no certificates") from None
+    return path
+
+
+def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda text: parse(text) if isinstance(text, str) else text)
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_named)]
+
+
 class AccessSettings(Group):
     """Tokens: whose are believed, and what they open."""
 
@@ -46,6 +120,97 @@ class AccessSettings(Group):
         f"an RSA public key of at least {SHORTEST_KEY_BITS} bits: base64 of its DER form, or PEM",
         "no tokens are asked for",
     )
-    GRPC_AUTH: Literal["on", "off"] = setting(
-        "on", "off leaves gRPC open although KEY is set, for old clients without tokens", "on or off"
+    ISSUER: (
+        Annotated[
+            tuple[str, ...],
+            BeforeValidator(_listed),
+            AfterValidator(_issuers),
+            AfterValidator(_issuer_without_query),
+        ]
+        | None
+    ) = setting(
+        None,
+        "issuers whose tokens are taken, as their `iss` has it; their keys are found by OIDC discovery and followed",
+        "URLs, divided by commas",
+        "not set",
     )
+    JWKS_URL: Annotated[str, AfterValidator(_url)] | None = setting(
+        None,
+        "where the keys of the tokens are, without discovery; tokens of any issuer, or of the one that ISSUER names",
+        "a URL that begins with http:// or https://",
+        "not set",
+    )
+    ISSUER_CA_FILE: Annotated[ReadableFile, AfterValidator(_certificates)] | None = setting(
+        None,
+        "certificates that are believed when keys are fetched, instead of the system's",
+        "a file of certificates in PEM",
+        "the system's",
+    )
+    KEYS_REFRESH_INTERVAL: Seconds = setting(
+        300.0, "seconds from one fetch of an issuer's keys to the next", "seconds, more than 0"
+    )
+    ALGORITHMS: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_algorithms)] = setting(
+        RSA_ALGORITHMS,
+        "algorithms by which a token may be signed",
+        f"any of {' '.join(RSA_ALGORITHMS + CURVE_ALGORITHMS)}, divided by commas; those of ES not with KEY",
+        ",".join(RSA_ALGORITHMS),
+    )
+    AUDIENCE: Names | None = setting(
+        None,
+        "a token must name one of these in `aud`; one without `aud` is refused",
+        "names, divided by commas",
+        "not looked at",
+    )
+    AUTHORIZED_PARTY: Names | None = setting(
+        None, "a token must have one of these clients in `azp`", "names, divided by commas", "not looked at"
+    )
+    REQUIRED_ROLE: Annotated[Role, _parsed(role)] | None = setting(
+        None,
+        "a token without this role is answered with 403 and PERMISSION_DENIED",
+        "a role of the realm, or client:role; a role of the realm with a colon in its name has one more in front",
+        "none",
+    )
+    CLUSTER_ROLES: Annotated[tuple[tuple[Role, tuple[str, ...]], ...], _parsed(cluster_roles)] | None = setting(
+        None,
+        "which clusters the holder of a role sees, by name or uid; * shows everything, no such role nothing",
+        "role=glob,glob; client:role=glob",
+        "every token shows all clusters",
+    )
+    GRPC_AUTH: Literal["on", "off"] = setting(
+        "on", "off leaves gRPC open although tokens are asked for, for old clients without them", "on or off"
+    )
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether anything says whose tokens are believed."""
+        return self.KEY is not None or self._has_issuer
+
+    @property
+    def _has_issuer(self) -> bool:
+        return self.ISSUER is not None or self.JWKS_URL is not None
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what the settings about tokens have against each other."""
+        yield from super().contradictions()
+        if self.KEY is not None and self.ISSUER is not None:
+            yield "KEY: is set beside ISSUER; expected: one of the two"
+        elif self.KEY is not None and self.JWKS_URL is not None:
+            yield "KEY: is set beside JWKS_URL; expected: one of the two"
+        if self.JWKS_URL is not None and len(self.ISSUER or ()) > 1:
+            yield "JWKS_URL: is set beside several in ISSUER; expected: at most one there, whose keys these are"
+        if self.KEY is not None and any(name in CURVE_ALGORITHMS for name in self.ALGORITHMS):
+            yield "ALGORITHMS: has one of ES, and KEY is an RSA key; expected: algorithms of RS beside KEY"
+        if self.CLUSTER_ROLES is not None and self.GRPC_AUTH == "off":
+            yield "GRPC_AUTH: is off, and gRPC would show what CLUSTER_ROLES hides; expected: on beside CLUSTER_ROLES"
+        yield from self._without_effect()
+
+    def _without_effect(self) -> Iterator[str]:
+        """Yield what is set and would be silently ignored."""
+        of_issuers = ("ISSUER_CA_FILE", "KEYS_REFRESH_INTERVAL")
+        of_tokens = ("ALGORITHMS", "AUDIENCE", "AUTHORIZED_PARTY", "REQUIRED_ROLE", "CLUSTER_ROLES")
+        if not self._has_issuer:
+            for name in sorted(self.model_fields_set.intersection(of_issuers)):
+                yield f"{name}: is set, but no keys are fetched; expected: ISSUER or JWKS_URL beside it"
+        if not self.asks_for_tokens:
+            for name in sorted(self.model_fields_set.intersection(of_tokens)):
+                yield f"{name}: is set, but no tokens are asked for; expected: KEY, ISSUER or JWKS_URL beside it"

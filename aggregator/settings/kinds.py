@@ -63,6 +63,11 @@ def _readable_file(text: str) -> str:
     return text
 
 
+def shown(text: str) -> str:
+    """Return a text from the environment so that a message can hold it: an environment may have any bytes."""
+    return ascii(text)[1:-1] if text.strip() else "an empty place"
+
+
 def _certificates(path: str) -> str:
     with _as_value_error():
         certificates.certificates(Path(path).read_bytes(), path)

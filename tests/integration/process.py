@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.integration import secrets
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
 COMMAND = (sys.executable, "-m", "aggregator")
@@ -39,8 +41,8 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 def ended(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run the program until it ends by itself."""
-    return subprocess.run(
+    """Run the program until it ends by itself; whatever it says of its settings, it gives no secret away."""
+    done = subprocess.run(
         [*COMMAND, *arguments],
         env=environment(settings),
         capture_output=True,
@@ -48,6 +50,8 @@ def ended(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]
         timeout=START_SECONDS,
         check=False,
     )
+    assert not secrets.found_in(done.stdout + done.stderr, settings)
+    return done
 
 
 @dataclass(frozen=True)
@@ -100,14 +104,23 @@ class Gateway:
 def running(folder: Path, prefix: Sequence[str] = (), **settings: str) -> Iterator[Gateway]:
     """Run the program with these settings while the block runs; both servers take free ports unless told otherwise.
 
-    `prefix` is a command that runs it in its place.
+    `prefix` is a command that runs it in its place. When it has ended its whole log is looked through: a secret or a
+    traceback in it fails whoever started it.
     """
     chosen = {"HTTP_PORT": "0", "GRPC_PORT": "0", "REFRESH_INTERVAL": "0.2"} | settings
     log_path = folder / "gateway.log"
+    with _started([*prefix, *COMMAND], chosen, log_path) as gateway:
+        yield gateway
+    given_away = secrets.found_in(gateway.log, chosen)
+    assert not given_away, f"the log of the gateway holds {', '.join(given_away)}"
+
+
+@contextmanager
+def _started(command: Sequence[str], settings: dict[str, str], log_path: Path) -> Iterator[Gateway]:
     with (
         log_path.open("wb") as log,
         subprocess.Popen(
-            [*prefix, *COMMAND], env=environment(chosen), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            command, env=environment(settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL
         ) as process,
     ):
         try:

@@ -1,5 +1,6 @@
 """A made-up fleet of one cluster in the telemetry's real names, of any number of nodes."""
 
+FIRST_MEMORY_BYTES = 8_000_000_000
 _CLUSTER = 'icos_agent_id="ocm-1",icos_controller_id="c",k8s_cluster_uid="08c66cd5-0000-4336-99c8-000000000001"'
 
 
@@ -17,5 +18,5 @@ def fleet(nodes: int) -> str:
             f'net_host_name="10.0.{number // 250}.{number % 250 + 1}"'
         )
         uname.append(f'node_uname_info{{{host},nodename="node-{number}",machine="x86_64"}} 1')
-        memory.append(f"node_memory_MemTotal_bytes{{{host}}} {8_000_000_000 + number}")
+        memory.append(f"node_memory_MemTotal_bytes{{{host}}} {FIRST_MEMORY_BYTES + number}")
     return "\n".join([*lines, *uname, *memory]) + "\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from aggregator import settings
-from aggregator.server.auth import RealmKeyGuard
+from tests.server.judging import static_guard
 from tests.server.serving import Ports, serving
 from tests.server.source import CommandedSource
 from tests.server.tokens import Realm
@@ -35,7 +35,7 @@ def _open_servers() -> Iterator[tuple[CommandedSource, Ports]]:
 @pytest.fixture(scope="session")
 def _guarded_servers(public_key: str) -> Iterator[tuple[CommandedSource, Ports]]:
     source = CommandedSource()
-    with serving(source, RealmKeyGuard(public_key)) as ports:
+    with serving(source, static_guard(public_key)) as ports:
         yield source, ports
 
 

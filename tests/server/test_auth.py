@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import TokenRefusedError
-from aggregator.server.auth import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES, RealmKeyGuard
+from aggregator.server.auth import Guard
+from aggregator.server.tokens import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.forgeries import FORGERIES, Forgery
+from tests.server.judging import holds, judged, static_guard
 from tests.server.serving import Ports
 from tests.server.tokens import ABSENT, HASHES, Realm, assembled, claims, rs
 
@@ -55,9 +57,9 @@ each_forgery = pytest.mark.parametrize("forge", [pytest.param(forge, id=name) fo
 
 
 @pytest.fixture(scope="module")
-def guard(public_key: str) -> RealmKeyGuard:
+def guard(public_key: str) -> Guard:
     """A guard for the realm's tokens, by the real clock."""
-    return RealmKeyGuard(public_key)
+    return static_guard(public_key)
 
 
 @on_both
@@ -76,10 +78,10 @@ def test_a_bad_token_is_refused(realm: Realm, guarded: Ports, over: Ask, forge: 
 
 
 @each_forgery
-def test_the_guard_refuses_with_its_own_error(realm: Realm, guard: RealmKeyGuard, forge: Forgery) -> None:
+def test_the_guard_refuses_with_its_own_error(realm: Realm, guard: Guard, forge: Forgery) -> None:
     """A bad token raises TokenRefusedError at the guard, never anything else."""
     with pytest.raises(TokenRefusedError):
-        guard.check([f"Bearer {forge(realm)}".encode()])
+        judged(guard, [f"Bearer {forge(realm)}".encode()])
 
 
 @on_both
@@ -199,7 +201,7 @@ def test_the_longest_token_passes(realm: Realm, guarded: Ports, over: Ask) -> No
     assert over(guarded, [f"Bearer {token}"]) == PASSED
 
 
-def test_a_token_is_at_most_16_kib(realm: Realm, guard: RealmKeyGuard) -> None:
+def test_a_token_is_at_most_16_kib(realm: Realm, guard: Guard) -> None:
     """The longest signed token of at most 16,384 bytes passes, and the shortest that is longer does not."""
     lengths = {pad: len(realm.token(pad="x" * pad)) for pad in range(11_560, 11_660)}
     longest = max(pad for pad, length in lengths.items() if length <= LONGEST_TOKEN_BYTES)
@@ -234,15 +236,6 @@ class Hands:
         return self.at
 
 
-def holds(guard: RealmKeyGuard, token: str) -> bool:
-    """Return whether a guard lets a token pass."""
-    try:
-        guard.check([f"Bearer {token}".encode()])
-    except TokenRefusedError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
@@ -259,19 +252,19 @@ def holds(guard: RealmKeyGuard, token: str) -> bool:
 )
 def test_clocks_may_differ_by_the_leeway(realm: Realm, public_key: str, name: str, value: Any, expected: bool) -> None:
     """Times are compared with a leeway of 30 s, to the second."""
-    assert holds(RealmKeyGuard(public_key, Hands(1000.0)), realm.token(1000, **{name: value})) is expected
+    assert holds(static_guard(public_key, Hands(1000.0)), realm.token(1000, **{name: value})) is expected
 
 
 def test_a_verified_token_is_remembered_until_it_expires(realm: Realm, public_key: str) -> None:
     """What passed once is not verified again before it expires, and is refused from then on."""
     clock = Hands(1500.0)
-    guard = RealmKeyGuard(public_key, clock)
+    guard = static_guard(public_key, clock)
     token = realm.token(1400, nbf=1400, exp=2000)
     assert holds(guard, token)
     # Verified now, it would be refused as not yet valid: only a memory lets it pass.
     clock.at = 900.0
     assert holds(guard, token)
-    assert not holds(RealmKeyGuard(public_key, clock), token)
+    assert not holds(static_guard(public_key, clock), token)
     clock.at = 2000.0 + LEEWAY_SECONDS - 0.5
     assert holds(guard, token)
     clock.at = 2000.0 + LEEWAY_SECONDS
@@ -281,7 +274,7 @@ def test_a_verified_token_is_remembered_until_it_expires(realm: Realm, public_ke
 def test_a_refusal_is_not_remembered(realm: Realm, public_key: str) -> None:
     """A token that came too early passes when its time has come."""
     clock = Hands(900.0)
-    guard = RealmKeyGuard(public_key, clock)
+    guard = static_guard(public_key, clock)
     token = realm.token(1400)
     assert not holds(guard, token)
     clock.at = 1400.0
@@ -290,7 +283,7 @@ def test_a_refusal_is_not_remembered(realm: Realm, public_key: str) -> None:
 
 def test_a_remembered_token_does_not_help_another(realm: Realm, public_key: str) -> None:
     """A token that shares header, payload or signature with a remembered one is verified all the same."""
-    guard = RealmKeyGuard(public_key)
+    guard = static_guard(public_key)
     token = realm.token()
     assert holds(guard, token)
     header, payload, signature = token.split(".")
@@ -308,32 +301,30 @@ def test_the_memory_for_tokens_is_bounded() -> None:
     # 1024 bits, which the settings refuse, sign ten times faster; the guard itself takes any.
     small = Realm(rsa.generate_private_key(65537, 1024))  # noqa: S505 - see above
     clock = Hands(1500.0)
-    guard = RealmKeyGuard(small.pem.decode(), clock, remembered=20)
+    guard = static_guard(small.pem.decode(), clock, remembered=20)
     first = small.token(1400, nbf=1400)
     assert holds(guard, first)
     header = small.header()
     for number in range(20):
-        guard.check([b"Bearer " + assembled(header, b'{"exp":2000,"n":%d}' % number, rs(small.key)).encode()])
+        judged(guard, [b"Bearer " + assembled(header, b'{"exp":2000,"n":%d}' % number, rs(small.key)).encode()])
     clock.at = 900.0
     assert not holds(guard, first)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.binary(max_size=200), max_size=3))
-def test_any_bytes_are_refused_in_one_way(guard: RealmKeyGuard, authorization: list[bytes]) -> None:
+def test_any_bytes_are_refused_in_one_way(guard: Guard, authorization: list[bytes]) -> None:
     """Whatever bytes the headers hold, the guard raises TokenRefusedError and nothing else."""
     with pytest.raises(TokenRefusedError):
-        guard.check(authorization)
+        judged(guard, authorization)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=60))
-def test_any_parts_are_refused_in_one_way(
-    guard: RealmKeyGuard, header: bytes, payload: bytes, signature: bytes
-) -> None:
+def test_any_parts_are_refused_in_one_way(guard: Guard, header: bytes, payload: bytes, signature: bytes) -> None:
     """Whatever bytes the parts of a token decode to, the guard raises TokenRefusedError and nothing else."""
     with pytest.raises(TokenRefusedError):
-        guard.check([f"Bearer {assembled(header, payload, lambda _: signature)}".encode()])
+        judged(guard, [f"Bearer {assembled(header, payload, lambda _: signature)}".encode()])
 
 
 _json = st.recursive(
@@ -345,7 +336,7 @@ _json = st.recursive(
 
 @settings(deadline=None, max_examples=120)
 @given(st.dictionaries(st.sampled_from(["exp", "nbf", "iat", "typ", "aud", "iss", "sub", "jti", "at_hash"]), _json))
-def test_any_signed_claims_pass_or_are_refused(guard: RealmKeyGuard, realm: Realm, odd: dict[str, Any]) -> None:
+def test_any_signed_claims_pass_or_are_refused(guard: Guard, realm: Realm, odd: dict[str, Any]) -> None:
     """Claims of any type, signed by the realm, let pass or raise TokenRefusedError, and never pass once expired."""
     payload = json.dumps(claims() | odd).encode()
     passes = holds(guard, assembled(realm.header(), payload, rs(realm.key)))
@@ -359,7 +350,7 @@ def test_any_signed_claims_pass_or_are_refused(guard: RealmKeyGuard, realm: Real
         st.sampled_from(["alg", "typ", "kid", "crit", "jwk", "x5c", "jku", "zip", "b64", "cty", "enc"]), _json
     )
 )
-def test_any_signed_header_passes_or_is_refused(guard: RealmKeyGuard, realm: Realm, odd: dict[str, Any]) -> None:
+def test_any_signed_header_passes_or_is_refused(guard: Guard, realm: Realm, odd: dict[str, Any]) -> None:
     """Headers of any type, signed by the realm, let pass or raise TokenRefusedError; odd algorithms never pass."""
     token = realm.headed(**odd)
     if holds(guard, token):

@@ -9,7 +9,9 @@ from aggregator import errors
 from aggregator.errors import (
     AccessError,
     AggregatorError,
+    KeysMissingError,
     MalformedError,
+    NotAllowedError,
     NoTopologyError,
     PortInUseError,
     RefusedError,
@@ -25,6 +27,8 @@ OURS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issub
     ("error", "status", "code", "text"),
     [
         (TokenRefusedError("expired"), 401, grpc.StatusCode.UNAUTHENTICATED, "not authorized"),
+        (NotAllowedError("role"), 403, grpc.StatusCode.PERMISSION_DENIED, "not allowed"),
+        (KeysMissingError("x"), 503, grpc.StatusCode.UNAVAILABLE, "the keys to check tokens with are not there yet"),
         (NoTopologyError("no topology yet: x"), 503, grpc.StatusCode.UNAVAILABLE, "no topology yet: x"),
     ],
     ids=lambda value: type(value).__name__,
@@ -58,7 +62,7 @@ def test_the_rest_is_internal(error: Exception) -> None:
 def test_no_refusal_is_left_out(kind: type[AggregatorError]) -> None:
     """Every error about access, except their common root, is in the table as one of the client's."""
     if issubclass(kind, AccessError) and kind is not AccessError:
-        assert failure_of(kind("x")).status in (401, 403)
+        assert failure_of(kind("x")).status in (401, 403, 503)
     elif kind is not NoTopologyError:
         assert failure_of(kind.__new__(kind)).status == 500
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from aggregator.errors import NoTopologyError
-from aggregator.server.auth import RealmKeyGuard
 from aggregator.snapshot import Gap, GapKind
 from aggregator.views import BY_NAME, legacy, legacy_2025
 from tests.server.exchange import ask, connect, over, raw, status_of
+from tests.server.judging import static_guard
 from tests.server.serving import Ports, serving
 from tests.server.source import GAP, TAKEN_AT, TOPOLOGY, CommandedSource, snapshot
 from tests.server.tokens import Realm
@@ -334,6 +334,6 @@ def test_an_error_is_told_in_utf8(source: CommandedSource, ports: Ports) -> None
 
 def test_a_guard_alone_decides(public_key: str, realm: Realm) -> None:
     """Two gateways with the same KEY take the same tokens."""
-    with serving(CommandedSource(), RealmKeyGuard(public_key)) as ports:
+    with serving(CommandedSource(), static_guard(public_key)) as ports:
         assert ask(ports.http, headers=[("Authorization", f"Bearer {realm.token()}")]).status == 200
         assert ask(ports.http).status == 401

@@ -1,0 +1,202 @@
+"""The keys of issuers: fetched at the start, by age, and when a token names one that is not known.
+
+One fetch at a time for each issuer. What was fetched last stays while the issuer is away; before the first
+time, tokens cannot be judged. A token never decides where anything is fetched from.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aggregator.errors import AggregatorError, KeysMissingError, TokenRefusedError
+from aggregator.logs import logger
+from aggregator.server.keys import KeySetError, key_set
+from aggregator.server.tokens import VerifyingKey, claimed_issuer
+
+DISCOVERY = "/.well-known/openid-configuration"
+# Requests that wait for one fetch; those beyond are answered at once.
+MOST_WAITING = 1000
+
+Get = Callable[[str], Awaitable[bytes]]
+Count = Callable[[str], None]
+
+_log = logger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an issuer's keys are: at a URL of their own, or where its discovery document says."""
+
+    issuer: str | None
+    jwks_url: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self.issuer or self.jwks_url or ""
+
+
+@dataclass(frozen=True)
+class KeyPace:
+    """When keys are fetched: by age, because of unknown ids, and again after the first failure."""
+
+    refresh_seconds: float = 300.0
+    cooldown_seconds: float = 30.0
+    retry_seconds: float = 1.0
+    clock: Callable[[], float] = time.monotonic
+
+
+class Issuer:
+    """The keys of one issuer."""
+
+    def __init__(
+        self, place: Place, algorithms: Sequence[str], get: Get, pace: KeyPace, count: Count = lambda _reason: None
+    ) -> None:
+        self.place = place
+        self.keys: Mapping[str, VerifyingKey] | None = None
+        self.generation = 0
+        self._body = b""
+        self._algorithms = algorithms
+        self._get = get
+        self._pace = pace
+        self._count = count
+        self._failures = 0
+        self._under_way: asyncio.Task[None] | None = None
+        self._waiting = 0
+        self._may_ask_at = float("-inf")
+
+    async def run(self) -> None:
+        """Fetch by age for ever; after a failure sooner, with pauses that grow."""
+        while True:
+            await self._join()
+            await asyncio.sleep(self.pause_seconds)
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before the next fetch."""
+        if not self._failures:
+            return self._pace.refresh_seconds
+        growing = self._pace.retry_seconds * 2.0 ** min(self._failures - 1, 10)
+        return min(growing, self._pace.cooldown_seconds, self._pace.refresh_seconds)
+
+    async def look_again(self) -> None:
+        """Fetch because of an id that is not known, or wait for the fetch under way; not more often than allowed."""
+        if self._waiting >= MOST_WAITING:
+            return
+        if self._under_way is None:
+            if self._pace.clock() < self._may_ask_at:
+                return
+            self._may_ask_at = self._pace.clock() + self._pace.cooldown_seconds
+        self._waiting += 1
+        try:
+            await self._join()
+        finally:
+            self._waiting -= 1
+
+    def may_look_again(self) -> bool:
+        """Return whether `look_again` would do anything."""
+        return self._under_way is not None or self._pace.clock() >= self._may_ask_at
+
+    async def _join(self) -> None:
+        if self._under_way is None:
+            self._under_way = asyncio.create_task(self._fetch(), name="keys")
+        # Shielded: a caller that goes away must not take the fetch of all others with it.
+        await asyncio.shield(self._under_way)
+
+    async def _fetch(self) -> None:
+        try:
+            self._take(await self._get(self.place.jwks_url or await self._discovered()))
+            self._failures = 0
+        except KeySetError as failed:
+            self._failed(failed.reason)
+        except Exception:  # noqa: BLE001 - whatever broke, the last keys are still good
+            _log.exception("fetching keys broke")
+            self._failed("internal")
+        finally:
+            self._under_way = None
+
+    async def _discovered(self) -> str:
+        """Return where the issuer says that its keys are."""
+        issuer = self.place.issuer or ""
+        try:
+            document = json.loads(await self._get(issuer.rstrip("/") + DISCOVERY))
+        except (ValueError, RecursionError):
+            raise KeySetError("not JSON") from None
+        if not isinstance(document, dict) or document.get("issuer") != issuer:
+            raise KeySetError("another issuer")
+        url = document.get("jwks_uri")
+        if not isinstance(url, str) or not _leads_as_safely(issuer, url):
+            raise KeySetError("no place of keys")
+        return url
+
+    def _take(self, body: bytes) -> None:
+        keys = key_set(body, self._algorithms, self.place.issuer)
+        if self.keys is None or body != self._body:
+            self.keys, self._body = keys, body
+            self.generation += 1
+            log = _log.info if keys else _log.warning
+            log("keys fetched", issuer=self.place.name, keys=sorted(keys))
+        elif self._failures:
+            _log.info("keys fetched again", issuer=self.place.name)
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        self._count(reason)
+        serving = "no token" if self.keys is None else "tokens of the keys of before"
+        _log.warning("keys not fetched", issuer=self.place.name, reason=reason, serving=serving)
+
+
+def _leads_as_safely(issuer: str, url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_plain = parts.scheme == "http" and urlsplit(issuer).scheme == "http"
+    return bool(parts.hostname) and (parts.scheme == "https" or is_plain) and url.isascii() and url.isprintable()
+
+
+class IssuerKeys:
+    """The keys of all issuers that were configured."""
+
+    def __init__(self, issuers: Iterable[Issuer]) -> None:
+        self._issuers = tuple(issuers)
+
+    @property
+    def generation(self) -> int:
+        """How often the keys of any issuer have changed."""
+        return sum(issuer.generation for issuer in self._issuers)
+
+    def find(self, kid: str | None) -> Sequence[VerifyingKey]:
+        """Return the keys of this id, one an issuer at most."""
+        if kid is None:
+            return ()
+        return [key for issuer in self._issuers if issuer.keys and (key := issuer.keys.get(kid)) is not None]
+
+    async def learn(self, kid: str | None, token: bytes) -> None:
+        """Ask the issuer that the token says it is from, if it may be asked again by now."""
+        if kid is not None and any(issuer.may_look_again() for issuer in self._issuers):
+            for issuer in self._issuers:
+                if issuer.place.issuer in (None, claimed_issuer(token)):
+                    await issuer.look_again()
+
+    def why_unknown(self, token: bytes) -> AggregatorError:
+        """Return a refusal, or that the token cannot be judged: its issuer's keys were never had."""
+        if any(issuer.keys is None for issuer in self._issuers):
+            claimed = claimed_issuer(token)
+            for issuer in self._issuers:
+                if issuer.keys is None and issuer.place.issuer in (None, claimed):
+                    return KeysMissingError("keys missing", issuer.pause_seconds)
+        return TokenRefusedError("unknown key")
+
+    def require(self) -> None:
+        """Raise KeysMissingError while no issuer's keys were ever had."""
+        if all(issuer.keys is None for issuer in self._issuers):
+            raise KeysMissingError("no keys to check tokens with yet")
+
+    async def run(self) -> None:
+        """Keep all of them current for ever."""
+        await asyncio.gather(*(issuer.run() for issuer in self._issuers))

@@ -1,0 +1,167 @@
+"""What a token says and whether its signature holds: the one file that touches python-jose.
+
+Two published weaknesses of python-jose have no fixed release. Neither can be reached from here: the key is
+a Key object made for one algorithm each, never text, and the algorithm is one that we chose before any
+verification. docs/decisions/0004-python-jose.md has the recipe and why each step is there.
+"""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jose import jwk, jwt
+from jose.backends.base import Key
+
+from aggregator.errors import TokenRefusedError
+
+PublicKey = RSAPublicKey | EllipticCurvePublicKey
+Claims = Mapping[str, Any]
+
+LONGEST_TOKEN_BYTES = 16 * 1024
+LEEWAY_SECONDS = 30
+# The curve of each algorithm, by cryptography's name: python-jose takes any curve for each.
+_CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
+
+_SHAPE = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_HEADER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr][ \t]+(\S+)[ \t]*")
+_TOKEN_TYPES = ("jwt", "at+jwt")
+
+# Every option that python-jose has. It checks the signature and nothing else: its checks of claims raise
+# errors of many kinds on claims of odd types, and ours below are stricter.
+_OPTIONS = {
+    "verify_signature": True,
+    "verify_aud": False,
+    "verify_iat": False,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+    "verify_at_hash": False,
+    "require_aud": False,
+    "require_iat": False,
+    "require_exp": False,
+    "require_nbf": False,
+    "require_iss": False,
+    "require_sub": False,
+    "require_jti": False,
+    "require_at_hash": False,
+    "leeway": 0,
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What we read of a token's header: its algorithm, one of those that were configured, and which key it names."""
+
+    algorithm: str
+    kid: str | None
+
+
+@dataclass(frozen=True)
+class VerifyingKey:
+    """A public key, ready for each of its algorithms, and whose tokens it verifies (None: anybody's)."""
+
+    by_algorithm: Mapping[str, Key]
+    issuer: str | None = None
+
+
+def verifying_key(key: PublicKey, algorithms: Iterable[str], issuer: str | None = None) -> VerifyingKey:
+    """Return the key for those of the algorithms that fit it."""
+    fitting = [name for name in algorithms if _fits(key, name)]
+    # Its types leave out that it takes cryptography's own keys.
+    made: Any = jwk.construct
+    return VerifyingKey({name: made(key, name) for name in fitting}, issuer)
+
+
+def _fits(key: PublicKey, algorithm: str) -> bool:
+    if isinstance(key, RSAPublicKey):
+        return algorithm.startswith("RS")
+    return key.curve.name == _CURVES.get(algorithm)
+
+
+def bearer_token(value: bytes) -> bytes:
+    """Return the token that an Authorization header bears; raise if it is not of that form."""
+    # A little longer than the longest token: the scheme and white space.
+    if len(value) > LONGEST_TOKEN_BYTES + 64:
+        raise TokenRefusedError("too long")
+    borne = _HEADER.fullmatch(value)
+    if borne is None:
+        raise TokenRefusedError("no bearer token")
+    if len(borne[1]) > LONGEST_TOKEN_BYTES:
+        raise TokenRefusedError("too long")
+    if not _SHAPE.fullmatch(borne[1]):
+        raise TokenRefusedError("not the shape of a token")
+    return borne[1]
+
+
+def read_header(token: bytes, algorithms: Iterable[str]) -> Header:
+    """Return the token's header; of its members only `alg` and `kid` choose anything, and nothing is fetched for it."""
+    header = _json(token.partition(b".")[0])
+    if not isinstance(header, dict):
+        raise TokenRefusedError("header")
+    algorithm, kind, kid = header.get("alg"), header.get("typ", "JWT"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise TokenRefusedError("algorithm")
+    if "crit" in header or not isinstance(kind, str) or kind.lower() not in _TOKEN_TYPES:
+        raise TokenRefusedError("header")
+    return Header(algorithm, kid if isinstance(kid, str) else None)
+
+
+def claimed_issuer(token: bytes) -> str | None:
+    """Return who the token says it is from; nothing of that is verified."""
+    claims = _json(token.split(b".", 2)[1])
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    return issuer if isinstance(issuer, str) else None
+
+
+def verified(token: bytes, algorithm: str, key: Key) -> Claims:
+    """Return the claims of a token whose signature holds under this key."""
+    try:
+        claims: Any = jwt.decode(token.decode("ascii"), key, algorithms=[algorithm], options=_OPTIONS)
+    except Exception:  # noqa: BLE001 - TypeError, OverflowError, RecursionError and JWKError escape beside JWTError
+        raise TokenRefusedError("signature") from None
+    if not isinstance(claims, dict):
+        raise TokenRefusedError("claims")
+    return claims
+
+
+def time_limit(claims: Claims, now: float) -> float:
+    """Return when the claims stop to hold, in seconds since the epoch; raise if they do not hold now."""
+    # Keycloak signs ID tokens with the same key; they say who somebody is, not what they may do.
+    if claims.get("typ", "Bearer") != "Bearer":
+        raise TokenRefusedError("not an access token")
+    expiry = _moment(claims, "exp", None)
+    if expiry + LEEWAY_SECONDS <= now:
+        raise TokenRefusedError("expired")
+    if _moment(claims, "nbf", 0.0) - LEEWAY_SECONDS > now:
+        raise TokenRefusedError("not yet valid")
+    if _moment(claims, "iat", 0.0) - LEEWAY_SECONDS > now:
+        raise TokenRefusedError("issued in the future")
+    return expiry + LEEWAY_SECONDS
+
+
+def _json(part: bytes) -> Any:
+    try:
+        return json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _moment(claims: Claims, name: str, default: float | None) -> float:
+    value = claims.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenRefusedError(name)
+    try:
+        moment = float(value)
+    except OverflowError:
+        raise TokenRefusedError(name) from None
+    if not math.isfinite(moment):
+        raise TokenRefusedError(name)
+    return moment
