@@ -72,6 +72,13 @@ def test_another_origin_may_not(listed: tuple[CommandedSource, Ports], realm: Re
     assert "Origin" in answer.headers["Vary"]
 
 
+def test_an_answer_to_nobody_in_particular_says_so(listed: tuple[CommandedSource, Ports]) -> None:
+    """Also an answer to a request without origin tells caches that it depends on the origin."""
+    answer = ask(listed[1].http, "/healthz")
+    assert allowed(answer) == {}
+    assert answer.headers["Vary"] == "Origin"
+
+
 def preflight(port: int, origin: str, method: str = "GET") -> Answer:
     """Ask what a browser asks beforehand."""
     headers = [
