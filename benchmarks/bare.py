@@ -15,7 +15,7 @@ import grpc
 import uvicorn
 import uvloop
 
-from aggregator.server.grpc_limits import MOST_CALLS_AT_ONCE, GrpcTransport, options
+from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, options
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -50,7 +50,7 @@ def handlers(message: bytes) -> grpc.GenericRpcHandler:
 
 async def serve(folder: Path) -> None:
     """Serve both until the process is told to end."""
-    server = grpc.aio.server(options=options(GrpcTransport()), maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE)
+    server = grpc.aio.server(options=options(GrpcTransport()), maximum_concurrent_rpcs=MOST_CALLS)
     server.add_generic_rpc_handlers([handlers((folder / "grpc").read_bytes())])
     server.add_insecure_port(f"127.0.0.1:{os.environ['GRPC_PORT']}")
     await server.start()

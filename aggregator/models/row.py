@@ -50,7 +50,7 @@ BECOMES: dict[Owner | Part, type[msgspec.Struct]] = {
 # What the builder itself fills, from where an object stands or what it is called.
 FILLED_BY_THE_BUILDER: dict[Owner | Part, set[str]] = {
     Owner.SYSTEM: {"clusters", "nodes", "pods", "controllers"},
-    Owner.CLUSTER: {"key", "uid", "type", "cluster_id", "agent_id"},
+    Owner.CLUSTER: {"key", "uid", "type", "cluster_id", "agent_id", "controllers"},
     Owner.NODE: {"cluster", "key", "type", "interfaces", "devices", "filesystems"},
     Owner.POD: {"cluster", "key", "node", "containers", "workloads"},
     Part.INTERFACE: {"name"},

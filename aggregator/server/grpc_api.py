@@ -55,8 +55,7 @@ class GrpcServer:
             maximum_concurrent_rpcs=MOST_CALLS,
             interceptors=[] if guard is None else [TokenInterceptor(guard)],
         )
-        untaken = Untaken(self._transport.untaken_bytes)
-        granted = _granted.get if guard else _everything
+        untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
         self._server.add_generic_rpc_handlers([_etim_handlers(source, granted, untaken)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)

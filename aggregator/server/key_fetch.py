@@ -78,6 +78,7 @@ class _Answer:
         self._left_bytes = largest_bytes
         self._pieces: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
+        self._has_header = False
         self._ends_by_closing = True
 
     def feed(self, data: bytes) -> None:
@@ -94,7 +95,7 @@ class _Answer:
             raise KeySetError("redirect")
         if status and status != 200:
             raise KeySetError("status")
-        if not self.is_whole and not (status and self._ends_by_closing):
+        if not self.is_whole and not (self._has_header and self._ends_by_closing):
             raise KeySetError("broke off")
         return b"".join(self._pieces)
 
@@ -102,6 +103,10 @@ class _Answer:
         """See whether the answer tells its own length."""
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self._ends_by_closing = False
+
+    def on_headers_complete(self) -> None:
+        """Know that the status and all headers are there."""
+        self._has_header = True
 
     def on_body(self, piece: bytes) -> None:
         """Keep a piece of the body."""

@@ -104,23 +104,23 @@ class Gateway:
 def running(folder: Path, prefix: Sequence[str] = (), **settings: str) -> Iterator[Gateway]:
     """Run the program with these settings while the block runs; both servers take free ports unless told otherwise.
 
-    `prefix` is a command that runs it in its place. When it has ended its whole log is looked through: a secret or a
-    traceback in it fails whoever started it.
+    `prefix` is a command that runs it in its place. When it has ended its whole log is looked through: a secret
+    or a traceback in it fails whoever started it.
     """
     chosen = {"HTTP_PORT": "0", "GRPC_PORT": "0", "REFRESH_INTERVAL": "0.2"} | settings
     log_path = folder / "gateway.log"
-    with _started([*prefix, *COMMAND], chosen, log_path) as gateway:
+    with _started(chosen, log_path, prefix) as gateway:
         yield gateway
     given_away = secrets.found_in(gateway.log, chosen)
     assert not given_away, f"the log of the gateway holds {', '.join(given_away)}"
 
 
 @contextmanager
-def _started(command: Sequence[str], settings: dict[str, str], log_path: Path) -> Iterator[Gateway]:
+def _started(settings: dict[str, str], log_path: Path, prefix: Sequence[str]) -> Iterator[Gateway]:
     with (
         log_path.open("wb") as log,
         subprocess.Popen(
-            command, env=environment(settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            [*prefix, *COMMAND], env=environment(settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL
         ) as process,
     ):
         try:

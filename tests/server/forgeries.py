@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.server.tokens import ABSENT, HASHES, Realm, assembled, claims, encoded, es256, hs256, ps256, rs, unsigned
+from tests.server.tokens import ABSENT, HASHES, Realm, assembled, claims, encoded, es, hs256, ps256, rs, unsigned
 
 Forgery = Callable[[Realm], str]
 
@@ -58,8 +58,8 @@ _ALGORITHMS: Mapping[str, Forgery] = {
     "RS256 named, signed as RS512": lambda realm: realm.headed(rs(realm.key, HASHES["RS512"])),
     "PS256": lambda realm: realm.headed(ps256(realm.key), alg="PS256"),
     "PS256 called RS256": lambda realm: realm.headed(ps256(realm.key)),
-    "ES256": lambda realm: realm.headed(es256(_CURVE), alg="ES256"),
-    "ES256 called RS256": lambda realm: realm.headed(es256(_CURVE)),
+    "ES256": lambda realm: realm.headed(es(_CURVE), alg="ES256"),
+    "ES256 called RS256": lambda realm: realm.headed(es(_CURVE)),
     "signed by a stranger": lambda _realm: _STRANGER.token(),
     "a key of its own in jwk": lambda realm: realm.headed(
         rs(_STRANGER.key), jwk={"kty": "RSA", "e": "AQAB", "n": encoded(_modulus(_STRANGER))}

@@ -42,12 +42,13 @@ def ps256(key: rsa.RSAPrivateKey) -> Signer:
     return lambda data: key.sign(data, padding.PSS(padding.MGF1(SHA256()), 32), SHA256())
 
 
-def es256(key: ec.EllipticCurvePrivateKey) -> Signer:
-    """Return a signer as of ES256."""
+def es(key: ec.EllipticCurvePrivateKey, algorithm: str = "ES256") -> Signer:
+    """Return a signer as of ES256 and its sisters."""
+    size = (key.key_size + 7) // 8
 
     def sign(data: bytes) -> bytes:
-        first, second = decode_dss_signature(key.sign(data, ec.ECDSA(SHA256())))
-        return first.to_bytes(32, "big") + second.to_bytes(32, "big")
+        first, second = decode_dss_signature(key.sign(data, ec.ECDSA(HASHES[f"RS{algorithm[2:]}"])))
+        return first.to_bytes(size, "big") + second.to_bytes(size, "big")
 
     return sign
 
