@@ -2,11 +2,17 @@
 
 import base64
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -15,6 +21,7 @@ from aggregator.errors import SettingsError
 from aggregator.models.build import DEFAULT_CLUSTER
 from aggregator.querier.client import Address
 from aggregator.settings import Settings, described, read
+from tests.server.authority import Authority, write
 
 ADDRESS = {"PROMETHEUS_ADDRESS": "http://prometheus:9090"}
 NUMBERS = ("REFRESH_INTERVAL", "REFRESH_TIMEOUT", "QUERY_TIMEOUT", "MAX_STALE", "GRACE")
@@ -282,3 +289,100 @@ def test_a_topology_outlives_a_refresh() -> None:
     """MAX_STALE has to be longer than REFRESH_INTERVAL, or there would be nothing to show in between."""
     with pytest.raises(SettingsError, match=r"^MAX_STALE: is 10; expected: more than REFRESH_INTERVAL$"):
         read({"PROMETHEUS_ADDRESS": "http://host", "REFRESH_INTERVAL": "10", "MAX_STALE": "10"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong"),
+    [
+        ("HTTP_PORT", "70000", "is 70000; expected: 0 to 65535"),
+        ("GRPC_PORT", "-1", "is -1; expected: 0 to 65535"),
+        ("HTTP_PORT", "http", "is http, no whole number; expected: 0 to 65535"),
+        ("HTTP_PORT", "80.0", "is 80.0, no whole number; expected: 0 to 65535"),
+        ("QUERY_CONCURRENCY", "0", "is 0; expected: 1 to 100"),
+        ("MAX_CONNECTIONS", "9" * 5000, f"is {'9' * 27}..., no whole number; expected: 1 to 1000000"),
+        ("GRACE", "0", "is 0; expected: seconds, more than 0, at most 86400"),
+        ("GRACE", "a\nb", "is a\\nb, no number; expected: seconds, more than 0, at most 86400"),
+        ("GRACE", "1e9", "is 1e9; expected: seconds, more than 0, at most 86400"),
+        ("GRACE", "inf", "is inf, no number; expected: seconds, more than 0, at most 86400"),
+    ],
+)
+def test_a_bad_number_is_told_in_plain_words(name: str, text: str, wrong: str) -> None:
+    """What a number is and what it may be stand in one short line."""
+    assert problems(ADDRESS | {name: text}) == [f"{name}: {wrong}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5", 5.0), ("0.25", 0.25), (".5", 0.5), ("1e2", 100.0), ("+3.", 3.0), ("86400", 86400.0)]
+)
+def test_seconds_are_any_decimal_number(text: str, seconds: float) -> None:
+    """Seconds may have fractions and exponents."""
+    assert seconds == read(ADDRESS | {"GRACE": text}).GRACE
+
+
+def test_lists_are_separated_by_commas_or_spaces() -> None:
+    """Proxies and origins are written as people write lists."""
+    settings = read(
+        ADDRESS | {"TRUSTED_PROXIES": "10.0.0.0/8, ::1  192.0.2.1", "CORS_ORIGINS": "https://a.example:8443,*"}
+    )
+    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
+    assert settings.CORS_ORIGINS == ("https://a.example:8443", "*")
+
+
+@pytest.mark.parametrize("text", ["proxy", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;::1"])
+def test_a_bad_network_is_told(text: str) -> None:
+    """What is no address or network is named."""
+    (line,) = problems(ADDRESS | {"TRUSTED_PROXIES": text})
+    assert line.startswith(f"TRUSTED_PROXIES: {text!r} is no network; expected: addresses and networks")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dashboard.example",
+        "https://a.example/",
+        "https://A.example",
+        "https://*.example",
+        "null",
+        "ftp://a",
+        "https://",
+    ],
+)
+def test_a_bad_origin_is_told(text: str) -> None:
+    """What no browser sends as an origin would never match, and is refused."""
+    (line,) = problems(ADDRESS | {"CORS_ORIGINS": text})
+    assert line.startswith(f"CORS_ORIGINS: {text!r} is no origin; expected: origins")
+
+
+@pytest.mark.parametrize("server", ["HTTP", "GRPC"])
+def test_files_for_tls_belong_together(tmp_path: Path, server: str) -> None:
+    """A certificate without its key, a key without certificate, another's key, and an authority alone are refused."""
+    authority = Authority()
+    one, other = write(tmp_path / "one", authority.pair(), authority.pem), write(tmp_path / "other", authority.pair())
+    cert, key, ca = (f"{server}_TLS_{kind}" for kind in ("CERT", "KEY", "CLIENT_CA"))
+    expected = "; expected: path of a PEM file"
+    assert problems(ADDRESS | {cert: one.cert}) == [f"{key}: is not set beside {cert}{expected}"]
+    assert problems(ADDRESS | {key: one.key}) == [f"{cert}: is not set beside {key}{expected}"]
+    assert problems(ADDRESS | {ca: one.client_ca or ""}) == [f"{cert}: is not set beside {ca}{expected}"]
+    (line,) = problems(ADDRESS | {cert: one.cert, key: other.key})
+    assert line.startswith(f"{key}: {other.key}: is not the key of the certificate in {one.cert}; expected: ")
+    settings = read(ADDRESS | {cert: one.cert, key: one.key, ca: one.client_ca or ""})
+    assert (settings.http_tls if server == "HTTP" else settings.grpc_tls) == one
+
+
+def test_a_key_with_a_password_is_told(tmp_path: Path) -> None:
+    """A key that nobody can open without a password is told as such, without its content."""
+    cert, _key = Authority().pair()
+    locked = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"sw0rdfish")
+    )
+    files = write(tmp_path / "tls", (cert, locked))
+    (line,) = problems(ADDRESS | {"HTTP_TLS_CERT": files.cert, "HTTP_TLS_KEY": files.key})
+    assert line == f"HTTP_TLS_KEY: {files.key}: holds a key that is encrypted; expected: path of a PEM file"
+
+
+def test_a_weak_certificate_is_told(tmp_path: Path) -> None:
+    """A key that TLS of today does not take is told at the start, not at the first connection."""
+    weak = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it must be refused
+    files = write(tmp_path / "tls", Authority().pair(key=weak))
+    (line,) = problems(ADDRESS | {"HTTP_TLS_CERT": files.cert, "HTTP_TLS_KEY": files.key})
+    assert line.startswith(f"HTTP_TLS_KEY: {files.cert}: cannot be used by TLS (EE_KEY_TOO_SMALL); expected: ")

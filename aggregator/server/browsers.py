@@ -34,10 +34,8 @@ def browsers(app: App, origins: Sequence[str]) -> App:
     async def shared(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                # An answer that was kept must not be given to another origin, whether this one was let in or not.
-                headers.add_vary_header("Origin")
-                headers.setdefault("X-Content-Type-Options", "nosniff")
+                # The answer to what is asked beforehand does not come from us.
+                MutableHeaders(scope=message).setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
         await with_cors(scope, receive, send_with_headers)

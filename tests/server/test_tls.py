@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 import structlog
 from cryptography import x509
@@ -15,12 +16,12 @@ from aggregator.certificates import CertificateFiles
 from aggregator.server.grpc_limits import GrpcTransport
 from aggregator.server.http_server import HttpTransport
 from aggregator.server.tls import Rotation
-from aggregator.views import etim
+from aggregator.views import BY_NAME, etim
 from tests.integration.process import until
 from tests.server.authority import DAY, Authority, write
 from tests.server.call import CONNECT_TO_QUERIER
 from tests.server.serving import Manner, Ports, serving
-from tests.server.source import TOPOLOGY, CommandedSource
+from tests.server.source import TOPOLOGY, CommandedSource, snapshot
 
 LOOK_SECONDS = 0.05
 SECONDS = 10.0
@@ -291,3 +292,23 @@ def test_a_chain_is_sent_whole(authority: Authority, tmp_path: Path) -> None:
     ):
         chain = one._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # noqa: SLF001 - public from 3.13 on
         assert [piece.public_bytes().encode() for piece in chain][1] == authority.pem
+
+
+def test_slow_readers_over_tls_cost_little(authority: Authority, tmp_path: Path) -> None:
+    """Thirty clients that do not read their ten megabytes over TLS get them encrypted piece by piece, not whole."""
+    large = b"x" * 10_000_000
+    source = CommandedSource(shown=snapshot(views={**BY_NAME, "1.2.5": lambda *_of: large}))
+    manner = Manner(HttpTransport(rotation=Rotation("http", write(tmp_path, authority.pair()))))
+    with serving(source, None, manner=manner) as ports, contextlib.ExitStack() as stack:
+        before = 0
+        for number in range(31):
+            connection = stack.enter_context(connected(ports.http, believing(authority)))
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            before = before or psutil.Process().memory_info().rss
+            assert number < 30 or psutil.Process().memory_info().rss - before < 100 * 2**20
+        received = 0
+        while received < len(large):
+            piece = connection.recv(1_000_000)
+            assert piece
+            received += len(piece)
