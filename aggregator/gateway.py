@@ -14,7 +14,7 @@ from aggregator import __version__
 from aggregator.logs import logger
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.client import Client, Limits
-from aggregator.querier.gather import Gatherer
+from aggregator.querier.gather import Gatherer, Source
 from aggregator.refresh import Pace, Refresher
 from aggregator.server import http_api
 from aggregator.server.auth import Guard, RealmKeyGuard
@@ -131,11 +131,19 @@ def _tell_listening(server: str, host: str, port: int) -> None:
 
 def _refresher(settings: Settings) -> Refresher:
     limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
-    gatherer = Gatherer(Client(settings.upstream, limits), settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT)
+    gatherers = [
+        Gatherer(
+            Client(address, limits),
+            settings.QUERY_CONCURRENCY,
+            settings.REFRESH_TIMEOUT,
+            Source(address.name, address.cluster),
+        )
+        for address in settings.upstreams
+    ]
     eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
     eager += ["etim"] if settings.GRPC_PORT is not None else []
     plan = Plan(CATALOG, settings.MAX_STALE, settings.CLUSTER_NAME)
-    taker = Taker(gatherer, plan, Views(BY_NAME, tuple(eager)))
+    taker = Taker(gatherers, plan, Views(BY_NAME, tuple(eager)))
     return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE))
 
 

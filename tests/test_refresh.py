@@ -56,7 +56,7 @@ async def make(upstream: Upstream, time: Time) -> AsyncIterator[Make]:
     def make_refresher(views: Views | None = None, interval_seconds: float = INTERVAL_SECONDS) -> Refresher:
         shown = views or Views(BY_NAME, ("1.2.5", "etim"))
         # One query at a time: clocks that a query moves are then moved in turn.
-        taker = Taker(Gatherer(upstream, 1, 60.0), Plan(CATALOG, MAX_STALE_SECONDS), shown)
+        taker = Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, MAX_STALE_SECONDS), shown)
         made.append(Refresher(taker, Pace(interval_seconds, MAX_STALE_SECONDS), time.clock))
         return made[-1]
 
@@ -324,7 +324,7 @@ async def test_a_view_that_is_broken_for_good() -> None:
         return b"fine"
 
     time, upstream = Time(), Upstream(cluster())
-    taker = Taker(Gatherer(upstream, 1, 60.0), Plan(CATALOG, 300.0), Views({"v": view}, ("v",)))
+    taker = Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, 300.0), Views({"v": view}, ("v",)))
     refresher = Refresher(taker, Pace(0.01, 300.0), time.clock)
     running = asyncio.create_task(refresher.run())
     await until(lambda: refresher.seconds_to_next() > 0)

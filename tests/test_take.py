@@ -49,7 +49,7 @@ def make() -> Iterator[Make]:
     def make_taker(upstream: Upstream) -> Taker:
         views = Views({"eager": described, "lazy": described}, ("eager",))
         # One query at a time: which of several failures comes first is then certain.
-        made.append(Taker(Gatherer(upstream, 1, 60.0), Plan(CATALOG, MAX_STALE_SECONDS), views))
+        made.append(Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, MAX_STALE_SECONDS), views))
         return made[-1]
 
     yield make_taker

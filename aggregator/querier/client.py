@@ -31,11 +31,16 @@ REASON_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Address:
-    """Where the upstream is: its base URL without credentials, and the credentials apart."""
+    """Where the upstream is: its base URL without credentials, and the credentials apart.
+
+    `name` is what it is called, `cluster` the cluster of its series that do not tell theirs; "" for none.
+    """
 
     url: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    name: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
