@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator.errors import QueryError
+from aggregator.errors import QueryError, RefusedError
 from aggregator.logs import logger
 from aggregator.models.row import Owner, Row
 from aggregator.querier.decode import Answer, Sample
@@ -87,9 +87,15 @@ class Harvest(Mapping[str, list[Sample]]):
 
     @property
     def doubt(self) -> str:
-        """Why the answers that were read are not whole, "" where they are."""
+        """Why what was read is not all that there is, "" where it is.
+
+        A query that the upstream takes for wrong has no answer to lack. 422 may be that, or a store that is missing.
+        """
+        lacking = [name for (_, name), error in self.failures.items() if _is_lack(error)]
+        if lacking:
+            return self.reason([self._rows[name] for name in lacking])
         partial = [gap for gap in self._said if gap.kind is GapKind.WARNING]
-        return self.reason() if self.failures else f"query {partial[0].row}: {partial[0].detail}" if partial else ""
+        return f"query {partial[0].row}: {partial[0].detail}" if partial else ""
 
     def is_unanswered(self, row: Row) -> bool:
         """Return whether a row lacks an answer from any source, earlier ones included."""
@@ -139,6 +145,10 @@ class Harvest(Mapping[str, list[Sample]]):
     def _told(self, source: str, text: str) -> str:
         """Return the text with the source's name, where there are several."""
         return f"source {source}: {text}" if len(self._gatherings) > 1 else text
+
+
+def _is_lack(error: QueryError) -> bool:
+    return error.may_use_last_answer or (isinstance(error, RefusedError) and error.status == 422)
 
 
 def _together(row: Row, parts: list[list[Sample]]) -> list[Sample]:

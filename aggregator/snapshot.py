@@ -17,6 +17,7 @@ class GapKind(Enum):
     FAILED = "query failed"
     STALE = "answer of an earlier refresh"
     WARNING = "upstream warning"
+    VANISHED = "vanished"
     UNPLACED = "samples without a place"
     DROPPED = "values that cannot be kept"
     CONFLICT = "samples that contradict each other"
@@ -30,12 +31,16 @@ class GapKind(Enum):
 
 @dataclass(frozen=True)
 class Gap:
-    """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples."""
+    """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples.
+
+    `cluster` is the key of the cluster that it is about, None where it is about the whole.
+    """
 
     kind: GapKind
     row: str
     detail: str
     count: int = 1
+    cluster: str | None = None
 
     def __str__(self) -> str:
         return f"{self.row}: {self.kind.value}: {self.detail}" + (f" ({self.count})" if self.count > 1 else "")

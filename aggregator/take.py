@@ -10,6 +10,7 @@ from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, View, gaps_of
+from aggregator.vanished import Watch
 
 
 class RefreshFailedError(AggregatorError):
@@ -30,11 +31,17 @@ class Views:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask, how long a last answer may stand in, and what to call the cluster that nothing names."""
+    """What to ask, how long a last answer may stand in, and what to call the cluster that nothing names.
+
+    `vanished_notice_seconds` is how long it is told that a cluster or many nodes vanished; 0: not at all. With
+    `whole_only` a refresh counts only if every answer is there and none is partial.
+    """
 
     rows: tuple[Row, ...]
     max_stale_seconds: float
     default_cluster: str = DEFAULT_CLUSTER
+    whole_only: bool = False
+    vanished_notice_seconds: float = 0.0
 
 
 class Taker:
@@ -46,12 +53,13 @@ class Taker:
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
+        self._watch = Watch(plan.vanished_notice_seconds)
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
 
         `now` is the same moment on the monotonic clock. Raises RefreshFailedError where nothing was
-        answered, or so little that no cluster can be told.
+        answered, so little that no cluster can be told, or less than all where only all counts.
         """
         harvest = self._ask(wall_seconds, now)
         # The builder reads the first answers while later ones are under way.
@@ -63,8 +71,10 @@ class Taker:
         unknown = [row for row in self._plan.rows if row.keeps and harvest.is_unanswered(row)]
         if unknown and not topology.clusters:
             raise RefreshFailedError(harvest.reason(unknown), failures)
+        if self._plan.whole_only and harvest.doubt:
+            raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
-        gaps = (*harvest.gaps, *gaps_of(tally))
+        gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(topology, gaps, now, harvest.oldest, wall_seconds, self._views.by_name)
         self.render(snapshot)
         return snapshot, failures

@@ -44,7 +44,7 @@ def test_name_and_cluster_stand_behind_the_hash() -> None:
     [
         ("http://a http://a/x", "lists two upstreams of one name; #name=… at the end of a URL gives it another"),
         ("http://a#name=x http://b#name=x", "lists two upstreams of one name; #name=… at the end"),
-        ("http://a b:9090", "URL 2 of 2 does not begin with http:// or https://"),
+        ("http://a b:9090", "address 2 of 2 does not begin with http:// or https://"),
         ("http://a#site=x", "has something else than name=… and cluster=… behind its #"),
         ("http://a#name=x&name=y", "has something else than name=… and cluster=… behind its #"),
         ("http://a#name=", "has behind its # a name that is none"),
@@ -52,7 +52,7 @@ def test_name_and_cluster_stand_behind_the_hash() -> None:
         ("http://a#name=%0a", "has behind its # a name that is none"),
         (f"http://a#name={SECRET}@host", "has behind its # a name that is none"),
         (f"http://user:a#{SECRET}@host", "has a port that is no number from 0 to 65535"),
-        (f"http://user:a,{SECRET}@host", "URL 1 of 2 has a port that is no number from 0 to 65535"),
+        (f"http://user:a,{SECRET}@host", "address 1 of 2 has a port that is no number from 0 to 65535"),
         (",", "lists none"),
     ],
 )

@@ -18,7 +18,7 @@ LAYERS = (
     ("models", "settings"),
     ("views",),
     ("snapshot",),
-    ("harvest",),
+    ("harvest", "vanished"),
     ("take",),
     ("refresh",),
     ("server",),

@@ -160,6 +160,18 @@ async def test_a_slow_upstream_is_left_alone_for_three_times_as_long(
     assert upstream.refreshes == 2
 
 
+@pytest.mark.parametrize(("took_seconds", "expected"), [(37.0, 111.0), (50.0, 100.0), (100.0, 100.0)])
+async def test_a_rest_lets_nothing_grow_too_old(
+    refresher: Refresher, upstream: Upstream, time: Time, took_seconds: float, expected: float
+) -> None:
+    """However slow refreshes are, the rest leaves time for another one before the topology is too old to be shown."""
+    takes(upstream, time, took_seconds)
+    await refresher.fresh()
+    assert refresher.seconds_to_next() == expected
+    await refreshed(refresher, time)
+    assert refresher.current().is_complete
+
+
 async def test_a_slow_failure_is_rested_from_as_well(refresher: Refresher, upstream: Upstream, time: Time) -> None:
     """An upstream that fails slowly is not asked more often than one that answers."""
     takes(upstream, time, 4.0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from aggregator.errors import NotListeningError, RefusedError, TooSlowError, UnreachableError
+from aggregator.errors import NotListeningError, QueryError, RefusedError, TooSlowError, UnreachableError
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.gather import Gatherer, Source
 from aggregator.snapshot import Gap, GapKind, Snapshot
@@ -27,13 +27,18 @@ def make() -> Iterator[Make]:
     made: list[Taker] = []
 
     def make_taker(
-        eu: Upstream, us: Upstream, deadline_seconds: float = 60.0, clusters: tuple[str, str] = ("", "")
+        eu: Upstream,
+        us: Upstream,
+        deadline_seconds: float = 60.0,
+        clusters: tuple[str, str] = ("", ""),
+        *,
+        whole_only: bool = False,
     ) -> Taker:
         gatherers = [
             Gatherer(upstream, 1, deadline_seconds, Source(name, cluster))
             for upstream, name, cluster in zip((eu, us), ("eu", "us"), clusters, strict=True)
         ]
-        made.append(Taker(gatherers, Plan(CATALOG, MAX_STALE_SECONDS), Views({}, ())))
+        made.append(Taker(gatherers, Plan(CATALOG, MAX_STALE_SECONDS, whole_only=whole_only), Views({}, ())))
         return made[-1]
 
     yield make_taker
@@ -226,6 +231,41 @@ def test_the_patience_that_one_source_asks_for_is_its_own(make: Make, eu: Upstre
     assert not us.asked
     assert uptimes(snapshot) == {"a": 25, "b": 7}
     assert "it asked to be left alone, for 60 s more" in str(snapshot.gaps[0])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RefusedError(422, "execution: proxy Series(): x"),
+        RefusedError(503, "busy"),
+        TooSlowError("x"),
+        UnreachableError("x"),
+    ],
+)
+def test_where_only_all_counts_a_missing_answer_fails_the_refresh(
+    make: Make, eu: Upstream, us: Upstream, error: QueryError
+) -> None:
+    """Nothing stands in for one row of one source: the refresh fails with its reason, and the next may be whole."""
+    taker = make(eu, us, whole_only=True)
+    taken(taker)
+    us.said["uptime"] = error
+    with pytest.raises(RefreshFailedError, match="source us: query uptime: "):
+        taken(taker, 10.0)
+    us.said["uptime"] = uptime(8, "b")
+    assert taken(taker, 20.0).is_complete
+
+
+def test_where_only_all_counts_a_warning_fails_the_refresh(make: Make, eu: Upstream, us: Upstream) -> None:
+    """An answer that the upstream itself calls partial is none."""
+    us.said["uptime"] = body([], warnings=["store a is down"])
+    with pytest.raises(RefreshFailedError, match=r"^query uptime: source us: store a is down$"):
+        taken(make(eu, us, whole_only=True))
+
+
+def test_where_only_all_counts_a_wrong_query_is_still_its_own(make: Make, eu: Upstream, us: Upstream) -> None:
+    """A query that an upstream does not understand lacks no data: it is a gap, as ever."""
+    us.said["uptime"] = RefusedError(400, "bad_data: x")
+    assert [gap.kind for gap in taken(make(eu, us, whole_only=True)).gaps] == [GapKind.FAILED]
 
 
 def void(_value: object) -> None:

@@ -49,7 +49,9 @@ def make() -> Iterator[Make]:
     def make_taker(upstream: Upstream) -> Taker:
         views = Views({"eager": described, "lazy": described}, ("eager",))
         # One query at a time: which of several failures comes first is then certain.
-        made.append(Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, MAX_STALE_SECONDS), views))
+        made.append(
+            Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, MAX_STALE_SECONDS, vanished_notice_seconds=60.0), views)
+        )
         return made[-1]
 
     yield make_taker
@@ -218,6 +220,21 @@ def test_samples_without_a_place_are_told(make: Make) -> None:
     """What the builder counted is in the snapshot's gaps."""
     snapshot = taken(make(Upstream(cluster() | {"uptime": uptime(5, host="nobody")})))
     assert gaps(snapshot) == {(GapKind.UNPLACED, "uptime")}
+
+
+def test_what_vanishes_is_told_across_a_failed_refresh(make: Make) -> None:
+    """A snapshot is compared with the last one that was taken, whatever failed in between."""
+    upstream = Upstream(cluster())
+    taker = make(upstream)
+    taken(taker)
+    upstream.everything = UnreachableError("x")
+    with pytest.raises(RefreshFailedError):
+        taken(taker, 10.0)
+    upstream.everything = None
+    upstream.said = {}
+    snapshot = taken(taker, 20.0)
+    assert gaps(snapshot) == {(GapKind.VANISHED, "clusters")}
+    assert not snapshot.is_complete
 
 
 def test_closing_breaks_off_what_is_under_way(make: Make) -> None:

@@ -91,7 +91,7 @@ class Gatherer:
 
         With `beside_others`, whoever asks waits for other upstreams, too, which this one must not hold up. If it was
         too slow for any answer the last time, it has to answer the first query in a part of the time before it is
-        asked the rest; if it asked to be left alone for a while, it is. An upstream that is alone keeps the pace itself.
+        asked the rest; if it asked to be left alone for a while, it is.
         """
         start = time.monotonic()
         effort = _Effort(self._upstream, at_seconds, start + self._deadline_seconds)

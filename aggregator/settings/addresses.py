@@ -29,7 +29,7 @@ def _numbered(urls: list[str]) -> Iterator[Address]:
         try:
             yield _address(url)
         except ValueError as error:
-            raise ValueError(f"URL {number} of {len(urls)} {error}" if len(urls) > 1 else str(error)) from None
+            raise ValueError(f"address {number} of {len(urls)} {error}" if len(urls) > 1 else str(error)) from None
 
 
 def _address(url: str) -> Address:
