@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock parity bench test-image clean
+.PHONY: help setup run test check format generate lock parity bench test-image test-thanos clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ bench: setup ## measure side by side with the Go service: make bench PEER=path
 
 test-image: setup ## build the container image and ask it over HTTP and gRPC on a real Docker
 	@tests/image/run.sh
+
+test-thanos: setup ## the gateway before a real Thanos and Prometheus 3, built once from source, which needs Go
+	@$(PYTHON_BIN) -m tools.parts.thanos
+	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/thanos
 
 clean: ## remove what setup and the tests made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info

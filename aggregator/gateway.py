@@ -147,7 +147,7 @@ def _refresher(settings: Settings) -> Refresher:
 
 
 def _gatherer(settings: Settings, limits: Limits, address: Address) -> Gatherer:
-    dialect = Dialect(settings.THANOS, serves_partial=settings.PARTIAL_RESPONSE == "serve")
+    dialect = Dialect(settings.THANOS, serves_partial=settings.PARTIAL_RESPONSE == "serve", source=address.name)
     client = Client(address, limits, settings.access, dialect)
     source = Source(address.name, address.cluster)
     return Gatherer(client, settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT, source)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aggregator.errors import QueryError, RefusedError
 from aggregator.logs import logger
@@ -16,6 +16,9 @@ Asked = tuple[str, str]
 
 # What stands in a gap for the row where a source answered none.
 ALL_ROWS = "every query"
+
+# So many different warnings are told of a refresh, and so many remarks.
+MOST_SAID = 10
 
 _log = logger(__name__)
 
@@ -48,7 +51,7 @@ class Harvest(Mapping[str, list[Sample]]):
         self._kept = kept
         self._now = now
         self._max_stale_seconds = max_stale_seconds
-        self._said: list[Gap] = []
+        self._said: dict[tuple[GapKind, str], Gap] = {}
         self._missing: dict[Asked, Gap] = {}
         self.failures: dict[Asked, QueryError] = {}
         self.keep: dict[Asked, Kept] = {}
@@ -71,7 +74,7 @@ class Harvest(Mapping[str, list[Sample]]):
     @property
     def gaps(self) -> list[Gap]:
         """What is known to be missing; a source that answered nothing is told once, not row by row."""
-        gaps = list(self._said)
+        gaps = _bounded(list(self._said.values()))
         for gathering in self._gatherings:
             missing = {asked[1]: gap for asked, gap in self._missing.items() if asked[0] == gathering.source.name}
             if len(self._gatherings) > 1 and len(missing) == len(self._rows):
@@ -94,7 +97,7 @@ class Harvest(Mapping[str, list[Sample]]):
         lacking = [name for (_, name), error in self.failures.items() if _is_lack(error)]
         if lacking:
             return self.reason([self._rows[name] for name in lacking])
-        partial = [gap for gap in self._said if gap.kind is GapKind.WARNING]
+        partial = [gap for gap in self._said.values() if gap.kind is GapKind.WARNING]
         return f"query {partial[0].row}: {partial[0].detail}" if partial else ""
 
     def is_unanswered(self, row: Row) -> bool:
@@ -120,8 +123,14 @@ class Harvest(Mapping[str, list[Sample]]):
         _log.debug("query answered", query=row.name, source=source.name, took_ms=took_ms, samples=len(samples))
         self.keep[source.name, row.name] = Kept(outcome.packed, self._now)
         for kind, texts in ((GapKind.WARNING, outcome.result.warnings), (GapKind.REMARK, outcome.result.remarks)):
-            self._said += [Gap(kind, row.name, self._told(source.name, text)) for text in texts]
+            for text in texts:
+                self._note(Gap(kind, row.name, self._told(source.name, text)))
         return samples
+
+    def _note(self, gap: Gap) -> None:
+        """Remember what an upstream said; what it says of many rows is told with the first and counted."""
+        known = self._said.get((gap.kind, gap.detail))
+        self._said[gap.kind, gap.detail] = replace(known, count=known.count + 1) if known else gap
 
     def _instead(self, row: Row, gathering: Gathering, error: QueryError) -> list[Sample] | None:
         """Return the row's last answer where it may stand in for the one that did not come.
@@ -165,6 +174,17 @@ def _number(sample: Sample) -> float:
     except ValueError:
         return math.inf
     return math.inf if math.isnan(number) else number
+
+
+def _bounded(gaps: Sequence[Gap]) -> list[Gap]:
+    """Return the first few gaps of each kind, and one for the rest of it."""
+    told: list[Gap] = []
+    for kind in (GapKind.WARNING, GapKind.REMARK):
+        those = [gap for gap in gaps if gap.kind is kind]
+        told += those[:MOST_SAID]
+        if rest := those[MOST_SAID:]:
+            told.append(Gap(kind, rest[0].row, f"and {len(rest)} more", sum(gap.count for gap in rest)))
+    return told
 
 
 def _summed(gaps: Iterable[Gap]) -> list[Gap]:

@@ -216,6 +216,16 @@ def test_warnings_mark_the_snapshot_and_remarks_do_not(make: Make) -> None:
     assert taken(make(upstream)).is_complete
 
 
+def test_what_is_said_of_many_rows_is_told_once(make: Make) -> None:
+    """A warning that comes with every answer is one gap with a count; of many different ones a few are told."""
+    upstream = Upstream({row.name: body([], warnings=["store a is down"]) for row in CATALOG})
+    said = Gap(GapKind.WARNING, CATALOG[0].name, "store a is down", len(CATALOG))
+    assert taken(make(upstream)).gaps == (said,)
+    upstream.said = {row.name: body([], warnings=[f"about {row.name}"]) for row in CATALOG}
+    told = taken(make(upstream)).gaps
+    assert (len(told), told[-1].detail, told[-1].count) == (11, f"and {len(CATALOG) - 10} more", len(CATALOG) - 10)
+
+
 def test_samples_without_a_place_are_told(make: Make) -> None:
     """What the builder counted is in the snapshot's gaps."""
     snapshot = taken(make(Upstream(cluster() | {"uptime": uptime(5, host="nobody")})))

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from aggregator.logs import logger
+
 STORES_PATH = "/api/v1/stores"
 # How long what was found out counts while nothing fails: what answers at an address may be replaced without a fault.
 KNOWN_SECONDS = 300.0
@@ -20,12 +22,15 @@ Mode = Literal["auto", "on", "off"]
 # Whether Thanos answers; None where that could not be found out.
 Probe = Callable[[], bool | None]
 
+_log = logger(__name__)
+
 
 class Dialect:
     """Which parameters one upstream is sent, from several threads at once."""
 
-    def __init__(self, mode: Mode = "off", *, serves_partial: bool = True) -> None:
+    def __init__(self, mode: Mode = "off", *, serves_partial: bool = True, source: str = "") -> None:
         self._mode = mode
+        self._source = source
         # Deduplication and raw data, whatever the defaults of that Thanos are.
         self._parameters = {
             "dedup": "true",
@@ -55,8 +60,9 @@ class Dialect:
         self._ask_again_at = 0.0
 
     def _learn(self, is_thanos: bool | None, at_seconds: float) -> None:
-        if is_thanos is not None:
+        if is_thanos is not None and is_thanos is not self._is_thanos:
             self._is_thanos = is_thanos
+            _log.info("upstream found out", source=self._source, thanos=is_thanos)
         self._ask_again_at = at_seconds + (UNKNOWN_SECONDS if is_thanos is None else KNOWN_SECONDS)
 
 
