@@ -154,7 +154,7 @@ def test_a_store_that_hangs(stack: Programs, exporter: Exporter) -> None:
     """What the others have is served, marked, and it is whole again once the store answers."""
     (_, sidecar), (_, other) = replicas(stack, exporter)
     query = stack.query(sidecar, other, strict=True)
-    # All queries at once: each takes as long as Thanos waits for the store, and the rest after a refresh three times that.
+    # All queries at once: each takes as long as Thanos waits for the store, and a refresh is rested from for longer.
     with gateway(stack, query.url, QUERY_CONCURRENCY="60") as started:
         wait_for(started, BOTH)
         with sidecar.hung():
