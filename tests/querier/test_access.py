@@ -1,5 +1,6 @@
 """How an upstream lets us in: tokens, headers, certificates, and files that change."""
 
+import contextlib
 import datetime as dt
 import os
 import ssl
@@ -7,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from aggregator.errors import QueryError, UnreachableError
-from aggregator.querier.access import Access
+from aggregator.querier.access import Access, Session
 from aggregator.querier.client import Address, Client, Limits
 from tests.querier.certificates import Authority, Pair
 from tests.querier.peer import peer, response, sending
@@ -123,6 +125,28 @@ def test_no_password_is_looked_for_in_netrc(make: Make, tmp_path: Path) -> None:
         os.environ.pop("NETRC")
         os.environ.update({"NETRC": before} if before is not None else {})
     assert "authorization" not in upstream.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_followed"),
+    [
+        ("http://a/x", "http://a:80/y", True),
+        ("http://a:9090/x", "http://a:9090/y", True),
+        ("http://a/x", "https://a/y", True),
+        ("http://A/x", "https://a:443/y", True),
+        ("https://a/x", "http://a/y", False),
+        ("http://a:9090/x", "https://a/y", False),
+        ("http://a/x", "http://a:9090/y", False),
+        ("http://a/x", "https://b/y", False),
+        ("http://a/x", "http://a.b/y", False),
+    ],
+)
+def test_where_redirects_are_followed_to(old: str, new: str, is_followed: bool) -> None:
+    """To the server itself and, from the usual port, to TLS on it; never to another, and never away from TLS."""
+    answered, following = requests.Response(), requests.Request("GET", new).prepare()
+    answered.request = requests.Request("GET", old).prepare()
+    with contextlib.nullcontext() if is_followed else pytest.raises(UnreachableError), Session() as session:
+        session.rebuild_auth(following, answered)
 
 
 def test_secrets_are_not_printed() -> None:
