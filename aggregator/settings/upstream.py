@@ -49,8 +49,8 @@ class UpstreamSettings(Group):
     PROMETHEUS_ADDRESS: Annotated[SecretStr, AfterValidator(_listed)] = setting(
         ...,
         "base URL of Prometheus or Thanos Query; may end in a slash, have a path, and hold user:password@. Several are "
-        "listed with commas between; #name=…&cluster=… at the end of one says what to call it in logs and gaps, host and "
-        "port otherwise, and which cluster its series are of that have no `cluster` label",
+        "listed with commas between; #name=…&cluster=… at the end of one says what to call it in logs and gaps, host "
+        "and port otherwise, and which cluster its series are of that have no `cluster` label",
         "a URL that begins with http:// or https://, or several",
     )
     PROMETHEUS_BEARER_TOKEN: Annotated[SecretStr, AfterValidator(_token)] | None = setting(
