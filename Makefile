@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-keycloak clean
+.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-keycloak test-thanos clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ test-keycloak: setup ## tokens of a real Keycloak, fetched with Maven; some four
 
 soak: setup ## faults, clients and refreshes at random: make soak [MINUTES=10] [SEED=n]
 	@$(PYTHON_BIN) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+test-thanos: setup ## the gateway before a real Thanos and Prometheus 3, built once from source, which needs Go
+	@$(PYTHON_BIN) -m tools.parts.thanos
+	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/thanos
 
 clean: ## remove what setup and the tests made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info

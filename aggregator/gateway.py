@@ -13,8 +13,9 @@ import uvloop
 from aggregator import __version__
 from aggregator.logs import logger
 from aggregator.models.catalog import CATALOG
-from aggregator.querier.client import Client, Limits
-from aggregator.querier.gather import Gatherer
+from aggregator.querier.client import Address, Client, Limits
+from aggregator.querier.gather import Gatherer, Source
+from aggregator.querier.thanos import Dialect
 from aggregator.refresh import Pace, Refresher
 from aggregator.server import http_api
 from aggregator.server.auth import Guard, TokenGuard
@@ -147,12 +148,25 @@ def _tell_listening(server: str, host: str, port: int) -> None:
 
 def _refresher(settings: Settings) -> Refresher:
     limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
-    gatherer = Gatherer(Client(settings.upstream, limits), settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT)
+    gatherers = [_gatherer(settings, limits, address) for address in settings.upstreams]
     eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
     eager += ["etim"] if settings.GRPC_PORT is not None else []
-    plan = Plan(CATALOG, settings.MAX_STALE, settings.CLUSTER_NAME)
-    taker = Taker(gatherer, plan, Views(BY_NAME, tuple(eager)))
+    plan = Plan(
+        CATALOG,
+        settings.MAX_STALE,
+        settings.CLUSTER_NAME,
+        whole_only=settings.PARTIAL_RESPONSE == "abort",
+        vanished_notice_seconds=settings.VANISHED_NOTICE,
+    )
+    taker = Taker(gatherers, plan, Views(BY_NAME, tuple(eager)))
     return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE))
+
+
+def _gatherer(settings: Settings, limits: Limits, address: Address) -> Gatherer:
+    dialect = Dialect(settings.THANOS, serves_partial=settings.PARTIAL_RESPONSE == "serve", source=address.name)
+    client = Client(address, limits, settings.access, dialect)
+    source = Source(address.name, address.cluster)
+    return Gatherer(client, settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT, source)
 
 
 def _stop_signal() -> asyncio.Event:

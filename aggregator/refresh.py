@@ -107,7 +107,11 @@ class Refresher:
 
     def _plan(self, took_seconds: float, patience_seconds: float) -> None:
         ended = self._clock.monotonic()
-        pause = max(PAUSE_PER_DURATION * took_seconds, patience_seconds)
+        # As with patience: what is shown must not grow too old before the next refresh is over.
+        rest = min(
+            PAUSE_PER_DURATION * took_seconds, max(took_seconds, self._pace.max_stale_seconds / 2 - took_seconds)
+        )
+        pause = max(rest, patience_seconds)
         self._allowed_at = ended + max(pause, SHORTEST_PAUSE_SECONDS)
         self._due_at = ended + max(pause, self._pace.interval_seconds - took_seconds)
 

@@ -23,6 +23,7 @@ class GapKind(Enum):
     FAILED = "query failed"
     STALE = "answer of an earlier refresh"
     WARNING = "upstream warning"
+    VANISHED = "vanished"
     UNPLACED = "samples without a place"
     DROPPED = "values that cannot be kept"
     CONFLICT = "samples that contradict each other"

@@ -1,18 +1,16 @@
 """Takes one snapshot: asks every row, lets earlier answers stand in where that is right, builds, renders."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from aggregator.errors import AggregatorError, QueryError
-from aggregator.logs import logger
+from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
-from aggregator.querier.decode import Answer, Sample
-from aggregator.querier.gather import Gatherer, Outcome, unpack
-from aggregator.snapshot import Gap, GapKind, Snapshot, View, gaps_of
-
-_log = logger(__name__)
+from aggregator.querier.gather import Gatherer
+from aggregator.snapshot import Snapshot, View, gaps_of
+from aggregator.vanished import Watch
 
 
 class RefreshFailedError(AggregatorError):
@@ -33,53 +31,59 @@ class Views:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask, how long a last answer may stand in, and what to call the cluster that nothing names."""
+    """What to ask, how long a last answer may stand in, and what to call the cluster that nothing names.
+
+    `vanished_notice_seconds` is how long it is told that a cluster or many nodes vanished; 0: not at all. With
+    `whole_only` a refresh counts only if every answer is there and none is partial.
+    """
 
     rows: tuple[Row, ...]
     max_stale_seconds: float
     default_cluster: str = DEFAULT_CLUSTER
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A row's last answer, packed, and when it was asked for."""
-
-    packed: bytes
-    at: float
+    whole_only: bool = False
+    vanished_notice_seconds: float = 0.0
 
 
 class Taker:
-    """Takes snapshots from one upstream, and remembers each row's last answer, packed."""
+    """Takes snapshots from one upstream or several, and remembers each row's last answer from each, packed."""
 
-    def __init__(self, gatherer: Gatherer, plan: Plan, views: Views) -> None:
-        self._gatherer = gatherer
+    def __init__(self, gatherers: Sequence[Gatherer], plan: Plan, views: Views) -> None:
+        self._gatherers = gatherers
         self._plan = plan
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
-        self._kept: Mapping[str, Kept] = {}
+        self._kept: Mapping[Asked, Kept] = {}
+        self._watch = Watch(plan.vanished_notice_seconds)
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
-        """Return a snapshot of what the upstream knows at `wall_seconds`, and why queries failed.
+        """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
 
         `now` is the same moment on the monotonic clock. Raises RefreshFailedError where nothing was
-        answered, or so little that no cluster can be told.
+        answered, so little that no cluster can be told, or less than all where only all counts.
         """
-        rows = self._plan.rows
-        outcomes = self._gatherer.gather([row.query for row in reading_order(rows)], wall_seconds)
-        harvest = Harvest(self._plan, outcomes, self._kept, now)
+        harvest = self._ask(wall_seconds, now)
         # The builder reads the first answers while later ones are under way.
         topology, tally = self._build(harvest)
-        failures = tuple(harvest.failures.values())
-        if len(failures) == len(rows):
-            raise RefreshFailedError(_first(harvest.failures), failures)
-        unknown = {row.name: harvest.failures[row.name] for row in rows if row.keeps and row.name in harvest.unanswered}
+        # Of several upstreams each is given the patience that it asks for: the others go on.
+        failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
+        if harvest.is_in_vain:
+            raise RefreshFailedError(harvest.reason(), failures)
+        unknown = [row for row in self._plan.rows if row.keeps and harvest.is_unanswered(row)]
         if unknown and not topology.clusters:
-            raise RefreshFailedError(_first(unknown), failures)
+            raise RefreshFailedError(harvest.reason(unknown), failures)
+        if self._plan.whole_only and harvest.doubt:
+            raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
-        gaps = (*harvest.gaps, *gaps_of(tally))
+        gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(topology, gaps, now, harvest.oldest, wall_seconds, self._views.by_name)
         self.render(snapshot)
         return snapshot, failures
+
+    def _ask(self, wall_seconds: float, now: float) -> Harvest:
+        queries = [row.query for row in reading_order(self._plan.rows)]
+        several = len(self._gatherers) > 1
+        gatherings = [gatherer.gather(queries, wall_seconds, beside_others=several) for gatherer in self._gatherers]
+        return Harvest(self._plan.rows, gatherings, self._kept, now, self._plan.max_stale_seconds)
 
     def render(self, snapshot: Snapshot) -> None:
         """Make the bytes that requests most likely ask for."""
@@ -88,65 +92,5 @@ class Taker:
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        self._gatherer.close()
-
-
-class Harvest(Mapping[str, list[Sample]]):
-    """The samples of each row, for whoever builds from them, and a record of what was amiss with them.
-
-    Reading a row waits for its outcome, so each is to be read once. A row without an answer gets its last
-    one, where that may stand in; a row with neither is not in the mapping.
-    """
-
-    def __init__(self, plan: Plan, outcomes: Mapping[str, Outcome], kept: Mapping[str, Kept], now: float) -> None:
-        self._rows = {row.name: row for row in plan.rows}
-        self._max_stale_seconds = plan.max_stale_seconds
-        self._outcomes = outcomes
-        self._kept = kept
-        self._now = now
-        self.gaps: list[Gap] = []
-        self.failures: dict[str, QueryError] = {}
-        self.unanswered: set[str] = set()
-        self.keep: dict[str, Kept] = {}
-        # When the oldest answer that was read had been asked for.
-        self.oldest = now
-
-    def __getitem__(self, name: str) -> list[Sample]:
-        outcome = self._outcomes[name]
-        if isinstance(outcome.result, Answer):
-            samples = len(outcome.result.samples)
-            _log.debug("query answered", query=name, took_ms=round(1000 * outcome.seconds), samples=samples)
-            self.keep[name] = Kept(outcome.packed, self._now)
-            self.gaps += [Gap(GapKind.WARNING, name, text) for text in outcome.result.warnings]
-            self.gaps += [Gap(GapKind.REMARK, name, text) for text in outcome.result.remarks]
-            return outcome.result.samples
-        return self._instead(self._rows[name], outcome.result)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def _instead(self, row: Row, error: QueryError) -> list[Sample]:
-        """Return the row's last answer where it may stand in for the one that did not come.
-
-        It may where the upstream said nothing against the query, or where the row tells what clusters and
-        nodes there are: without it everything else would have no place.
-        """
-        self.failures[row.name] = error
-        kept = self._kept.get(row.name)
-        may_stand_in = row.keeps or error.may_use_last_answer
-        if kept is None or not may_stand_in or self._now - kept.at >= self._max_stale_seconds:
-            self.unanswered.add(row.name)
-            self.gaps.append(Gap(GapKind.FAILED, row.name, str(error)))
-            raise KeyError(row.name)
-        self.keep[row.name] = kept
-        self.gaps.append(Gap(GapKind.STALE, row.name, f"{self._now - kept.at:.0f} s old, because {error}"))
-        self.oldest = min(self.oldest, kept.at)
-        return row.query.decode(unpack(kept.packed)).samples
-
-
-def _first(failures: Mapping[str, QueryError]) -> str:
-    name, error = next(iter(failures.items()))
-    return f"query {name}: {error}"
+        for gatherer in self._gatherers:
+            gatherer.close()

@@ -27,7 +27,7 @@ def main(url: str) -> None:
     gc.set_threshold(*gateway.COLLECT_AFTER)
     client = Client(Address(url), Limits(QUERY_SECONDS, 2**30, CONCURRENCY))
     gatherer = Gatherer(client, CONCURRENCY, REFRESH_SECONDS)
-    taker = Taker(gatherer, Plan(CATALOG, REFRESH_SECONDS), Views(BY_NAME, EAGER))
+    taker = Taker([gatherer], Plan(CATALOG, REFRESH_SECONDS), Views(BY_NAME, EAGER))
     wall, cpu = take(taker)
     _, next_cpu = take(taker)
     taker.close()

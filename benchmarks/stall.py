@@ -75,7 +75,7 @@ async def measure(url: str) -> tuple[list[float], list[list[float]]]:
 
 async def _beside_a_refresh(url: str) -> list[float]:
     gatherer = Gatherer(Client(Address(url), LIMITS), LIMITS.connections, 300.0)
-    taker = Taker(gatherer, Plan(CATALOG, 300.0), Views(BY_NAME, ("1.2.5", "etim")))
+    taker = Taker([gatherer], Plan(CATALOG, 300.0), Views(BY_NAME, ("1.2.5", "etim")))
     with contextlib.closing(Refresher(taker, Pace(10.0, 300.0))) as refresher:
         ticker = Ticker()
         ticking = asyncio.create_task(ticker.tick())

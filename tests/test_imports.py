@@ -18,6 +18,7 @@ LAYERS = (
     ("models", "settings"),
     ("views",),
     ("snapshot",),
+    ("harvest", "vanished"),
     ("take",),
     ("refresh",),
     ("server",),

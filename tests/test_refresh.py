@@ -56,7 +56,7 @@ async def make(upstream: Upstream, time: Time) -> AsyncIterator[Make]:
     def make_refresher(views: Views | None = None, interval_seconds: float = INTERVAL_SECONDS) -> Refresher:
         shown = views or Views(BY_NAME, ("1.2.5", "etim"))
         # One query at a time: clocks that a query moves are then moved in turn.
-        taker = Taker(Gatherer(upstream, 1, 60.0), Plan(CATALOG, MAX_STALE_SECONDS), shown)
+        taker = Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, MAX_STALE_SECONDS), shown)
         made.append(Refresher(taker, Pace(interval_seconds, MAX_STALE_SECONDS), time.clock))
         return made[-1]
 
@@ -158,6 +158,18 @@ async def test_a_slow_upstream_is_left_alone_for_three_times_as_long(
     time.seconds += 0.1
     await refresher.fresh()
     assert upstream.refreshes == 2
+
+
+@pytest.mark.parametrize(("took_seconds", "expected"), [(37.0, 111.0), (50.0, 100.0), (90.0, 90.0)])
+async def test_a_rest_lets_nothing_grow_too_old(
+    refresher: Refresher, upstream: Upstream, time: Time, took_seconds: float, expected: float
+) -> None:
+    """However slow refreshes are, the rest leaves time for another one before the topology is too old to be shown."""
+    takes(upstream, time, took_seconds)
+    await refresher.fresh()
+    assert refresher.seconds_to_next() == expected
+    # The next refresh takes as long.
+    assert took_seconds + expected + took_seconds < MAX_STALE_SECONDS
 
 
 async def test_a_slow_failure_is_rested_from_as_well(refresher: Refresher, upstream: Upstream, time: Time) -> None:
@@ -324,7 +336,7 @@ async def test_a_view_that_is_broken_for_good() -> None:
         return b"fine"
 
     time, upstream = Time(), Upstream(cluster())
-    taker = Taker(Gatherer(upstream, 1, 60.0), Plan(CATALOG, 300.0), Views({"v": view}, ("v",)))
+    taker = Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, 300.0), Views({"v": view}, ("v",)))
     refresher = Refresher(taker, Pace(0.01, 300.0), time.clock)
     running = asyncio.create_task(refresher.run())
     await until(lambda: refresher.seconds_to_next() > 0)

@@ -49,7 +49,9 @@ def make() -> Iterator[Make]:
     def make_taker(upstream: Upstream) -> Taker:
         views = Views({"eager": described, "lazy": described}, ("eager",))
         # One query at a time: which of several failures comes first is then certain.
-        made.append(Taker(Gatherer(upstream, 1, 60.0), Plan(CATALOG, MAX_STALE_SECONDS), views))
+        made.append(
+            Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, MAX_STALE_SECONDS, vanished_notice_seconds=60.0), views)
+        )
         return made[-1]
 
     yield make_taker
@@ -214,10 +216,35 @@ def test_warnings_mark_the_snapshot_and_remarks_do_not(make: Make) -> None:
     assert taken(make(upstream)).is_complete
 
 
+def test_what_is_said_of_many_rows_is_told_once(make: Make) -> None:
+    """A warning that comes with every answer is one gap with a count; of many different ones a few are told."""
+    upstream = Upstream({row.name: body([], warnings=["store a is down"]) for row in CATALOG})
+    said = Gap(GapKind.WARNING, CATALOG[0].name, "store a is down", len(CATALOG))
+    assert taken(make(upstream)).gaps == (said,)
+    upstream.said = {row.name: body([], warnings=[f"about {row.name}"]) for row in CATALOG}
+    told = taken(make(upstream)).gaps
+    assert (len(told), told[-1].detail, told[-1].count) == (11, f"and {len(CATALOG) - 10} more", len(CATALOG) - 10)
+
+
 def test_samples_without_a_place_are_told(make: Make) -> None:
     """What the builder counted is in the snapshot's gaps."""
     snapshot = taken(make(Upstream(cluster() | {"uptime": uptime(5, host="nobody")})))
     assert gaps(snapshot) == {(GapKind.UNPLACED, "uptime")}
+
+
+def test_what_vanishes_is_told_across_a_failed_refresh(make: Make) -> None:
+    """A snapshot is compared with the last one that was taken, whatever failed in between."""
+    upstream = Upstream(cluster())
+    taker = make(upstream)
+    taken(taker)
+    upstream.everything = UnreachableError("x")
+    with pytest.raises(RefreshFailedError):
+        taken(taker, 10.0)
+    upstream.everything = None
+    upstream.said = {}
+    snapshot = taken(taker, 20.0)
+    assert gaps(snapshot) == {(GapKind.VANISHED, "clusters")}
+    assert not snapshot.is_complete
 
 
 def test_closing_breaks_off_what_is_under_way(make: Make) -> None:

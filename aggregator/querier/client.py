@@ -7,6 +7,7 @@ would do (no time limit, four requests for one refusal) and why an adapter of ou
 import contextlib
 import random
 import socket
+import ssl
 import time
 import weakref
 from collections.abc import Callable
@@ -16,26 +17,36 @@ from typing import Any
 import msgspec
 import requests
 import requests.adapters
+import requests.auth
 import urllib3
 import urllib3.exceptions
 from prometheus_api_client import PrometheusConnect
 
 from aggregator import __version__
 from aggregator.errors import NotListeningError, QueryError, RefusedError, TooLargeError, TooSlowError, UnreachableError
+from aggregator.querier.access import NO_ACCESS, Access, Bearer, Files, Nobody, Session
+from aggregator.querier.thanos import STORES_PATH, Dialect, lists_stores
 
 CHUNK_BYTES = 256 * 1024
 # A host that does not even answer to a connection is not going to.
 CONNECT_SECONDS = 3.0
 REASON_CHARACTERS = 300
+# The question who answers is asked in passing.
+PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the upstream is: its base URL without credentials, and the credentials apart."""
+    """Where the upstream is: its base URL without credentials, and the credentials apart.
+
+    `name` is what it is called, `cluster` the cluster of its series that do not tell theirs; "" for none.
+    """
 
     url: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    name: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,22 +64,27 @@ class Limits:
 class Client:
     """Asks one Prometheus or Thanos, from several threads at once."""
 
-    def __init__(self, address: Address, limits: Limits, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        address: Address,
+        limits: Limits,
+        access: Access = NO_ACCESS,
+        dialect: Dialect | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._limits = limits
         self._sleep = sleep
+        self._dialect = dialect or Dialect()
+        self._files = Files(access.tls_files)
         self._adapter = _BoundedAdapter(limits)
-        session = requests.Session()
-        # On a fast link Prometheus' gzip takes longer than the bytes that it saves.
-        session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"aggregator/{__version__}"})
-        # As bytes: text would have to be Latin-1.
-        credentials = (address.user.encode(), (address.password or "").encode()) if address.user is not None else None
-        # A Prometheus behind a proxy may have moved once; more is a loop, and each query would run through it.
-        session.max_redirects = 1
-        self._prometheus = PrometheusConnect(url=address.url, session=session, auth=credentials)
+        self._session = _session(access)
+        self._url = address.url
+        self._credentials = _credentials(address, access)
+        self._prometheus = PrometheusConnect(url=address.url, session=self._session, auth=self._credentials)
         # The constructor mounts a retrying adapter without limits: ours takes the place of every one.
-        session.adapters.clear()
-        session.mount("http://", self._adapter)
-        session.mount("https://", self._adapter)
+        self._session.adapters.clear()
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
 
     def ask(self, promql: str, at_seconds: float) -> bytes:
         """Return the body of the answer to `promql` at one point in time; raise a QueryError if there is none.
@@ -90,16 +106,62 @@ class Client:
         self._prometheus.close()
 
     def _ask_once(self, promql: str, at_seconds: float) -> bytes:
+        if self._files.have_changed():
+            # Connections that stand were made with the files of before.
+            self._adapter.forget()
         seconds = self._limits.query_seconds
         params = {"time": f"{at_seconds:.3f}", "timeout": f"{seconds:g}s"}
+        params.update(self._dialect.parameters(at_seconds, self._is_thanos))
         try:
             # Prometheus gives up by itself after `timeout`; a second more lets its word of that arrive.
             body: bytes = self._prometheus.custom_query(
                 promql, params=params, timeout=(min(seconds, CONNECT_SECONDS), seconds + 1)
             )
+        except QueryError as error:
+            self._doubt(error)
+            raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            self._dialect.doubt()
             raise translated(error) from error
         return body
+
+    def _doubt(self, error: QueryError) -> None:
+        # A query that was refused for what it asks tells nothing about who refused it.
+        if not (isinstance(error, RefusedError) and error.status in (400, 422)):
+            self._dialect.doubt()
+
+    def _is_thanos(self) -> bool | None:
+        """Return whether the upstream is Thanos, None if it does not tell."""
+        seconds = min(self._limits.query_seconds, PROBE_SECONDS)
+        try:
+            answer = self._session.get(self._url + STORES_PATH, auth=self._credentials, timeout=(seconds, seconds))
+        except RefusedError as error:
+            return False if error.status in (400, 404, 405) else None
+        except (QueryError, requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+            # Whatever is wrong, the queries will tell.
+            return None
+        return lists_stores(answer.content)
+
+
+def _session(access: Access) -> Session:
+    session = Session()
+    # On a fast link Prometheus' gzip takes longer than the bytes that it saves.
+    session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"aggregator/{__version__}"})
+    session.headers.update(dict(access.headers))
+    # Upstreams that have moved may say so once; more is a loop, and each query would run through it.
+    session.max_redirects = 1
+    if access.ca_file:
+        session.verify = access.ca_file
+    if access.certificate_file:
+        session.cert = (access.certificate_file, access.key_file)
+    return session
+
+
+def _credentials(address: Address, access: Access) -> requests.auth.AuthBase:
+    if address.user is not None:
+        # As bytes: text would have to be Latin-1.
+        return requests.auth.HTTPBasicAuth(address.user.encode(), (address.password or "").encode())
+    return Bearer(access) if access.token or access.token_file else Nobody()
 
 
 def translated(error: Exception) -> QueryError:
@@ -115,6 +177,8 @@ def translated(error: Exception) -> QueryError:
         return UnreachableError("it redirects, and not to a place where a Prometheus answers")
     if isinstance(root, ConnectionRefusedError):
         return NotListeningError("connection refused")
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return UnreachableError(f"its certificate is not accepted: {_short(root.verify_message)}")
     if isinstance(root, socket.gaierror):
         return UnreachableError(f"the host name cannot be resolved ({root.strerror})")
     # urllib3 counts every failed connection among its time-outs: what stands at the root tells them apart.
@@ -183,6 +247,10 @@ class _BoundedAdapter(requests.adapters.HTTPAdapter):
             if connection.sock is not None:
                 with contextlib.suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def forget(self) -> None:
+        """Let go of the connections that nobody uses at the moment; the others are closed once they are not used."""
+        self.poolmanager.clear()
 
     def _read(self, raw: urllib3.BaseHTTPResponse) -> bytes:
         chunks: list[bytes] = []

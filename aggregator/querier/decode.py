@@ -5,15 +5,21 @@ The format: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-q
 
 import contextlib
 import keyword
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from aggregator.errors import MalformedError
 from aggregator.querier.pieces import PIECE_BYTES, pieces
+
+# The label that tells a series' cluster; a Prometheus does not show its own external labels.
+CLUSTER_LABEL = "cluster"
+# What an upstream says beside its samples is for people to read: so many texts of so many characters.
+MOST_TEXTS = 5
+TEXT_CHARACTERS = 300
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -38,7 +44,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 class Answer:
     """What one query gave: its samples, in the order they came, and what the upstream said beside them.
 
-    A warning means that data may be missing; a remark (`infos`, Prometheus 3) that the query may be odd.
+    A warning means that data may be missing; a remark (`infos`, Prometheus 3) that the query may be odd. Both are
+    few and short, whatever the upstream sent.
     """
 
     samples: list[Sample]
@@ -46,7 +53,11 @@ class Answer:
     remarks: tuple[str, ...] = ()
 
 
-Decoder = Callable[[bytes], Answer]
+class Decoder(Protocol):
+    """What turns an answer's bytes into samples; series without a `cluster` label are taken to have `cluster`."""
+
+    def __call__(self, body: bytes, cluster: str = "") -> Answer:
+        """Return the answer or raise MalformedError."""
 
 
 def attribute(label: str) -> str:
@@ -61,27 +72,28 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
     The function raises MalformedError for whatever is not a successful answer with an instant vector
     of plain numbers: other result types, native histograms, JSON that is cut, nested without end or no JSON.
     """
-    metric = dict[str, str] if labels is None else _label_struct(labels)
-    sample = _sample(metric)
-    whole = msgspec.json.Decoder(_envelope(sample))
-    array = msgspec.json.Decoder(list[sample])  # type: ignore[valid-type] # made at run time
 
-    def answer(envelope: Any, samples: list[Sample]) -> Answer:
-        return Answer(samples + envelope.data.result, tuple(envelope.warnings), tuple(envelope.infos))
+    def answer(envelope: Any, samples: list[Sample], cluster: str) -> Answer:
+        samples += envelope.data.result
+        if cluster and labels is None:
+            for sample in samples:
+                sample.metric.setdefault(CLUSTER_LABEL, cluster)
+        return Answer(samples, _texts(envelope.warnings), _texts(envelope.infos))
 
-    def in_pieces(body: bytes) -> Answer:
+    def in_pieces(body: bytes, cluster: str) -> Answer:
+        typed = _typed(labels, cluster)
         samples: list[Sample] = []
         *first, last = pieces(body, piece_bytes)
         for piece in first:
-            samples += array.decode(piece)
-        return answer(whole.decode(last), samples)
+            samples += typed.array.decode(piece)
+        return answer(typed.whole.decode(last), samples, cluster)
 
-    def decode(body: bytes) -> Answer:
+    def decode(body: bytes, cluster: str = "") -> Answer:
         try:
             with contextlib.suppress(*_NOT_JSON):
-                return in_pieces(body)
+                return in_pieces(body, cluster)
             # Only the whole tells what is wrong with it, and where.
-            return answer(whole.decode(body), [])
+            return answer(_typed(labels, cluster).whole.decode(body), [], cluster)
         except _NOT_JSON as error:
             raise MalformedError(f"{error}; the answer begins with {_beginning(body)}") from error
 
@@ -91,11 +103,25 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
 _NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def _label_struct(labels: tuple[str, ...]) -> type[msgspec.Struct]:
+class _Typed(NamedTuple):
+    """What decodes a whole answer, and what decodes an array of its samples."""
+
+    whole: "msgspec.json.Decoder[Any]"
+    array: "msgspec.json.Decoder[Any]"
+
+
+@lru_cache(maxsize=4096)
+def _typed(labels: tuple[str, ...] | None, cluster: str) -> _Typed:
+    sample = _sample(dict[str, str] if labels is None else _label_struct(labels, cluster))
+    array: Any = list[sample]  # type: ignore[valid-type] # made at run time
+    return _Typed(msgspec.json.Decoder(_envelope(sample)), msgspec.json.Decoder(array))
+
+
+def _label_struct(labels: tuple[str, ...], cluster: str) -> type[msgspec.Struct]:
     names = {attribute(label): label for label in labels}
     return msgspec.defstruct(
         "Labels",
-        [(name, str, "") for name in names],
+        [(name, str, cluster if label == CLUSTER_LABEL else "") for name, label in names.items()],
         rename={name: label for name, label in names.items() if name != label},
         frozen=True,
         gc=False,
@@ -108,15 +134,36 @@ def _sample(metric: type) -> Any:
 
 def _envelope(sample: Any) -> Any:
     data = msgspec.defstruct("Data", [("resultType", Literal["vector"]), ("result", list[sample])])
+    # What is said beside the samples comes in many shapes, none of which is a reason to do without the samples.
     return msgspec.defstruct(
         "Envelope",
         [
             ("status", Literal["success"]),
             ("data", data),
-            ("warnings", list[str], msgspec.field(default_factory=list)),
-            ("infos", list[str], msgspec.field(default_factory=list)),
+            ("warnings", msgspec.Raw, msgspec.Raw(b"null")),
+            ("infos", msgspec.Raw, msgspec.Raw(b"null")),
         ],
     )
+
+
+def _texts(raw: msgspec.Raw) -> tuple[str, ...]:
+    """Return the texts that an upstream said, whether it sent a list, one text, nothing, or something else."""
+    try:
+        said = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ("something that cannot be read",)
+    if said is None:
+        return ()
+    entries = said if isinstance(said, list) else [said]
+    return tuple(_few([entry for entry in entries if entry not in (None, "")]))
+
+
+def _few(entries: list[Any]) -> Iterator[str]:
+    for entry in entries[:MOST_TEXTS]:
+        text = entry if isinstance(entry, str) else msgspec.json.encode(entry).decode()
+        yield text if len(text) <= TEXT_CHARACTERS else text[:TEXT_CHARACTERS] + "…"
+    if len(entries) > MOST_TEXTS:
+        yield f"and {len(entries) - MOST_TEXTS} more"
 
 
 def _beginning(body: bytes) -> str:

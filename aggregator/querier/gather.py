@@ -1,5 +1,6 @@
 """All queries of one refresh: at most so many at once, one deadline for all, a result for each."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -8,9 +9,21 @@ from typing import Protocol
 
 import zstandard
 
-from aggregator.errors import MalformedError, NotListeningError, QueryError, TooSlowError
+from aggregator.errors import (
+    MalformedError,
+    NotListeningError,
+    QueryError,
+    RefusedError,
+    TooSlowError,
+    UnreachableError,
+)
 from aggregator.logs import logger
 from aggregator.querier.decode import Answer, Decoder
+
+# How much of the time for a refresh an upstream gets to show that it answers again.
+TRIAL_SHARE = 0.25
+# However long an upstream asks to be left alone.
+MOST_PATIENCE_SECONDS = 150.0
 
 _log = logger(__name__)
 
@@ -22,6 +35,14 @@ class Query:
     name: str
     promql: str
     decode: Decoder
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one upstream is called, and which cluster its series are of where they do not tell; "" for none."""
+
+    name: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,16 +77,29 @@ class Upstream(Protocol):
 class Gatherer:
     """Asks many queries of one upstream."""
 
-    def __init__(self, upstream: Upstream, concurrency: int, deadline_seconds: float) -> None:
+    def __init__(
+        self, upstream: Upstream, concurrency: int, deadline_seconds: float, source: Source = Source()
+    ) -> None:
+        self.source = source
         self._upstream = upstream
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
+        self._last: _Effort | None = None
 
-    def gather(self, queries: Iterable[Query], at_seconds: float) -> "Gathering":
-        """Begin to ask all queries, in their order, for the same point in time; return what becomes of each."""
-        effort = _Effort(self._upstream, at_seconds, time.monotonic() + self._deadline_seconds)
+    def gather(self, queries: Iterable[Query], at_seconds: float, *, beside_others: bool = False) -> "Gathering":
+        """Begin to ask all queries, in their order, for the same point in time; return what becomes of each.
+
+        With `beside_others`, whoever asks waits for other upstreams, too, which this one must not hold up. If it was
+        too slow for any answer the last time, it has to answer the first query in a part of the time before it is
+        asked the rest; if it asked to be left alone for a while, it is.
+        """
+        start = time.monotonic()
+        effort = _Effort(self._upstream, at_seconds, start + self._deadline_seconds)
+        if beside_others and self._last is not None:
+            effort.learn(self._last, start, self._deadline_seconds * TRIAL_SHARE)
+        self._last = effort
         asked = {query.name: (query, self._threads.submit(effort.reply, query)) for query in queries}
-        return Gathering(effort, asked)
+        return Gathering(self.source, effort, asked)
 
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
@@ -89,8 +123,21 @@ class _Effort:
         self.end = end
         self._upstream = upstream
         self._at_seconds = at_seconds
-        self._nobody: NotListeningError | None = None
+        self._in_vain: QueryError | None = None
         self._is_over = False
+        self.is_too_slow = False
+        self.is_answered = False
+        self.alone_until = 0.0
+        self._trial: _Trial | None = None
+
+    def learn(self, last: "_Effort", now: float, trial_seconds: float) -> None:
+        """Take care of an upstream as the last refresh has shown it."""
+        if last.alone_until > now:
+            self.alone_until = last.alone_until
+            self._in_vain = UnreachableError(f"it asked to be left alone, for {last.alone_until - now:.0f} s more")
+        elif last.is_too_slow and not last.is_answered:
+            self._trial = _Trial(self.end)
+            self.end = now + trial_seconds
 
     def reply(self, query: Query) -> _Reply:
         start = time.monotonic()
@@ -101,26 +148,49 @@ class _Effort:
         except Exception as error:  # noqa: BLE001 - a defect of ours costs this query, not all of them
             _log.exception("query broke", query=query.name)
             return _Reply(b"", QueryError(f"internal error ({type(error).__name__})"), time.monotonic() - start)
+        self.is_answered = True
         return _Reply(pack(body), None, time.monotonic() - start)
 
     def give_up(self) -> None:
         """Break off what is still under way."""
         if not self._is_over:
-            self._is_over = True
+            self._is_over = self.is_too_slow = True
             self._upstream.abort()
 
     def _body(self, query: Query) -> bytes:
-        if self._nobody is not None:
-            raise NotListeningError(f"not asked: {self._nobody}")
+        trial = self._trial
+        if trial is None or not trial.is_first():
+            if trial is not None:
+                trial.over.wait(max(0.0, self.end - time.monotonic()))
+            self._check_worth()
+            return self._upstream.ask(query.promql, self._at_seconds)
+        try:
+            body = self._upstream.ask(query.promql, self._at_seconds)
+            self.end = trial.end_if_passed
+        except QueryError as error:
+            self._in_vain = error
+            raise
+        finally:
+            trial.over.set()
+        return body
+
+    def _check_worth(self) -> None:
+        if self._in_vain is not None:
+            known = (NotListeningError, TooSlowError)
+            kind = type(self._in_vain) if isinstance(self._in_vain, known) else UnreachableError
+            raise kind(f"not asked: {self._in_vain}")
         if time.monotonic() >= self.end:
             raise TooSlowError("not asked: the time for the whole refresh was over")
-        return self._upstream.ask(query.promql, self._at_seconds)
 
     def _as_seen_from_here(self, error: QueryError) -> QueryError:
+        self.is_too_slow = self.is_too_slow or isinstance(error, TooSlowError)
         if self._is_over:
             return TooSlowError("broken off: the time for the whole refresh was over")
-        if isinstance(error, NotListeningError) and self._nobody is None:
-            self._nobody = error
+        if isinstance(error, RefusedError) and error.retry_after_seconds is not None:
+            seconds = min(error.retry_after_seconds, MOST_PATIENCE_SECONDS)
+            self.alone_until = max(self.alone_until, time.monotonic() + seconds)
+        if isinstance(error, NotListeningError) and self._in_vain is None:
+            self._in_vain = error
         return error
 
 
@@ -133,6 +203,19 @@ def _bare(error: QueryError) -> QueryError:
     return error.with_traceback(None)
 
 
+class _Trial:
+    """One query that goes ahead of the others."""
+
+    def __init__(self, end_if_passed: float) -> None:
+        self.end_if_passed = end_if_passed
+        self.over = threading.Event()
+        self._first = threading.Lock()
+
+    def is_first(self) -> bool:
+        """Return True once, to whoever asks first."""
+        return self._first.acquire(blocking=False)
+
+
 class Gathering(Mapping[str, Outcome]):
     """What becomes of each query, by name. Looking one up waits for it, and decodes it anew each time.
 
@@ -142,7 +225,8 @@ class Gathering(Mapping[str, Outcome]):
     that have not started are not asked.
     """
 
-    def __init__(self, effort: _Effort, asked: "Mapping[str, tuple[Query, Future[_Reply]]]") -> None:
+    def __init__(self, source: Source, effort: _Effort, asked: "Mapping[str, tuple[Query, Future[_Reply]]]") -> None:
+        self.source = source
         self._effort = effort
         self._asked = asked
 
@@ -152,7 +236,7 @@ class Gathering(Mapping[str, Outcome]):
         if reply.error is not None:
             return Outcome(reply.error, b"", reply.seconds)
         try:
-            return Outcome(query.decode(unpack(reply.packed)), reply.packed, reply.seconds)
+            return Outcome(query.decode(unpack(reply.packed), self.source.cluster), reply.packed, reply.seconds)
         except MalformedError as error:
             return Outcome(_bare(error), b"", reply.seconds)
 
@@ -163,9 +247,13 @@ class Gathering(Mapping[str, Outcome]):
         return len(self._asked)
 
     def _reply(self, pending: "Future[_Reply]") -> _Reply:
+        end = self._effort.end
         try:
-            return pending.result(timeout=max(0.0, self._effort.end - time.monotonic()))
+            return pending.result(timeout=max(0.0, end - time.monotonic()))
         except (TimeoutError, CancelledError):
+            # Passing a trial moves the end.
+            if self._effort.end > end:
+                return self._reply(pending)
             self._effort.give_up()
             pending.cancel()
             return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), 0.0)

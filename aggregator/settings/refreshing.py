@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aggregator.settings.kinds import Bytes, Count, Group, Seconds, setting
+from aggregator.settings.kinds import Bytes, Count, Group, Seconds, SecondsOrNone, setting
 
 
 class RefreshSettings(Group):
@@ -25,7 +25,13 @@ class RefreshSettings(Group):
         "seconds for which the last good answer is served while the upstream fails",
         "seconds, more than 0, at most 86400",
     )
-    QUERY_CONCURRENCY: Count = setting(8, "queries that are under way at once", "1 to 100")
+    VANISHED_NOTICE: SecondsOrNone = setting(
+        300.0,
+        "seconds for which answers are marked incomplete after a cluster, or at least a tenth of all nodes, vanished "
+        "between two refreshes; 0: not marked",
+        "seconds, 0 or more",
+    )
+    QUERY_CONCURRENCY: Count = setting(8, "queries that are under way at once, with each upstream", "1 to 100")
     MAX_ANSWER_BYTES: Bytes = setting(
         256 * 2**20,
         "bytes that one answer may have; a larger one counts as failed",

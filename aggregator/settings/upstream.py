@@ -1,53 +1,139 @@
 """Where the metrics come from."""
 
-from typing import Annotated
-from urllib.parse import unquote, urlsplit
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, SecretStr
 
+from aggregator.querier.access import TOKEN, Access, token_of
 from aggregator.querier.client import Address
-from aggregator.settings.kinds import Group, setting
+from aggregator.settings.addresses import addresses
+from aggregator.settings.headers import headers
+from aggregator.settings.kinds import Group, ReadableFile, setting
 
 
-def _address(text: str) -> str:
-    """Check a base URL; the text of an error never repeats it, for it may hold a password."""
+def _listed(secret: SecretStr) -> SecretStr:
+    addresses(secret.get_secret_value())
+    return secret
+
+
+def _headers(secret: SecretStr) -> SecretStr:
+    headers(secret.get_secret_value())
+    return secret
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    if not TOKEN.fullmatch(secret.get_secret_value()):
+        raise ValueError("is no token: one word of ASCII characters")
+    return secret
+
+
+def _token_file(path: str) -> str:
+    token_of(Path(path))
+    return path
+
+
+def _authorities(path: str) -> str:
     try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("is no URL") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("does not begin with http:// or https://")
-    if not parts.hostname:
-        raise ValueError("names no host")
-    if "@" in parts.path:
-        raise ValueError("has an @ in its path; a / or ? in a password is written %2F or %3F")
-    if parts.query or parts.fragment:
-        raise ValueError("has a query or a fragment")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("its port is no number from 0 to 65535") from None
-    return text
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        raise ValueError("holds no certificates in PEM form") from None
+    return path
 
 
 class UpstreamSettings(Group):
     """Prometheus or Thanos: where it is and how to be let in."""
 
-    PROMETHEUS_ADDRESS: Annotated[
-        SecretStr, AfterValidator(lambda secret: SecretStr(_address(secret.get_secret_value())))
-    ] = setting(
+    PROMETHEUS_ADDRESS: Annotated[SecretStr, AfterValidator(_listed)] = setting(
         ...,
-        "base URL of Prometheus or Thanos Query; may end in a slash, have a path, and hold user:password@",
-        "a URL that begins with http:// or https://",
+        "base URL of Prometheus or Thanos Query; may end in a slash, have a path, and hold user:password@. Several are "
+        "listed with commas between; #name=…&cluster=… at the end of one says what to call it in logs and gaps, host "
+        "and port otherwise, and which cluster its series are of that have no `cluster` label",
+        "a URL that begins with http:// or https://, or several",
+    )
+    PROMETHEUS_BEARER_TOKEN: Annotated[SecretStr, AfterValidator(_token)] | None = setting(
+        None, "token that every upstream is shown", "one word of ASCII characters", "none"
+    )
+    PROMETHEUS_BEARER_TOKEN_FILE: Annotated[ReadableFile, AfterValidator(_token_file)] | None = setting(
+        None,
+        "file that holds the token; read again when it changes",
+        "the path of a file that holds one word of ASCII characters",
+        "none",
+    )
+    PROMETHEUS_HEADERS: Annotated[SecretStr, AfterValidator(_headers)] | None = setting(
+        None,
+        "headers that every upstream is sent, such as a tenant: `X-Scope-OrgID=a,Other=b`, values percent-encoded",
+        "Name=value pairs with commas between; none that HTTP itself needs, no Authorization",
+        "none",
+    )
+    PROMETHEUS_CA_FILE: Annotated[ReadableFile, AfterValidator(_authorities)] | None = setting(
+        None,
+        "certificates of the authorities that may vouch for an upstream, instead of the usual ones; a changed file "
+        "counts from the next connection on",
+        "the path of a file of certificates in PEM form",
+        "none",
+    )
+    PROMETHEUS_CLIENT_CERT_FILE: ReadableFile | None = setting(
+        None,
+        "client certificate, and those between it and its authority; a changed file counts from the next connection on",
+        "the path of a file of certificates in PEM form, and PROMETHEUS_CLIENT_KEY_FILE with it",
+        "none",
+    )
+    PROMETHEUS_CLIENT_KEY_FILE: ReadableFile | None = setting(
+        None, "key of the client certificate, not encrypted", "the path of a file of a key in PEM form", "none"
+    )
+    THANOS: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "whether deduplicated raw data is asked for, and partial answers or none, which only Thanos understands; "
+        "auto: where the upstream lists stores as Thanos does",
+        "auto, on or off",
+    )
+    PARTIAL_RESPONSE: Literal["serve", "abort"] = setting(
+        "serve",
+        "serve: what is there is shown, marked incomplete; abort: a refresh is whole or does not count, so that the "
+        "last whole topology stays until MAX_STALE, and then nothing is shown",
+        "serve or abort",
     )
 
     @property
-    def upstream(self) -> Address:
-        """The upstream's base URL without its slash and credentials, and those apart."""
-        parts = urlsplit(self.PROMETHEUS_ADDRESS.get_secret_value())
-        host = parts.netloc.rpartition("@")[2]
-        return Address(
-            url=f"{parts.scheme}://{host}{parts.path.rstrip('/')}",
-            user=unquote(parts.username) if parts.username is not None else None,
-            password=unquote(parts.password) if parts.password is not None else None,
+    def upstreams(self) -> tuple[Address, ...]:
+        """The upstreams that are listed."""
+        return addresses(self.PROMETHEUS_ADDRESS.get_secret_value())
+
+    @property
+    def access(self) -> Access:
+        """How they let us in."""
+        return Access(
+            token=self.PROMETHEUS_BEARER_TOKEN.get_secret_value() if self.PROMETHEUS_BEARER_TOKEN else "",
+            token_file=self.PROMETHEUS_BEARER_TOKEN_FILE or "",
+            headers=headers(self.PROMETHEUS_HEADERS.get_secret_value()) if self.PROMETHEUS_HEADERS else (),
+            ca_file=self.PROMETHEUS_CA_FILE or "",
+            certificate_file=self.PROMETHEUS_CLIENT_CERT_FILE or "",
+            key_file=self.PROMETHEUS_CLIENT_KEY_FILE or "",
         )
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what the ways to be let in have against each other."""
+        yield from super().contradictions()
+        token, file = self.PROMETHEUS_BEARER_TOKEN, self.PROMETHEUS_BEARER_TOKEN_FILE
+        if token and file:
+            yield "PROMETHEUS_BEARER_TOKEN_FILE: is set beside PROMETHEUS_BEARER_TOKEN; expected: one of the two"
+        if (token or file) and any(address.user is not None for address in self.upstreams):
+            name = "PROMETHEUS_BEARER_TOKEN" + ("" if token else "_FILE")
+            yield f"{name}: is set beside a user in PROMETHEUS_ADDRESS; expected: one of the two"
+        yield from self._pair_problems()
+
+    def _pair_problems(self) -> Iterator[str]:
+        certificate, key = self.PROMETHEUS_CLIENT_CERT_FILE, self.PROMETHEUS_CLIENT_KEY_FILE
+        if certificate and key:
+            try:
+                # A password is never asked for: there is nobody to type it.
+                ssl.create_default_context().load_cert_chain(certificate, key, password="")
+            except (OSError, ValueError):
+                yield "PROMETHEUS_CLIENT_KEY_FILE: is no key of the certificate; expected: its key, not encrypted"
+        elif certificate:
+            yield "PROMETHEUS_CLIENT_CERT_FILE: is set alone; expected: PROMETHEUS_CLIENT_KEY_FILE with it"
+        elif key:
+            yield "PROMETHEUS_CLIENT_KEY_FILE: is set alone; expected: PROMETHEUS_CLIENT_CERT_FILE with it"

@@ -39,7 +39,7 @@ def upstream() -> Upstream:
 @pytest.fixture
 def taker(upstream: Upstream) -> Iterator[Taker]:
     """Return a taker of that upstream."""
-    made = Taker(Gatherer(upstream, 2, 60.0), Plan(FEW_ROWS, 300.0), Views(BY_NAME, ("1.2.5", "etim")))
+    made = Taker([Gatherer(upstream, 2, 60.0)], Plan(FEW_ROWS, 300.0), Views(BY_NAME, ("1.2.5", "etim")))
     yield made
     made.close()
 

@@ -40,7 +40,8 @@ def read(environment: dict[str, str]) -> str:
         problems = error.problems
     else:
         # What is made of it at the start must not fail either.
-        Client(read_settings.upstream, Limits(1, 1024, 1)).close()
+        for address in read_settings.upstreams:
+            Client(address, Limits(1, 1024, 1), read_settings.access).close()
         return repr(read_settings)
     assert problems
     # One problem a line, each with the name of its variable before all else.

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -38,18 +39,22 @@ Script = Callable[[socket.socket, Request, Peer], None]
 
 
 @contextlib.contextmanager
-def peer(script: Script, port: int = 0) -> Iterator[Peer]:
+def peer(script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Peer]:
     """Run a server on 127.0.0.1 that lets `script` answer each request while the block runs."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             running.connections += 1
             # The client may go away at any time: that is what many tests are about.
-            with contextlib.suppress(OSError), self.request.makefile("rb") as stream:
+            with (
+                contextlib.suppress(OSError),
+                _opened(self.request, tls) as connection,
+                connection.makefile("rb") as stream,
+            ):
                 while request := _read(stream):
                     running.requests.append(request)
                     running.asked.set()
-                    script(self.request, request, running)
+                    script(connection, request, running)
             running.left.set()
 
     class Server(socketserver.ThreadingTCPServer):
@@ -59,7 +64,7 @@ def peer(script: Script, port: int = 0) -> Iterator[Peer]:
 
     with Server(("127.0.0.1", port), Handler) as server:
         chosen = server.server_address[1]
-        running = Peer(f"http://127.0.0.1:{chosen}", chosen)
+        running = Peer(f"{'https' if tls else 'http'}://127.0.0.1:{chosen}", chosen)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -68,6 +73,17 @@ def peer(script: Script, port: int = 0) -> Iterator[Peer]:
             running.stopping.set()
             server.shutdown()
             thread.join()
+
+
+@contextlib.contextmanager
+def _opened(connection: socket.socket, tls: ssl.SSLContext | None) -> Iterator[socket.socket]:
+    """Yield the connection, under TLS where that is wanted."""
+    if tls is None:
+        yield connection
+        return
+    connection.settimeout(WAIT_SECONDS)
+    with tls.wrap_socket(connection, server_side=True) as wrapped:
+        yield wrapped
 
 
 def _read(stream: Iterator[bytes]) -> Request | None:

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -289,22 +290,27 @@ def test_a_client_is_of_use_after_an_abort(make: Make) -> None:
 
 
 def test_a_redirect_is_followed(make: Make) -> None:
-    """An upstream that has moved is asked where it is now, with the same question."""
-    with peer(sending(response(BODY))) as target:
-        moved = response(b"", "307 Temporary Redirect", f"Location: {target.url}/new?query=up")
-        with peer(sending(moved)) as upstream:
-            assert make(upstream.url).ask("up", 1.0) == BODY
-    assert (target.requests[0].path, target.requests[0].parameters["query"]) == ("/new", ["up"])
+    """A server that has moved its API is asked where it is now, with the same question and credentials."""
+
+    def script(connection: socket.socket, request: Request, running: Peer) -> None:
+        moved = response(b"", "307 Temporary Redirect", "Location: /new?query=up")
+        sending(response(BODY) if request.path == "/new" else moved)(connection, request, running)
+
+    with peer(script) as upstream:
+        assert make(upstream.url, "user", "pass").ask("up", 1.0) == BODY
+    assert (upstream.requests[1].path, upstream.requests[1].parameters["query"]) == ("/new", ["up"])
+    assert [request.headers["authorization"] for request in upstream.requests] == ["Basic dXNlcjpwYXNz"] * 2
 
 
-def test_credentials_do_not_follow_to_another_host(make: Make) -> None:
-    """A redirect elsewhere is followed without user and password."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_redirect_to_another_place_is_not_followed(make: Make, host: str) -> None:
+    """Another port or host is not asked, so that neither credentials nor headers get there."""
     with peer(sending(response(BODY))) as target:
-        moved = response(b"", "302 Found", f"Location: http://localhost:{target.port}/")
+        moved = response(b"", "302 Found", f"Location: http://{host}:{target.port}/")
         with peer(sending(moved)) as upstream:
-            make(upstream.url, "user", "hunter2").ask("up", 1.0)
-    assert "authorization" in upstream.requests[0].headers
-    assert "authorization" not in target.requests[0].headers
+            error = failure(make(upstream.url, "user", "hunter2"))
+    assert str(error) == "it redirects to another place, where it is not followed"
+    assert not target.requests
 
 
 def test_a_refused_connection_is_tried_once_more() -> None:

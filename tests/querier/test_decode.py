@@ -119,6 +119,37 @@ def test_what_the_upstream_says_beside_is_kept_apart() -> None:
     assert answer.remarks == ("metric might not be a counter",)
 
 
+@pytest.mark.parametrize(
+    ("said", "texts"),
+    [
+        pytest.param("null", (), id="null"),
+        pytest.param("[]", (), id="none"),
+        pytest.param('""', (), id="empty"),
+        pytest.param('"store a is down"', ("store a is down",), id="one text"),
+        pytest.param('["a", null, 7, {"b": [1]}]', ("a", "7", '{"b":[1]}'), id="all sorts"),
+        pytest.param('{"store": "down"}', ('{"store":"down"}',), id="an object"),
+        pytest.param("true", ("true",), id="a flag"),
+        pytest.param('"' + "x" * 1000 + '"', ("x" * 300 + "…",), id="long"),
+        pytest.param(json.dumps(["a"] * 1000), (*["a"] * 5, "and 995 more"), id="many"),
+    ],
+)
+@pytest.mark.parametrize("where", ["warnings", "infos"])
+def test_what_is_said_beside_may_have_any_shape(where: str, said: str, texts: tuple[str, ...]) -> None:
+    """Whatever stands for warnings becomes a few short texts and costs no sample."""
+    answer = decoder(("node",))(VALID[:-1] + f',"{where}":{said}}}'.encode())
+    assert [sample.metric.node for sample in answer.samples] == ["a"]
+    assert (answer.warnings if where == "warnings" else answer.remarks) == texts
+
+
+def test_a_cluster_stands_in_for_a_label_that_lacks() -> None:
+    """Series without a cluster label get the one that is given, those with one keep theirs."""
+    body = answer_of([{"metric": {}, "value": [1, "2"]}, {"metric": {"cluster": "oslo"}, "value": [1, "2"]}])
+    assert [sample.metric.cluster for sample in decoder(("cluster",))(body, "rome").samples] == ["rome", "oslo"]
+    assert [sample.metric["cluster"] for sample in decoder(None)(body, "rome").samples] == ["rome", "oslo"]
+    assert [sample.metric.cluster for sample in decoder(("cluster",))(body).samples] == ["", "oslo"]
+    assert not hasattr(decoder(("node",))(body, "rome").samples[0].metric, "cluster")
+
+
 def test_what_is_not_known_is_ignored() -> None:
     """Fields that a newer Prometheus adds do no harm."""
     body = VALID.replace(b'"resultType"', b'"stats":{"samples":[1]},"resultType"')
