@@ -4,22 +4,25 @@ import os
 import sys
 
 from aggregator import cli, gateway, logs, settings
-from aggregator.errors import PortInUseError, SettingsError
+from aggregator.errors import PartEndedError, PortInUseError, SettingsError
 
 
 def main() -> None:
-    """Run the gateway; exit 2 on bad settings, 1 where a port is taken, 0 when told to stop."""
+    """Run the gateway; exit 2 on bad settings, 1 where a port is taken or a part broke, 0 when told to stop."""
     cli.parser().parse_args()
     try:
         chosen = settings.read(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
+    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
     try:
         gateway.run(chosen)
     except PortInUseError as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except PartEndedError:
+        # The log has said which, and why.
         sys.exit(1)
 
 

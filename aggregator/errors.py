@@ -5,6 +5,7 @@
     AggregatorError
     ├── SettingsError            mend the environment and start again
     ├── PortInUseError           free the port or choose another
+    ├── PartEndedError           start the program again; the log says what broke
     ├── QueryError               one query has no answer; the others may
     │   ├── UnreachableError     the connection broke or never stood: ask again later
     │   │   └── NotListeningError    nobody is there at all: do not even ask the rest
@@ -35,6 +36,10 @@ class SettingsError(AggregatorError):
 
 class PortInUseError(AggregatorError):
     """A server could not listen where it was told to."""
+
+
+class PartEndedError(AggregatorError):
+    """A part of the program that has to run ended by itself."""
 
 
 class QueryError(AggregatorError):

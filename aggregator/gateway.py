@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import math
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import uvloop
 
-from aggregator import __version__
+from aggregator import __version__, tracing
+from aggregator.errors import NoTopologyError, PartEndedError
 from aggregator.logs import logger
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.client import Client, Limits
@@ -21,10 +25,15 @@ from aggregator.server.auth import Guard, RealmKeyGuard
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.http_front import Front
 from aggregator.server.http_server import HttpServer
+from aggregator.server.http_watch import Watched
 from aggregator.server.listen import listener
+from aggregator.server.metrics_api import MetricsApp
 from aggregator.server.readiness import Readiness
+from aggregator.server.watch import Watch
 from aggregator.settings import Settings
+from aggregator.snapshot import Snapshot
 from aggregator.take import Plan, Taker, Views
+from aggregator.telemetry import Telemetry
 from aggregator.views import BY_NAME
 
 # Between turning not ready and closing the doors: so that whoever asks in between learns of it.
@@ -45,6 +54,10 @@ _log = logger(__name__)
 class Server(Protocol):
     """What is started and stopped."""
 
+    @property
+    def tasks(self) -> "Sequence[asyncio.Task[None]]":
+        """What runs until it is stopped."""
+
     async def start(self) -> None:
         """Begin to serve."""
 
@@ -62,24 +75,35 @@ def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     stop = _stop_signal()
-    refresher = _refresher(settings)
+    watch = _watch(settings)
+    refresher = _refresher(settings, watch.telemetry)
     readiness = Readiness(refresher.current)
+    _show_state(watch.telemetry, refresher, readiness)
     with contextlib.closing(refresher):
-        servers = _servers(settings, refresher, readiness)
+        servers = _servers(settings, refresher, readiness, watch)
         for server in servers:
             await server.start()
         refreshing = asyncio.create_task(refresher.run(), name="refresher")
-        refreshing.add_done_callback(lambda _ended: stop.set())
+        parts = [refreshing, *(task for server in servers for task in server.tasks)]
+        for part in parts:
+            part.add_done_callback(lambda _ended: stop.set())
         await stop.wait()
+        # Parts end by themselves only if they broke, which whoever runs the process must learn.
+        broken = [part for part in parts if part.done()]
+        for part in broken:
+            why = None if part.cancelled() else part.exception()
+            _log.error("a part ended by itself", part=part.get_name(), exc_info=why)
         _log.info("stopping", grace_seconds=settings.GRACE)
         readiness.stop()
         await asyncio.sleep(min(NOTICE_SECONDS, settings.GRACE / 2))
-        await asyncio.gather(*(server.stop() for server in servers))
+        await asyncio.gather(*(server.stop() for server in servers), return_exceptions=bool(broken))
         refreshing.cancel()
-        # Refreshing ends by itself only if it broke, which whoever runs the process must learn.
-        with contextlib.suppress(asyncio.CancelledError):
-            await refreshing
+        await asyncio.wait([refreshing])
+    if watch.tracing is not None:
+        await asyncio.to_thread(watch.tracing.close)
     _log.info("stopped")
+    if broken:
+        raise PartEndedError(", ".join(part.get_name() for part in broken))
 
 
 def _be_quick_to_answer() -> None:
@@ -105,20 +129,57 @@ def _be_quick_to_return_memory() -> None:
         libc.mallopt(M_ARENA_MAX, 2)
 
 
-def _servers(settings: Settings, refresher: Refresher, readiness: Readiness) -> list[Server]:
+def _watch(settings: Settings) -> Watch:
+    """Return what counts, traces if there is a collector, and logs."""
+    telemetry = Telemetry((row.name for row in CATALOG), [_source(settings)])
+    endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
+    traces = tracing.start(endpoint.get_secret_value(), telemetry.spans_dropped) if endpoint is not None else None
+    telemetry.traces = traces
+    return Watch(telemetry, traces, settings.LOG_LEVEL == "debug")
+
+
+def _source(settings: Settings) -> str:
+    return urlsplit(settings.upstream.url).netloc
+
+
+def _show_state(telemetry: Telemetry, refresher: Refresher, readiness: Readiness) -> None:
+    """Let gauges say at each scrape how things stand."""
+
+    def of_what_is_shown(look: Callable[[Snapshot], float], otherwise: float) -> Callable[[], float]:
+        def value() -> float:
+            try:
+                return look(refresher.current())
+            except NoTopologyError:
+                return otherwise
+
+        return value
+
+    telemetry.watch("aggregator_ready", lambda: readiness.why_not() is None)
+    telemetry.watch("aggregator_snapshot_age_seconds", of_what_is_shown(refresher.age_seconds, math.nan))
+    telemetry.watch("aggregator_topology_complete", of_what_is_shown(lambda shown: shown.is_complete, 0))
+
+
+def _servers(settings: Settings, refresher: Refresher, readiness: Readiness, watch: Watch) -> list[Server]:
     """Return the servers that are wanted, each with its port taken and none started."""
     guard = _guard(settings)
     servers: list[Server] = []
     if settings.http_port is not None:
-        front = Front(refresher, guard, settings.LAYOUT, http_api.create(readiness))
+        behind = http_api.create(readiness, watch.telemetry)
+        front = Front(refresher, guard, settings.LAYOUT, behind, watch.telemetry)
         socket = listener("HTTP", settings.HTTP_HOST, settings.http_port)
-        servers.append(HttpServer(front, socket, settings.GRACE))
+        http = HttpServer(Watched(front, watch), socket, settings.GRACE)
+        watch.telemetry.watch("aggregator_http_connections", lambda: http.connections)
+        servers.append(http)
         _tell_listening("http", settings.HTTP_HOST, socket.getsockname()[1])
+    if settings.METRICS_PORT is not None:
+        socket = listener("METRICS", settings.METRICS_HOST, settings.METRICS_PORT)
+        servers.append(HttpServer(MetricsApp(watch.telemetry), socket, settings.GRACE))
+        _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1])
     if settings.GRPC_PORT is not None:
         is_open = settings.GRPC_AUTH == "off"
         if guard is not None and is_open:
             _log.warning("gRPC is open to callers without tokens, as GRPC_AUTH=off says")
-        server = GrpcServer(refresher, None if is_open else guard, readiness, settings.GRACE)
+        server = GrpcServer(refresher, None if is_open else guard, readiness, settings.GRACE, watch)
         port = server.listen(settings.GRPC_HOST, settings.GRPC_PORT)
         servers.append(server)
         _tell_listening("grpc", settings.GRPC_HOST, port)
@@ -129,14 +190,15 @@ def _tell_listening(server: str, host: str, port: int) -> None:
     _log.info("listening", server=server, host=host, port=port, version=__version__)
 
 
-def _refresher(settings: Settings) -> Refresher:
+def _refresher(settings: Settings, telemetry: Telemetry) -> Refresher:
     limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
-    gatherer = Gatherer(Client(settings.upstream, limits), settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT)
+    client = Client(settings.upstream, limits)
+    gatherer = Gatherer(client, settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT, telemetry, _source(settings))
     eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
     eager += ["etim"] if settings.GRPC_PORT is not None else []
     plan = Plan(CATALOG, settings.MAX_STALE, settings.CLUSTER_NAME)
     taker = Taker(gatherer, plan, Views(BY_NAME, tuple(eager)))
-    return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE))
+    return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE), telemetry=telemetry)
 
 
 def _guard(settings: Settings) -> Guard | None:

@@ -14,6 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
     ("errors", "logs", "pb"),
+    ("telemetry",),
+    ("tracing",),
     ("querier",),
     ("models", "settings"),
     ("views",),

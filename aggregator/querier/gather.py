@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import zstandard
 from aggregator.errors import MalformedError, NotListeningError, QueryError, TooSlowError
 from aggregator.logs import logger
 from aggregator.querier.decode import Answer, Decoder
+from aggregator.telemetry import Exchange, Telemetry
 
 _log = logger(__name__)
 
@@ -56,7 +58,16 @@ class Upstream(Protocol):
 class Gatherer:
     """Asks many queries of one upstream."""
 
-    def __init__(self, upstream: Upstream, concurrency: int, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        concurrency: int,
+        deadline_seconds: float,
+        telemetry: Telemetry | None = None,
+        source: str = "",
+    ) -> None:
+        """`source` is the upstream's name in metrics and traces."""
+        self._tell = Teller(telemetry or Telemetry(), source)
         self._upstream = upstream
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
@@ -64,8 +75,11 @@ class Gatherer:
     def gather(self, queries: Iterable[Query], at_seconds: float) -> "Gathering":
         """Begin to ask all queries, in their order, for the same point in time; return what becomes of each."""
         effort = _Effort(self._upstream, at_seconds, time.monotonic() + self._deadline_seconds)
-        asked = {query.name: (query, self._threads.submit(effort.reply, query)) for query in queries}
-        return Gathering(effort, asked)
+        # Each query runs in a copy of the refresh's context: its log lines bear the same ids.
+        asked = {
+            query.name: (query, self._threads.submit(copy_context().run, effort.reply, query)) for query in queries
+        }
+        return Gathering(effort, asked, self._tell)
 
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
@@ -79,7 +93,9 @@ class _Reply:
 
     packed: bytes
     error: QueryError | None
+    started_at_seconds: float
     seconds: float
+    body_bytes: int = 0
 
 
 class _Effort:
@@ -93,15 +109,16 @@ class _Effort:
         self._is_over = False
 
     def reply(self, query: Query) -> _Reply:
-        start = time.monotonic()
+        at, start = time.time(), time.monotonic()
         try:
             body = self._body(query)
         except QueryError as error:
-            return _Reply(b"", self._as_seen_from_here(error), time.monotonic() - start)
+            return _Reply(b"", self._as_seen_from_here(error), at, time.monotonic() - start)
         except Exception as error:  # noqa: BLE001 - a defect of ours costs this query, not all of them
             _log.exception("query broke", query=query.name)
-            return _Reply(b"", QueryError(f"internal error ({type(error).__name__})"), time.monotonic() - start)
-        return _Reply(pack(body), None, time.monotonic() - start)
+            broke = QueryError(f"internal error ({type(error).__name__})")
+            return _Reply(b"", broke, at, time.monotonic() - start)
+        return _Reply(pack(body), None, at, time.monotonic() - start, len(body))
 
     def give_up(self) -> None:
         """Break off what is still under way."""
@@ -124,6 +141,39 @@ class _Effort:
         return error
 
 
+def _outcome(query: Query, reply: _Reply) -> Outcome:
+    if reply.error is not None:
+        return Outcome(reply.error, b"", reply.seconds)
+    try:
+        return Outcome(query.decode(unpack(reply.packed)), reply.packed, reply.seconds)
+    except MalformedError as error:
+        return Outcome(error, b"", reply.seconds)
+
+
+class Teller:
+    """Tells the telemetry what became of queries of one upstream."""
+
+    def __init__(self, telemetry: Telemetry, source: str) -> None:
+        self._telemetry = telemetry
+        self._source = source
+
+    def __call__(self, name: str, reply: _Reply, outcome: Outcome) -> None:
+        """Tell of one query."""
+        answer = outcome.result if isinstance(outcome.result, Answer) else None
+        self._telemetry.queried(
+            Exchange(
+                query=name,
+                source=self._source,
+                started_at_seconds=reply.started_at_seconds,
+                seconds=reply.seconds,
+                answer_bytes=reply.body_bytes,
+                samples=len(answer.samples) if answer else 0,
+                warnings=len(answer.warnings) if answer else 0,
+                error=None if isinstance(outcome.result, Answer) else outcome.result,
+            )
+        )
+
+
 class Gathering(Mapping[str, Outcome]):
     """What becomes of each query, by name. Looking one up waits for it, and decodes it anew each time.
 
@@ -133,19 +183,17 @@ class Gathering(Mapping[str, Outcome]):
     that have not started are not asked.
     """
 
-    def __init__(self, effort: _Effort, asked: "Mapping[str, tuple[Query, Future[_Reply]]]") -> None:
+    def __init__(self, effort: _Effort, asked: "Mapping[str, tuple[Query, Future[_Reply]]]", tell: "Teller") -> None:
         self._effort = effort
         self._asked = asked
+        self._tell = tell
 
     def __getitem__(self, name: str) -> Outcome:
         query, pending = self._asked[name]
         reply = self._reply(pending)
-        if reply.error is not None:
-            return Outcome(reply.error, b"", reply.seconds)
-        try:
-            return Outcome(query.decode(unpack(reply.packed)), reply.packed, reply.seconds)
-        except MalformedError as error:
-            return Outcome(error, b"", reply.seconds)
+        outcome = _outcome(query, reply)
+        self._tell(name, reply, outcome)
+        return outcome
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._asked)
@@ -159,4 +207,4 @@ class Gathering(Mapping[str, Outcome]):
         except (TimeoutError, CancelledError):
             self._effort.give_up()
             pending.cancel()
-            return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), 0.0)
+            return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), time.time(), 0.0)

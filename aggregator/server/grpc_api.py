@@ -7,16 +7,19 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from aggregator.errors import AggregatorError, PortInUseError
+from aggregator.errors import AccessError, AggregatorError, PortInUseError
 from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
+from aggregator.server.grpc_watch import WatchInterceptor, methods_of
 from aggregator.server.http_front import Source
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
+from aggregator.server.watch import Watch
+from aggregator.telemetry import Telemetry
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -45,7 +48,15 @@ _log = logger(__name__)
 class GrpcServer:
     """The gRPC server; its health service says what the readiness says."""
 
-    def __init__(self, source: Source, guard: Guard | None, readiness: Readiness, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        source: Source,
+        guard: Guard | None,
+        readiness: Readiness,
+        grace_seconds: float,
+        watch: Watch | None = None,
+    ) -> None:
+        watch = watch or Watch(Telemetry())
         self._readiness = readiness
         self._grace_seconds = grace_seconds
         self._health = HealthServicer()
@@ -53,7 +64,12 @@ class GrpcServer:
         self._server = grpc.aio.server(
             options=OPTIONS,
             maximum_concurrent_rpcs=MOST_CALLS_AT_ONCE,
-            interceptors=[] if guard is None else [TokenInterceptor(guard)],
+            interceptors=[
+                WatchInterceptor(
+                    watch, methods_of(server_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+                ),
+                *([] if guard is None else [TokenInterceptor(guard, watch.telemetry)]),
+            ],
         )
         self._server.add_generic_rpc_handlers([_etim_handlers(source)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -74,6 +90,11 @@ class GrpcServer:
         """Begin to accept calls."""
         await self._server.start()
         self._mirroring = asyncio.create_task(self._mirror_readiness(), name="grpc health")
+
+    @property
+    def tasks(self) -> "Sequence[asyncio.Task[None]]":
+        """What runs until it is stopped."""
+        return [self._mirroring] if self._mirroring is not None else []
 
     async def stop(self) -> None:
         """Accept no more; return when the calls under way are answered, or the grace is over."""
@@ -127,8 +148,9 @@ def _guarded(handler: Handler) -> Handler:
 class TokenInterceptor(grpc.aio.ServerInterceptor):
     """Lets calls pass that bear a good token, and health checks; also a method that does not exist needs one."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, telemetry: Telemetry) -> None:
         self._guard = guard
+        self._telemetry = telemetry
 
     async def intercept_service(
         self,
@@ -142,6 +164,8 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
                 self._guard.check([_as_bytes(value) for key, value in metadata if key == "authorization"])
             except AggregatorError as error:
                 _log.debug("call refused", reason=str(error))
+                if isinstance(error, AccessError):
+                    self._telemetry.refused(error.reason)
                 return _refusal(error)
         return await continuation(details)
 

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from aggregator.errors import AggregatorError, TokenRefusedError
-from aggregator.logs import logger
+from aggregator.errors import AccessError, AggregatorError, TokenRefusedError
+from aggregator.logs import logger, shown_path
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.snapshot import Snapshot
+from aggregator.telemetry import Telemetry
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,7 +30,7 @@ OWN_FOLDERS = ("/api/", "/docs/", "/ui/")
 # What is answered without a token. Only these exact paths: everything else is closed by default.
 OPEN_PATHS = frozenset(
     {
-        *("/docs", "/docs/oauth2-redirect", "/healthz", "/openapi.json", "/readyz"),
+        *("/docs", "/docs/oauth2-redirect", "/healthz", "/metrics", "/openapi.json", "/readyz"),
         *("/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"),
     }
 )
@@ -76,7 +77,15 @@ class Source(Protocol):
 class Front:
     """Serves the topology on every path that is not ours, and passes the rest on."""
 
-    def __init__(self, source: Source, guard: Guard | None, default_layout: str, behind: App) -> None:
+    def __init__(
+        self,
+        source: Source,
+        guard: Guard | None,
+        default_layout: str,
+        behind: App,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._telemetry = telemetry or Telemetry()
         self._source = source
         self._guard = guard
         self._default_layout = default_layout
@@ -98,7 +107,7 @@ class Front:
         except AggregatorError as error:
             await self._refuse(error, send)
         except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
-            _log.exception("request broke", path=path)
+            _log.exception("request broke", path=shown_path(path))
             await _answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +129,7 @@ class Front:
             if not started:
                 raise
             # An answer that began cannot become another: it ends here, and the server breaks the connection.
-            _log.exception("answer broke", path=scope["path"])
+            _log.exception("answer broke", path=shown_path(scope["path"]))
 
     async def _topology(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in METHODS:
@@ -161,6 +170,8 @@ class Front:
                 challenge += b', error="invalid_token"'
             headers.append((b"www-authenticate", challenge))
             _log.debug("token refused", reason=error.reason)
+        if isinstance(error, AccessError):
+            self._telemetry.refused(error.reason)
         await _answer_error(send, failure.status, text_of(error), headers)
 
 

@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 
-from aggregator.server.http_front import Front
+from aggregator.server.http_front import App
 from aggregator.server.http_limits import LimitedProtocol
 
 
 class HttpServer:
     """An HTTP server on a socket that listens already."""
 
-    def __init__(self, app: Front, listener: socket.socket, grace_seconds: float) -> None:
+    def __init__(self, app: App, listener: socket.socket, grace_seconds: float) -> None:
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
@@ -35,6 +35,16 @@ class HttpServer:
     async def start(self) -> None:
         """Begin to accept connections."""
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="http")
+
+    @property
+    def tasks(self) -> "Sequence[asyncio.Task[None]]":
+        """What runs until it is stopped."""
+        return [self._serving] if self._serving is not None else []
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
 
     async def stop(self) -> None:
         """Accept no more; return when the requests under way are answered, or the grace is over."""

@@ -10,7 +10,6 @@ from grpc_reflection.v1alpha import reflection_pb2
 from aggregator import etim_client
 from aggregator.errors import NoTopologyError
 from aggregator.pb.etim import server_pb2 as pb
-from aggregator.server.grpc_api import HEALTH_SECONDS
 from aggregator.views import BY_NAME, etim
 from tests.server.call import CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
 from tests.server.serving import Ports
@@ -19,6 +18,8 @@ from tests.server.tokens import Realm
 
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
+# It turns within a quarter of a second; a machine that is busy with something else may take longer.
+HEALTH_WITHIN_SECONDS = 30.0
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -143,7 +144,7 @@ def test_health_follows_the_topology(source: CommandedSource, ports: Ports) -> N
 
 
 def _until_health(port: int, status: int, service: str = "") -> bool:
-    end = time.monotonic() + 20 * HEALTH_SECONDS
+    end = time.monotonic() + HEALTH_WITHIN_SECONDS
     while time.monotonic() < end:
         if health(port, service).status == status:
             return True

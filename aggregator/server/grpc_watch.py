@@ -1,0 +1,190 @@
+"""What surrounds every gRPC method: counts each call once, gives it an id, logs and traces it."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import grpc
+from prometheus_client import Counter
+
+from aggregator.logs import REQUEST_ID, logger
+from aggregator.server.request_id import RequestIds
+from aggregator.server.watch import Watch
+from aggregator.telemetry import Telemetry
+from aggregator.tracing import Tracing
+
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
+Behaviour = Callable[[Any, Any], Any]
+
+_TYPES = {
+    (False, False): ("unary_unary", "unary"),
+    (False, True): ("unary_stream", "server_stream"),
+    (True, False): ("stream_unary", "client_stream"),
+    (True, True): ("stream_stream", "bidi_stream"),
+}
+# A name that a caller made up must not make a series.
+_UNKNOWN = ("unknown", "unknown", "unary")
+# What known methods are expected to end with; these series exist from the start.
+_USUAL_CODES = ("OK", "CANCELLED", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNAVAILABLE", "INTERNAL")
+_BY_NUMBER = {code.value[0]: code.name for code in grpc.StatusCode}
+_HEADER = "x-request-id"
+
+_log = logger(__name__)
+
+
+class Counts:
+    """The counters of one method, looked up once a code."""
+
+    def __init__(self, telemetry: Telemetry, service: str, method: str, kind: str) -> None:
+        self._telemetry = telemetry
+        self._call = (service, method, kind)
+        self._ended: dict[str, Counter] = {}
+        self.name = f"{service}/{method}"
+        self.began = telemetry.started(*self._call)
+        for code in _USUAL_CODES:
+            self.ended(code)
+
+    def ended(self, code: str) -> Counter:
+        """Return what counts the calls that end with a code."""
+        if code not in self._ended:
+            self._ended[code] = self._telemetry.handled(*self._call, code)
+        return self._ended[code]
+
+
+@dataclass
+class Ending:
+    """How a call ended, as far as is known; gRPC fills in what the handler leaves open."""
+
+    code: str = "UNKNOWN"
+
+
+class WatchInterceptor(grpc.aio.ServerInterceptor):
+    """Watches calls; it comes before the interceptor that refuses some. A call is counted when its handler runs."""
+
+    def __init__(self, watch: Watch, methods: Mapping[str, str]) -> None:
+        """`methods` are the known ones by their path, with their kind ("unary", "server_stream", …)."""
+        self._tracing = watch.tracing
+        self._ids = RequestIds()
+        self._log_calls = watch.log_requests
+        self._counts = {path: Counts(watch.telemetry, *_split(path), kind) for path, kind in methods.items()}
+        self._unknown = Counts(watch.telemetry, *_UNKNOWN)
+        self._watched: dict[str, tuple[Any, Any]] = {}
+
+    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Any:
+        """Return the method's handler, watched."""
+        path = details.method
+        handler = await continuation(details)
+        counts = self._counts.get(path, self._unknown)
+        if handler is None:
+            # gRPC answers by itself, without a handler that could be watched.
+            counts.began.inc()
+            counts.ended("UNIMPLEMENTED").inc()
+            return None
+        known = self._watched.get(path)
+        if known is not None and known[0] is handler:
+            return known[1]
+        watched = self._watch(handler, counts)
+        # Handlers of known methods stay the same; only refusals are made anew for each call.
+        if path in self._counts:
+            self._watched[path] = (handler, watched)
+        return watched
+
+    def _watch(self, handler: Any, counts: Counts) -> Any:
+        attribute, _kind = _TYPES[handler.request_streaming, handler.response_streaming]
+        behaviour = getattr(handler, attribute)
+        wrap = self._stream if inspect.isasyncgenfunction(behaviour) else self._single
+        return handler._replace(**{attribute: wrap(behaviour, counts)})
+
+    def _single(self, behaviour: Behaviour, counts: Counts) -> Behaviour:
+        async def watched(request: Any, context: Any) -> Any:
+            with self._call(context, counts):
+                return await behaviour(request, context)
+
+        return watched
+
+    def _stream(self, behaviour: Behaviour, counts: Counts) -> Behaviour:
+        async def watched(request: Any, context: Any) -> AsyncIterator[Any]:
+            with self._call(context, counts):
+                async for answer in behaviour(request, context):
+                    yield answer
+
+        return watched
+
+    @contextmanager
+    def _call(self, context: Any, counts: Counts) -> Any:
+        """Surround a call: whatever ends it passes through here once."""
+        start = perf_counter()
+        counts.began.inc()
+        metadata = dict(context.invocation_metadata() or ())
+        request_id = self._ids.of(_as_bytes(metadata.get(_HEADER)))
+        REQUEST_ID.set(request_id)
+        ours = ((_HEADER, request_id),)
+        # For calls that are refused; those that are answered may set others meanwhile, and get it again.
+        context.set_trailing_metadata(ours)
+        ending = Ending()
+        try:
+            with self._span(metadata, counts.name, ending):
+                try:
+                    yield
+                except (asyncio.CancelledError, GeneratorExit):
+                    ending.code = "CANCELLED"
+                    raise
+                except BaseException:
+                    ending.code = _code(context, "UNKNOWN")
+                    raise
+                ending.code = _code(context, "OK")
+            if context.trailing_metadata() != ours:
+                context.set_trailing_metadata((*context.trailing_metadata(), *ours))
+        finally:
+            counts.ended(ending.code).inc()
+            if self._log_calls:
+                took = round(1000 * (perf_counter() - start), 1)
+                _log.debug("call", method=counts.name, code=ending.code, took_ms=took, client=context.peer())
+
+    def _span(self, metadata: dict[str, Any], name: str, ending: Ending) -> AbstractContextManager[None]:
+        if self._tracing is None or name.startswith("grpc."):
+            return nullcontext()
+        return _traced(self._tracing, metadata, name, ending)
+
+
+@contextmanager
+def _traced(tracing: Tracing, metadata: dict[str, Any], name: str, ending: Ending) -> Any:
+    service, _, method = name.partition("/")
+    headers = {key: value for key, value in metadata.items() if isinstance(value, str)}
+    with tracing.serving(name, headers, {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}) as span:
+        try:
+            yield
+        finally:
+            span.set_attribute("rpc.grpc.status_code", ending.code)
+            if ending.code not in ("OK", "CANCELLED"):
+                tracing.failed(span, ending.code)
+
+
+def methods_of(*files: Any) -> dict[str, str]:
+    """Return the methods of all services of the descriptors of .proto files, by their path, with their kind."""
+    return {
+        f"/{service.full_name}/{method.name}": _TYPES[method.client_streaming, method.server_streaming][1]
+        for file in files
+        for service in file.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def _split(path: str) -> tuple[str, str]:
+    service, _, method = path.lstrip("/").rpartition("/")
+    return service, method
+
+
+def _code(context: Any, otherwise: str) -> str:
+    """Return the name of the code that the handler set."""
+    code = context.code()
+    number = code.value[0] if isinstance(code, grpc.StatusCode) else code
+    return _BY_NUMBER.get(number, "UNKNOWN") if number else otherwise
+
+
+def _as_bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else value
