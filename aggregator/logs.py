@@ -14,8 +14,8 @@ _CHATTY = ("asyncio", "grpc", "requests", "urllib3")
 _TALKATIVE = ("uvicorn", "uvicorn.error")
 
 # Which request and which trace a line belongs to: what runs for them inherits these.
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
+REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")
+TRACE_ID: ContextVar[bytes] = ContextVar("trace_id", default=b"")
 
 HIDDEN = "***"
 # What may never be read, wherever in a line: credentials in a URL, those of a header, and whatever looks like a token.
@@ -111,5 +111,5 @@ def shown_path(path: str) -> str:
 def _add_ids(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for name, variable in (("request_id", REQUEST_ID), ("trace_id", TRACE_ID)):
         if (value := variable.get()) and name not in event:
-            event[name] = value
+            event[name] = value.decode("ascii")
     return event

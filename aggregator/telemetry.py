@@ -21,6 +21,7 @@ from aggregator.errors import (
     TooSlowError,
     UnreachableError,
 )
+from aggregator.requests_seen import OTHER, RequestsSeen
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,7 @@ AUTH_REASONS = (
     *("header", "algorithm", "signature", "claims", "not an access token", "expired", "not yet valid"),
     *("issued in the future", "exp", "nbf", "iat"),
 )
-# Whatever else there may be shares one series: no caller can make series.
-OTHER = "other"
-
 HANDLERS = ("topology", "probes", "metrics", "docs", "api", "ui")
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 # What an answer that never began counts as: the process stopped first.
 NO_ANSWER = 0
 _CODES_OF_EVERY_HANDLER = (200, 401, 503)
@@ -173,7 +170,7 @@ class Traces(Protocol):
 
 
 class Telemetry:
-    """Counts. Every method may be called from any thread."""
+    """Counts. Every method but `answered` may be called from any thread."""
 
     def __init__(self, queries: Iterable[str] = (), sources: Iterable[str] = (), traces: Traces | None = None) -> None:
         """`queries` and `sources` are the names whose series exist from the start."""
@@ -188,20 +185,13 @@ class Telemetry:
             m.name: Histogram(m.name, _help(m), m.labels, buckets=m.buckets, registry=self.registry)
             for m in _of(Histogram)
         }
-        # Looking a child up by its labels takes a lock and makes tuples: hot paths do it once for each.
-        self._requests: dict[tuple[str, str, int], Counter] = {}
-        self._durations = {name: self._histograms["http_request_duration_seconds"].labels(name) for name in HANDLERS}
+        self._requests = RequestsSeen(*((m.name, _help(m)) for m in METRICS[:2]), _REQUEST_BUCKETS)
+        self.registry.register(self._requests)
+        # Counts one HTTP request by handler (one of HANDLERS), method, code and seconds.
+        self.answered = self._requests.add
         self._begin_at_zero(queries, sources)
 
     # --- HTTP and gRPC
-
-    def answered(self, handler: str, method: str, code: int, seconds: float) -> None:
-        """Count one HTTP request; the handler is one of HANDLERS."""
-        counter = self._requests.get((handler, method, code))
-        if counter is None:
-            counter = self._request(handler, method, code)
-        counter.inc()
-        self._durations[handler].observe(seconds)
 
     def started(self, *call: str) -> Counter:
         """Return what counts calls of a service, method and type that begin."""
@@ -271,21 +261,14 @@ class Telemetry:
         for kind, number in gaps.items():
             self._gauges["aggregator_topology_gaps"].labels(kind).set(number)
 
-    def _request(self, handler: str, method: str, code: int) -> Counter:
-        known = method if method in METHODS else OTHER
-        counter = self._counters["http_requests_total"].labels(handler, "none" if code == NO_ANSWER else code, known)
-        if known == method:
-            self._requests[handler, method, code] = counter
-        return counter
-
     def _begin_at_zero(self, queries: Iterable[str], sources: Iterable[str]) -> None:
         """Make the series that are known beforehand: the increase of one that appears late cannot be told."""
         for handler in HANDLERS:
             for method in _METHODS_OF_EVERY_HANDLER:
                 for code in _CODES_OF_EVERY_HANDLER:
-                    self._request(handler, method, code)
+                    self._requests.expect(handler, method, code)
         for code in (200, 400, 401, 403, 500, 503):
-            self._request("topology", "POST", code)
+            self._requests.expect("topology", "POST", code)
         for name in queries:
             self._histograms["aggregator_query_duration_seconds"].labels(name)
             for result in RESULTS:
@@ -303,7 +286,8 @@ class Telemetry:
 
 
 def _of(kind: type[Counter] | type[Gauge] | type[Histogram]) -> Iterator[Metric]:
-    return (metric for metric in METRICS if metric.kind is kind)
+    # Requests are counted apart.
+    return (metric for metric in METRICS[2:] if metric.kind is kind)
 
 
 def _help(metric: Metric) -> str:

@@ -156,5 +156,5 @@ class _LastWord(logging.Handler):
         self.text = record.getMessage()[:REASON_CHARACTERS]
 
 
-def _trace_id(span: "Span") -> str:
-    return f"{span.get_span_context().trace_id:032x}"
+def _trace_id(span: "Span") -> bytes:
+    return b"%032x" % span.get_span_context().trace_id

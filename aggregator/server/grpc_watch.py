@@ -122,7 +122,7 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
         metadata = dict(context.invocation_metadata() or ())
         request_id = self._ids.of(_as_bytes(metadata.get(_HEADER)))
         REQUEST_ID.set(request_id)
-        ours = ((_HEADER, request_id),)
+        ours = ((_HEADER, request_id.decode("ascii")),)
         # For calls that are refused; those that are answered may set others meanwhile, and get it again.
         context.set_trailing_metadata(ours)
         ending = Ending()

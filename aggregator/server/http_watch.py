@@ -12,6 +12,7 @@ from aggregator.telemetry import NO_ANSWER
 from aggregator.tracing import Tracing
 
 _HANDLERS = {
+    "/": "topology",
     "/api": "api",
     "/docs": "docs",
     "/healthz": "probes",
@@ -30,10 +31,9 @@ _log = logger(__name__)
 
 def handler_of(path: str) -> str:
     """Return which part of the server answers a path; there are as many as `telemetry.HANDLERS`."""
-    handler = _HANDLERS.get(path)
-    if handler is None and path.startswith(OWN_FOLDERS):
-        return next(name for folder, name in _FOLDERS.items() if path.startswith(folder))
-    return handler or "topology"
+    if path in _HANDLERS:
+        return _HANDLERS[path]
+    return next((name for folder, name in _FOLDERS.items() if path.startswith(folder)), "topology")
 
 
 class Watched:
@@ -54,15 +54,16 @@ class Watched:
         start = perf_counter()
         request_id = self._ids.of(_given_id(scope))
         REQUEST_ID.set(request_id)
-        header = (_HEADER, request_id.encode())
-        handler = handler_of(scope["path"])
+        path = scope["path"]
+        # Nearly every request has one of these paths.
+        handler = _HANDLERS.get(path) or handler_of(path)
         status = NO_ANSWER
 
         def watched_send(message: MutableMapping[str, Any]) -> Any:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                message["headers"] = [*message["headers"], (_HEADER, request_id)]
             return send(message)
 
         try:

@@ -14,8 +14,11 @@ from aggregator.server.auth import Guard
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.http_front import Front
 from aggregator.server.http_server import HttpServer
+from aggregator.server.http_watch import Watched
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
+from aggregator.server.watch import Watch
+from aggregator.telemetry import Telemetry
 from tests.server.source import CommandedSource
 
 HOST = "127.0.0.1"
@@ -31,14 +34,25 @@ class Ports:
     grpc: int
 
 
+@dataclass(frozen=True)
+class _Served:
+    source: CommandedSource
+    guard: Guard | None
+    layout: str
+    watch: Watch
+
+
 _Stop = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 
 
 @contextmanager
-def serving(source: CommandedSource, guard: Guard | None, layout: str = "1.2.5") -> Iterator[Ports]:
+def serving(
+    source: CommandedSource, guard: Guard | None, layout: str = "1.2.5", watch: Watch | None = None
+) -> Iterator[Ports]:
     """Serve a source over HTTP and gRPC while the block runs."""
     started: Future[tuple[Ports, _Stop]] = Future()
-    thread = threading.Thread(target=_run, args=(source, guard, layout, started), name="serving", daemon=True)
+    served = _Served(source, guard, layout, watch or Watch(Telemetry()))
+    thread = threading.Thread(target=_run, args=(served, started), name="serving", daemon=True)
     thread.start()
     ports, (loop, stop) = started.result(SECONDS)
     try:
@@ -49,13 +63,16 @@ def serving(source: CommandedSource, guard: Guard | None, layout: str = "1.2.5")
         assert not thread.is_alive()
 
 
-def _run(source: CommandedSource, guard: Guard | None, layout: str, started: "Future[tuple[Ports, _Stop]]") -> None:
+def _run(served: _Served, started: "Future[tuple[Ports, _Stop]]") -> None:
     async def serve() -> None:
         stop = asyncio.Event()
-        readiness = Readiness(source.current)
+        watch = served.watch
+        readiness = Readiness(served.source.current)
+        behind = http_api.create(readiness, watch.telemetry)
+        front = Front(served.source, served.guard, served.layout, behind, watch.telemetry)
         socket = listener("HTTP_PORT", HOST, 0)
-        http_server = HttpServer(Front(source, guard, layout, http_api.create(readiness)), socket, GRACE_SECONDS)
-        grpc_server = GrpcServer(source, guard, readiness, GRACE_SECONDS)
+        http_server = HttpServer(Watched(front, watch), socket, GRACE_SECONDS)
+        grpc_server = GrpcServer(served.source, served.guard, readiness, GRACE_SECONDS, watch)
         ports = Ports(socket.getsockname()[1], grpc_server.listen(HOST, 0))
         await http_server.start()
         await grpc_server.start()
