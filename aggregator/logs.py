@@ -42,7 +42,8 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
         _add_ids,
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=on_terminal)]
+        # The usual traceback on a terminal shows what variables hold, secrets included.
+        [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )

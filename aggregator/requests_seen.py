@@ -17,6 +17,11 @@ OTHER = "other"
 Key = tuple[str, str, int]
 
 
+def _bound(seconds: float) -> str:
+    """Return a bound as the library writes it."""
+    return str(floatToGoString(seconds))  # type: ignore[no-untyped-call] # the library has no types there
+
+
 class Duration:
     """How long the requests of one handler took: their number below each bound and above the last, and their sum."""
 
@@ -31,7 +36,7 @@ class Duration:
         cumulated: list[tuple[str, float]] = []
         for bound, number in zip((*self._bounds, float("inf")), numbers, strict=True):
             total += number
-            cumulated.append((floatToGoString(bound), total))
+            cumulated.append((_bound(bound), total))
         return cumulated, self.sum
 
 

@@ -185,7 +185,8 @@ class Telemetry:
             m.name: Histogram(m.name, _help(m), m.labels, buckets=m.buckets, registry=self.registry)
             for m in _of(Histogram)
         }
-        self._requests = RequestsSeen(*((m.name, _help(m)) for m in METRICS[:2]), _REQUEST_BUCKETS)
+        count, duration = ((metric.name, _help(metric)) for metric in METRICS[:2])
+        self._requests = RequestsSeen(count, duration, _REQUEST_BUCKETS)
         self.registry.register(self._requests)
         # Counts one HTTP request by handler (one of HANDLERS), method, code and seconds.
         self.answered = self._requests.add

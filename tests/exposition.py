@@ -4,6 +4,8 @@ import subprocess
 from dataclasses import dataclass
 
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition, parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.telemetry import Telemetry
@@ -46,6 +48,12 @@ def scraped(text: str) -> Scraped:
 def now(telemetry: Telemetry) -> Scraped:
     """Return what a scraper would read now."""
     return scraped(generate_latest(telemetry.registry).decode())
+
+
+def openmetrics(given: Telemetry | str) -> list[Metric]:
+    """Return the families of an exposition in OpenMetrics, which a strict parser reads."""
+    text = given if isinstance(given, str) else exposition.generate_latest(given.registry).decode()  # type: ignore[no-untyped-call] # the library has no types there
+    return list(parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call] # nor there
 
 
 def promtool(*arguments: str, given: str = "") -> str:

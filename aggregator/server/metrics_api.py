@@ -4,20 +4,24 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from aggregator.server.http_front import Receive, Scope, Send
 from aggregator.telemetry import Telemetry
 
 PATH = "/metrics"
-_LONGEST_ACCEPT = 1000
+_OPENMETRICS = "application/openmetrics-text"
 
 
 async def exposition(telemetry: Telemetry, accept: str) -> tuple[bytes, str]:
     """Return the metrics and their Content-Type: OpenMetrics for who asks for it, else Prometheus' text format."""
-    encode, content_type = choose_encoder(accept[:_LONGEST_ACCEPT])
+    # The library's own choice repeats the scraper's words in Content-Type, and breaks on versions that are no numbers.
     # A thousand series take some milliseconds, which requests need not wait for.
-    return await asyncio.to_thread(encode, telemetry.registry), content_type
+    if any(kind.partition(";")[0].strip().lower() == _OPENMETRICS for kind in accept.split(",")):
+        body: bytes = await asyncio.to_thread(openmetrics.generate_latest, telemetry.registry)
+        return body, openmetrics.CONTENT_TYPE_LATEST
+    return await asyncio.to_thread(generate_latest, telemetry.registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class MetricsApp:
