@@ -85,14 +85,7 @@ async def _serve(settings: Settings) -> None:
             await server.start()
         refreshing = asyncio.create_task(refresher.run(), name="refresher")
         parts = [refreshing, *(task for server in servers for task in server.tasks)]
-        for part in parts:
-            part.add_done_callback(lambda _ended: stop.set())
-        await stop.wait()
-        # Parts end by themselves only if they broke, which whoever runs the process must learn.
-        broken = [part for part in parts if part.done()]
-        for part in broken:
-            why = None if part.cancelled() else part.exception()
-            _log.error("a part ended by itself", part=part.get_name(), exc_info=why)
+        broken = await until_stopped(stop, parts)
         _log.info("stopping", grace_seconds=settings.GRACE)
         readiness.stop()
         await asyncio.sleep(min(NOTICE_SECONDS, settings.GRACE / 2))
@@ -103,7 +96,22 @@ async def _serve(settings: Settings) -> None:
         await asyncio.to_thread(watch.tracing.close)
     _log.info("stopped")
     if broken:
-        raise PartEndedError(", ".join(part.get_name() for part in broken))
+        raise PartEndedError(", ".join(broken))
+
+
+async def until_stopped(stop: asyncio.Event, parts: "Sequence[asyncio.Task[None]]") -> list[str]:
+    """Wait for the signal, or for a part that ends by itself; return the names of those that did.
+
+    They only do if they broke. Then the whole process ends: half a gateway looks well from outside.
+    """
+    for part in parts:
+        part.add_done_callback(lambda _ended: stop.set())
+    await stop.wait()
+    broken = [part for part in parts if part.done()]
+    for part in broken:
+        why = None if part.cancelled() else part.exception()
+        _log.error("a part ended by itself", part=part.get_name(), exc_info=why)
+    return [part.get_name() for part in broken]
 
 
 def _be_quick_to_answer() -> None:
