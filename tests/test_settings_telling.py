@@ -20,7 +20,7 @@ def problems(**environment: str) -> list[str]:
 def test_nothing_is_told_unless_asked_for() -> None:
     """Without further settings there is no port for metrics and no tracing."""
     settings = read(ADDRESS)
-    assert (settings.METRICS_PORT, settings.METRICS_HOST) == (None, "0.0.0.0")
+    assert (settings.METRICS_PORT, settings.METRICS_HOST) == (None, "0.0.0.0")  # noqa: S104 - the documented default
     assert settings.OTEL_EXPORTER_OTLP_ENDPOINT is None
 
 
