@@ -98,6 +98,7 @@ METRICS = (
         "samples that a refresh left out: without a place, with a value that cannot be kept, contradicted by others",
     ),
     Metric("aggregator_auth_failures_total", Counter, ("reason",), "requests and calls refused for their token"),
+    Metric("aggregator_key_fetches_failed_total", Counter, (), "fetches of an issuer's keys that failed"),
     Metric("aggregator_http_connections", Gauge, (), "open HTTP connections"),
     Metric("aggregator_spans_dropped_total", Counter, (), "spans that the trace collector did not take"),
     Metric("aggregator_build_info", Gauge, ("version",), "1, with the version that runs"),
@@ -207,6 +208,10 @@ class Telemetry:
         """Count a token that was refused for the reason of an AccessError."""
         word = reason if reason in AUTH_REASONS else OTHER
         self._counters["aggregator_auth_failures_total"].labels(word).inc()
+
+    def keys_not_fetched(self, _reason: str) -> None:
+        """Count a fetch of keys that failed; the log has the reason, which no list bounds."""
+        self._counters["aggregator_key_fetches_failed_total"].inc()
 
     # --- queries and refreshes
 

@@ -126,6 +126,14 @@ def test_unknown_reasons_share_a_series() -> None:
     assert now(telemetry).value("aggregator_auth_failures_total", reason=OTHER) == 1
 
 
+def test_failed_fetches_of_keys_are_counted() -> None:
+    """Reasons of any text are one series."""
+    telemetry = Telemetry()
+    for reason in ("connection refused", "x" * 10_000):
+        telemetry.keys_not_fetched(reason)
+    assert now(telemetry).value("aggregator_key_fetches_failed_total") == 2
+
+
 def test_every_reason_of_the_sources_is_in_the_table() -> None:
     """Each constant word with which the servers refuse a token has a series of its own."""
     words = set()
