@@ -1,12 +1,10 @@
 """What surrounds every gRPC method: counts each call once, gives it an id, logs and traces it."""
 
-import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from prometheus_client import Counter
@@ -55,11 +53,25 @@ class Counts:
         return self._ended[code]
 
 
-@dataclass
-class Ending:
-    """How a call ended, as far as is known; gRPC fills in what the handler leaves open."""
+class Call(NamedTuple):
+    """A call under way: where it is answered, what counts it, when it began, its id as metadata."""
 
-    code: str = "UNKNOWN"
+    context: Any
+    counts: Counts
+    start: float
+    ours: tuple[tuple[str, str]]
+
+    def code(self, otherwise: str) -> str:
+        """Return the name of the code that the handler set."""
+        code = self.context.code()
+        number = code.value[0] if isinstance(code, grpc.StatusCode) else code
+        return _BY_NUMBER.get(number, "UNKNOWN") if number else otherwise
+
+    def add_id(self) -> None:
+        """Give the answer its id, where the handler set metadata of its own."""
+        trailing = self.context.trailing_metadata()
+        if trailing != self.ours:
+            self.context.set_trailing_metadata((*trailing, *self.ours))
 
 
 class WatchInterceptor(grpc.aio.ServerInterceptor):
@@ -101,67 +113,77 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
 
     def _single(self, behaviour: Behaviour, counts: Counts) -> Behaviour:
         async def watched(request: Any, context: Any) -> Any:
-            with self._call(context, counts):
-                return await behaviour(request, context)
+            call, code = self._begin(context, counts), "CANCELLED"
+            try:
+                if self._tracing is None:
+                    answer = await behaviour(request, context)
+                else:
+                    with _traced(self._tracing, call):
+                        answer = await behaviour(request, context)
+                code = call.code("OK")
+                call.add_id()
+            except Exception:
+                code = call.code("UNKNOWN")
+                raise
+            finally:
+                self._end(call, code)
+            return answer
 
         return watched
 
     def _stream(self, behaviour: Behaviour, counts: Counts) -> Behaviour:
         async def watched(request: Any, context: Any) -> AsyncIterator[Any]:
-            with self._call(context, counts):
+            call, code = self._begin(context, counts), "CANCELLED"
+            try:
                 async for answer in behaviour(request, context):
                     yield answer
+                code = call.code("OK")
+                call.add_id()
+            except Exception:
+                code = call.code("UNKNOWN")
+                raise
+            finally:
+                self._end(call, code)
 
         return watched
 
-    @contextmanager
-    def _call(self, context: Any, counts: Counts) -> Any:
-        """Surround a call: whatever ends it passes through here once."""
-        start = perf_counter()
+    def _begin(self, context: Any, counts: Counts) -> Call:
         counts.began.inc()
-        metadata = dict(context.invocation_metadata() or ())
-        request_id = self._ids.of(_as_bytes(metadata.get(_HEADER)))
+        request_id = self._ids.of(_given_id(context.invocation_metadata()))
         REQUEST_ID.set(request_id)
-        ours = ((_HEADER, request_id.decode("ascii")),)
+        call = Call(context, counts, perf_counter(), ((_HEADER, request_id.decode("ascii")),))
         # For calls that are refused; those that are answered may set others meanwhile, and get it again.
-        context.set_trailing_metadata(ours)
-        ending = Ending()
-        try:
-            with self._span(metadata, counts.name, ending):
-                try:
-                    yield
-                except (asyncio.CancelledError, GeneratorExit):
-                    ending.code = "CANCELLED"
-                    raise
-                except BaseException:
-                    ending.code = _code(context, "UNKNOWN")
-                    raise
-                ending.code = _code(context, "OK")
-            if context.trailing_metadata() != ours:
-                context.set_trailing_metadata((*context.trailing_metadata(), *ours))
-        finally:
-            counts.ended(ending.code).inc()
-            if self._log_calls:
-                took = round(1000 * (perf_counter() - start), 1)
-                _log.debug("call", method=counts.name, code=ending.code, took_ms=took, client=context.peer())
+        context.set_trailing_metadata(call.ours)
+        return call
 
-    def _span(self, metadata: dict[str, Any], name: str, ending: Ending) -> AbstractContextManager[None]:
-        if self._tracing is None or name.startswith("grpc."):
-            return nullcontext()
-        return _traced(self._tracing, metadata, name, ending)
+    def _end(self, call: Call, code: str) -> None:
+        """Count a call; whatever ended it passes through here once."""
+        call.counts.ended(code).inc()
+        if self._log_calls:
+            took = round(1000 * (perf_counter() - call.start), 1)
+            _log.debug("call", method=call.counts.name, code=code, took_ms=took, client=call.context.peer())
 
 
 @contextmanager
-def _traced(tracing: Tracing, metadata: dict[str, Any], name: str, ending: Ending) -> Any:
+def _traced(tracing: Tracing, call: Call) -> Iterator[None]:
+    name = call.counts.name
+    if name.startswith("grpc."):
+        yield
+        return
     service, _, method = name.partition("/")
-    headers = {key: value for key, value in metadata.items() if isinstance(value, str)}
+    headers = {key: value for key, value in call.context.invocation_metadata() or () if isinstance(value, str)}
     with tracing.serving(name, headers, {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}) as span:
+        code = "CANCELLED"
         try:
             yield
+            code = call.code("OK")
+        except Exception:
+            code = call.code("UNKNOWN")
+            raise
         finally:
-            span.set_attribute("rpc.grpc.status_code", ending.code)
-            if ending.code not in ("OK", "CANCELLED"):
-                tracing.failed(span, ending.code)
+            span.set_attribute("rpc.grpc.status_code", code)
+            if code not in ("OK", "CANCELLED"):
+                tracing.failed(span, code)
 
 
 def methods_of(*files: Any) -> dict[str, str]:
@@ -179,12 +201,8 @@ def _split(path: str) -> tuple[str, str]:
     return service, method
 
 
-def _code(context: Any, otherwise: str) -> str:
-    """Return the name of the code that the handler set."""
-    code = context.code()
-    number = code.value[0] if isinstance(code, grpc.StatusCode) else code
-    return _BY_NUMBER.get(number, "UNKNOWN") if number else otherwise
-
-
-def _as_bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode("utf-8", "replace") if isinstance(value, str) else value
+def _given_id(metadata: Iterable[tuple[str, str | bytes]] | None) -> bytes | None:
+    for key, value in metadata or ():
+        if key == _HEADER:
+            return value.encode("utf-8", "replace") if isinstance(value, str) else value
+    return None

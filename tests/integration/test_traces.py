@@ -180,9 +180,10 @@ def test_a_collector_that_does_not_take_spans(upstream: str, tmp_path: Path, sta
             started.process.send_signal(signal.SIGTERM)
             assert started.exit_code(10) == 0
             assert time.monotonic() - signalled_at < 5
-    warnings = [line for line in started.lines() if line["level"] != "info"]
-    assert [line["event"] for line in warnings] == ["traces are not taken, and dropped until they are"]
-    assert warnings[0]["reason"]
+    # A busy machine may make a refresh late, which is another warning.
+    told = [line for line in started.lines() if line["event"] != "refreshed" and line["level"] != "info"]
+    assert [line["event"] for line in told] == ["traces are not taken, and dropped until they are"]
+    assert told[0]["reason"]
     assert "sw0rdfish" not in started.log
 
 
