@@ -29,7 +29,7 @@ format: setup ## put the sources into the house format
 	@$(PYTHON_BIN) -m ruff format $(SOURCES)
 	@$(PYTHON_BIN) -m ruff check --fix $(SOURCES)
 
-generate: setup ## write what is generated: aggregator/pb, docs/openapi.yaml, docs/configuration.md, docs/metrics.md
+generate: setup ## write what is generated: aggregator/pb, and docs: openapi.yaml, configuration.md, metrics.md, own-metrics.md
 	@$(PYTHON_BIN) -m tools.generate
 
 lock: setup ## write the lock files anew from pyproject.toml

@@ -4,18 +4,18 @@ import os
 import sys
 
 from aggregator import cli, logs, settings
-from aggregator.errors import PortInUseError, SettingsError
+from aggregator.errors import PartEndedError, PortInUseError, SettingsError
 
 
 def main() -> None:
-    """Run the gateway; exit 2 on bad settings, 1 where a port is taken, 0 when told to stop."""
+    """Run the gateway; exit 2 on bad settings, 1 where a port is taken or a part broke, 0 when told to stop."""
     cli.parser().parse_args()
     try:
         chosen = settings.read(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT)
+    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
     # gRPC's C library writes lines in a form of its own to stderr, for each handshake that fails and each malformed
     # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -25,6 +25,9 @@ def main() -> None:
         gateway.run(chosen)
     except PortInUseError as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except PartEndedError:
+        # The log has said which, and why.
         sys.exit(1)
 
 

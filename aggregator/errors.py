@@ -6,6 +6,7 @@
     ├── SettingsError            mend the environment and start again
     ├── PortInUseError           free the port or choose another
     ├── CertificateError         mend the file that is named; the last good one stays in use
+    ├── PartEndedError           start the program again; the log says what broke
     ├── QueryError               one query has no answer; the others may
     │   ├── UnreachableError     the connection broke or never stood: ask again later
     │   │   └── NotListeningError    nobody is there at all: do not even ask the rest
@@ -42,6 +43,10 @@ class PortInUseError(AggregatorError):
 
 class CertificateError(AggregatorError):
     """A file for TLS cannot be used; the text says which and why, and repeats nothing of it."""
+
+
+class PartEndedError(AggregatorError):
+    """A part of the program that has to run ended by itself."""
 
 
 class QueryError(AggregatorError):

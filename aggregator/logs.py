@@ -1,7 +1,10 @@
 """The log: one line an event on stderr, a constant message and its fields; JSON unless a person reads along."""
 
 import logging
+import re
 import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
 
 import structlog
 
@@ -12,19 +15,37 @@ _TALKATIVE = ("uvicorn", "uvicorn.error")
 
 # gRPC tells with a traceback of each client that went away before it had its answer.
 _GONE = "ExecuteBatchError raised in core"
+# Which request and which trace a line belongs to: what runs for them inherits these.
+REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")
+TRACE_ID: ContextVar[bytes] = ContextVar("trace_id", default=b"")
+
+HIDDEN = "***"
+# What may never be read, wherever in a line: credentials in a URL, those of a header, and whatever looks like a token.
+_SECRET_SHAPES = (
+    (re.compile(r"(?<=://)[^/\s\"'\\@]*(?=@)"), HIDDEN),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w+/=.~-]{8,}"), rf"\1 {HIDDEN}"),
+    (re.compile(r"\beyJ[\w-]*(\.[\w-]*)*"), HIDDEN),
+    (re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|$)", re.DOTALL), HIDDEN),
+)
+# A shorter secret would be found in the middle of harmless words.
+_SHORTEST_SECRET = 6
+_LONGEST_PATH = 200
+_LONGEST_SEGMENT = 40
 
 
-def configure(level: str, form: str | None) -> None:
-    """Send this program's and its libraries' messages of at least `level` to stderr."""
+def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None:
+    """Send this program's and its libraries' messages of at least `level` to stderr, with stars for all secrets."""
     on_terminal = sys.stderr.isatty()
     as_text = form == "text" or (form is None and on_terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        _add_ids,
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=on_terminal)]
+        # The usual traceback on a terminal shows what variables hold, secrets included.
+        [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
@@ -32,7 +53,7 @@ def configure(level: str, form: str | None) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer, Mask(secrets)],
         )
     )
     root = logging.getLogger()
@@ -63,3 +84,40 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger for one part of the program."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return bound
+
+
+class Mask:
+    """The last step of every line: whatever got into it, an exception's text included, secrets leave as stars.
+
+    No part of the program logs one on purpose; a library's exception may.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, _logger: object, _method: str, line: object) -> str:
+        """Return the line without secrets."""
+        text = str(line)
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        for shape, instead in _SECRET_SHAPES:
+            text = shape.sub(instead, text)
+        return text
+
+
+def shown_path(path: str) -> str:
+    """Return a path as a line may show it: bounded, without control characters, long segments left out.
+
+    A segment so long is no name that a person gave: it is a token, or somebody's attempt at something.
+    """
+    segments = (part if len(part) <= _LONGEST_SEGMENT else f"({len(part)} characters)" for part in path.split("/"))
+    shown = "/".join(segments)[:_LONGEST_PATH]
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+
+
+def _add_ids(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for name, variable in (("request_id", REQUEST_ID), ("trace_id", TRACE_ID)):
+        if (value := variable.get()) and name not in event:
+            event[name] = value.decode("ascii")
+    return event

@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from aggregator.errors import NoTopologyError, QueryError, RefusedError
 from aggregator.logs import logger
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.take import RefreshFailedError, Taker
+from aggregator.telemetry import DROPPED, Refreshed, Telemetry
 
 # The upstream is never kept busy more than a quarter of the time.
 PAUSE_PER_DURATION = 3.0
@@ -38,7 +40,10 @@ class Pace:
 class Refresher:
     """Owns the current snapshot; servers ask it for that, and may ask for a newer one."""
 
-    def __init__(self, taker: Taker, pace: Pace, clock: Clock | None = None) -> None:
+    def __init__(
+        self, taker: Taker, pace: Pace, clock: Clock | None = None, telemetry: Telemetry | None = None
+    ) -> None:
+        self._telemetry = telemetry or Telemetry()
         self._taker = taker
         self._pace = pace
         self._clock = clock or Clock()
@@ -89,15 +94,20 @@ class Refresher:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _join(self) -> None:
+        joins = self._under_way is not None
         if self._under_way is None:
             self._under_way = asyncio.create_task(self._refresh(), name="refresh")
         # Shielded: a client that goes away must not take the refresh of all others with it.
         await asyncio.shield(self._under_way)
+        if joins:
+            self._telemetry.joined()
 
     async def _refresh(self) -> None:
         started = self._clock.monotonic()
         try:
-            self._snapshot, failures = await asyncio.get_running_loop().run_in_executor(self._thread, self._attempt)
+            # In a copy of the context: spans and log lines of the refresh belong to whoever asked for it.
+            attempt = asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
+            self._snapshot, failures = await attempt
         finally:
             self._under_way = None
             took = self._clock.monotonic() - started
@@ -117,6 +127,16 @@ class Refresher:
 
     def _attempt(self) -> tuple[Snapshot | None, Iterable[QueryError]]:
         """Take a snapshot; if that fails, keep the last one and mark it. Runs on the refresh thread."""
+        with self._telemetry.refreshing():
+            snapshot, failures, is_new = self._take_or_keep()
+        gaps = snapshot.gaps if snapshot is not None else ()
+        if is_new and snapshot is not None:
+            self._telemetry.refreshed(_counted(snapshot), self._clock.wall())
+        else:
+            self._telemetry.refresh_failed(_by_kind(gaps))
+        return snapshot, failures
+
+    def _take_or_keep(self) -> tuple[Snapshot | None, Iterable[QueryError], bool]:
         started = self._clock.monotonic()
         try:
             snapshot, failures = self._taker.take(self._clock.wall(), started)
@@ -128,15 +148,15 @@ class Refresher:
                 took_ms=self._milliseconds_since(started),
                 serving=self._what_is_served(),
             )
-            return self._kept_snapshot(), failed.failures
+            return self._kept_snapshot(), failed.failures, False
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
             _log.exception("refresh broke")
-            return self._kept_snapshot(), ()
+            return self._kept_snapshot(), (), False
         self._failure = "the refreshes since then are not finished"
         self._report(snapshot, started)
-        return snapshot, failures
+        return snapshot, failures, True
 
     def _what_is_served(self) -> str:
         if self._snapshot is None or self._is_too_old(self._snapshot):
@@ -172,6 +192,29 @@ class Refresher:
 
     def _milliseconds_since(self, started: float) -> int:
         return round(1000 * (self._clock.monotonic() - started))
+
+
+def _by_kind(gaps: Iterable[Gap]) -> dict[str, int]:
+    numbers = {kind.name.lower(): 0 for kind in GapKind}
+    for gap in gaps:
+        numbers[gap.kind.name.lower()] += 1
+    return numbers
+
+
+def _counted(snapshot: Snapshot) -> Refreshed:
+    """Return the numbers of a snapshot that metrics show."""
+    topology = snapshot.topology
+    dropped = dict.fromkeys(DROPPED, 0)
+    for gap in snapshot.gaps:
+        if gap.kind.name.lower() in dropped:
+            dropped[gap.kind.name.lower()] += gap.count
+    objects = {
+        "cluster": len(topology.clusters),
+        "node": len(topology.nodes),
+        "pod": len(topology.pods),
+        "container": sum(len(pod.containers) for pod in topology.pods.values()),
+    }
+    return Refreshed(objects, _by_kind(snapshot.gaps), dropped)
 
 
 def _doubts(snapshot: Snapshot) -> dict[str, int]:

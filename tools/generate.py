@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from aggregator import telemetry
 from aggregator.models import describe
 from aggregator.server import http_api
 from aggregator.server.readiness import Readiness
@@ -58,7 +59,11 @@ def pages() -> dict[str, str]:
     rows = "".join(
         f"| {name} | {default} | {expected} | {meaning} |\n" for name, default, expected, meaning in described()
     )
-    return {"docs/configuration.md": _SETTINGS_HEAD + rows, "docs/metrics.md": describe.page()}
+    return {
+        "docs/configuration.md": _SETTINGS_HEAD + rows,
+        "docs/metrics.md": describe.page(),
+        "docs/own-metrics.md": telemetry.page(),
+    }
 
 
 GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (protobuf, openapi, pages)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from aggregator.errors import (
 )
 from aggregator.logs import logger
 from aggregator.querier.decode import Answer, Decoder
+from aggregator.telemetry import Exchange, Telemetry
 
 # How much of the time for a refresh an upstream gets to show that it answers again.
 TRIAL_SHARE = 0.25
@@ -78,9 +80,15 @@ class Gatherer:
     """Asks many queries of one upstream."""
 
     def __init__(
-        self, upstream: Upstream, concurrency: int, deadline_seconds: float, source: Source = Source()
+        self,
+        upstream: Upstream,
+        concurrency: int,
+        deadline_seconds: float,
+        source: Source = Source(),
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.source = source
+        self._tell = Teller(telemetry or Telemetry(), source.name)
         self._upstream = upstream
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
@@ -98,8 +106,11 @@ class Gatherer:
         if beside_others and self._last is not None:
             effort.learn(self._last, start, self._deadline_seconds * TRIAL_SHARE)
         self._last = effort
-        asked = {query.name: (query, self._threads.submit(effort.reply, query)) for query in queries}
-        return Gathering(self.source, effort, asked)
+        # Each query runs in a copy of the refresh's context: its log lines bear the same ids.
+        asked = {
+            query.name: (query, self._threads.submit(copy_context().run, effort.reply, query)) for query in queries
+        }
+        return Gathering(self.source, effort, asked, self._tell)
 
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
@@ -113,7 +124,9 @@ class _Reply:
 
     packed: bytes
     error: QueryError | None
+    started_at_seconds: float
     seconds: float
+    body_bytes: int = 0
 
 
 class _Effort:
@@ -140,16 +153,17 @@ class _Effort:
             self.end = now + trial_seconds
 
     def reply(self, query: Query) -> _Reply:
-        start = time.monotonic()
+        at, start = time.time(), time.monotonic()
         try:
             body = self._body(query)
         except QueryError as error:
-            return _Reply(b"", _bare(self._as_seen_from_here(error)), time.monotonic() - start)
+            return _Reply(b"", _bare(self._as_seen_from_here(error)), at, time.monotonic() - start)
         except Exception as error:  # noqa: BLE001 - a defect of ours costs this query, not all of them
             _log.exception("query broke", query=query.name)
-            return _Reply(b"", QueryError(f"internal error ({type(error).__name__})"), time.monotonic() - start)
+            broke = QueryError(f"internal error ({type(error).__name__})")
+            return _Reply(b"", broke, at, time.monotonic() - start)
         self.is_answered = True
-        return _Reply(pack(body), None, time.monotonic() - start)
+        return _Reply(pack(body), None, at, time.monotonic() - start, len(body))
 
     def give_up(self) -> None:
         """Break off what is still under way."""
@@ -216,6 +230,30 @@ class _Trial:
         return self._first.acquire(blocking=False)
 
 
+class Teller:
+    """Tells the telemetry what became of queries of one upstream."""
+
+    def __init__(self, telemetry: Telemetry, source: str) -> None:
+        self._telemetry = telemetry
+        self._source = source
+
+    def __call__(self, name: str, reply: _Reply, outcome: Outcome) -> None:
+        """Tell of one query."""
+        answer = outcome.result if isinstance(outcome.result, Answer) else None
+        self._telemetry.queried(
+            Exchange(
+                query=name,
+                source=self._source,
+                started_at_seconds=reply.started_at_seconds,
+                seconds=reply.seconds,
+                answer_bytes=reply.body_bytes,
+                samples=len(answer.samples) if answer else 0,
+                warnings=len(answer.warnings) if answer else 0,
+                error=None if isinstance(outcome.result, Answer) else outcome.result,
+            )
+        )
+
+
 class Gathering(Mapping[str, Outcome]):
     """What becomes of each query, by name. Looking one up waits for it, and decodes it anew each time.
 
@@ -225,14 +263,26 @@ class Gathering(Mapping[str, Outcome]):
     that have not started are not asked.
     """
 
-    def __init__(self, source: Source, effort: _Effort, asked: "Mapping[str, tuple[Query, Future[_Reply]]]") -> None:
+    def __init__(
+        self,
+        source: Source,
+        effort: _Effort,
+        asked: "Mapping[str, tuple[Query, Future[_Reply]]]",
+        tell: Teller,
+    ) -> None:
         self.source = source
         self._effort = effort
         self._asked = asked
+        self._tell = tell
 
     def __getitem__(self, name: str) -> Outcome:
         query, pending = self._asked[name]
         reply = self._reply(pending)
+        outcome = self._outcome(query, reply)
+        self._tell(name, reply, outcome)
+        return outcome
+
+    def _outcome(self, query: Query, reply: _Reply) -> Outcome:
         if reply.error is not None:
             return Outcome(reply.error, b"", reply.seconds)
         try:
@@ -256,4 +306,4 @@ class Gathering(Mapping[str, Outcome]):
                 return self._reply(pending)
             self._effort.give_up()
             pending.cancel()
-            return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), 0.0)
+            return _Reply(b"", TooSlowError("no answer when the time for the whole refresh was over"), time.time(), 0.0)

@@ -1,16 +1,16 @@
 """The gRPC server: the ETIM contract from ready bytes, health and reflection, behind the same tokens as HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from aggregator.errors import AggregatorError, PortInUseError
+from aggregator.errors import AccessError, AggregatorError, PortInUseError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.etim import server_pb2
@@ -19,10 +19,13 @@ from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
 from aggregator.server.grpc_patience import PatienceInterceptor
+from aggregator.server.grpc_watch import WatchInterceptor, methods_of
 from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
 from aggregator.server.tls import grpc_credentials
+from aggregator.server.watch import Watch
+from aggregator.telemetry import Telemetry
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -46,16 +49,23 @@ class GrpcServer:
         readiness: Readiness,
         grace_seconds: float,
         transport: GrpcTransport | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        watch = watch or Watch(Telemetry())
         self._readiness = readiness
         self._grace_seconds = grace_seconds
         self._transport = transport or GrpcTransport()
         self._health = HealthServicer()
         self._tasks: list[asyncio.Task[None]] = []
+        methods = methods_of(server_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
         self._server = LastingServer(
             options=options(self._transport),
             maximum_concurrent_rpcs=MOST_CALLS,
-            interceptors=[PatienceInterceptor(), *([] if guard is None else [TokenInterceptor(guard)])],
+            interceptors=[
+                WatchInterceptor(watch, methods),
+                PatienceInterceptor(),
+                *([] if guard is None else [TokenInterceptor(guard, watch.telemetry)]),
+            ],
         )
         untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
         self._server.add_generic_rpc_handlers([_etim_handlers(source, granted, untaken)])
@@ -83,6 +93,11 @@ class GrpcServer:
         self._tasks.append(asyncio.create_task(self._mirror_readiness(), name="grpc health"))
         if self._transport.rotation is not None:
             self._tasks.append(asyncio.create_task(self._transport.rotation.run(), name="grpc certificate"))
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """What runs until it is stopped."""
+        return self._tasks
 
     async def stop(self) -> None:
         """Accept no more; return when the calls under way are answered, or the grace is over."""
@@ -142,8 +157,9 @@ def _guarded(handler: Handler) -> Handler:
 class TokenInterceptor(grpc.aio.ServerInterceptor):
     """Lets calls pass that bear a good token, and health checks; also a method that does not exist needs one."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, telemetry: Telemetry) -> None:
         self._guard = guard
+        self._telemetry = telemetry
 
     async def intercept_service(
         self,
@@ -158,6 +174,8 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
                 _granted.set(await self._guard.admit(values))
             except AggregatorError as error:
                 _log.debug("call refused", reason=str(error))
+                if isinstance(error, AccessError):
+                    self._telemetry.refused(error.reason)
                 return _refusal(error)
         return await continuation(details)
 

@@ -8,8 +8,10 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from aggregator import __version__
+from aggregator.server.metrics_api import PATH, exposition
 from aggregator.server.openapi import describe_topology
 from aggregator.server.readiness import Readiness
+from aggregator.telemetry import Telemetry
 
 # What the Go service says, to the byte; probes compare it.
 HEALTHY = '"Aggregator working properly!"\n'
@@ -22,8 +24,17 @@ _READY_RESPONSES: dict[int | str, dict[str, Any]] = {
     },
 }
 
+_METRICS_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "All metrics",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": 'aggregator_topology_objects{kind="node"} 200.0\n'}
+        },
+    },
+}
 
-def create(readiness: Readiness) -> FastAPI:
+
+def create(readiness: Readiness, telemetry: Telemetry | None = None) -> FastAPI:
     """Return the application."""
     app = FastAPIOffline(
         title="Aggregator",
@@ -37,6 +48,7 @@ def create(readiness: Readiness) -> FastAPI:
         exception_handlers={HTTPException: _http_error},
     )
     _add_probes(app, readiness)
+    _add_metrics(app, telemetry or Telemetry())
     _describe(app)
     return app
 
@@ -52,6 +64,14 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         """Is 200 with a snapshot younger than MAX_STALE, else 503 and the reason."""
         reason = readiness.why_not()
         return JSONResponse({"status": "ready"}) if reason is None else JSONResponse({"error": reason}, 503)
+
+
+def _add_metrics(app: FastAPI, telemetry: Telemetry) -> None:
+    @app.get(PATH, tags=["metrics"], summary="What the process counts of itself", responses=_METRICS_RESPONSES)
+    async def metrics(request: Request) -> Response:
+        """Is for Prometheus: its text format, or OpenMetrics for who accepts it. docs/own-metrics.md lists them."""
+        body, content_type = await exposition(telemetry, ",".join(request.headers.getlist("accept")))
+        return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
 
 
 def _describe(app: FastAPI) -> None:

@@ -9,16 +9,18 @@ import json
 import logging
 import math
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from aggregator.errors import AccessError, AggregatorError, KeysMissingError
+from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
 from aggregator.grants import EVERYTHING, Grant
-from aggregator.logs import logger
+from aggregator.logs import logger, shown_path
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.snapshot import Snapshot
+from aggregator.telemetry import Telemetry
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,12 +29,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 # Paths that are ours; every other path answers with the topology, as the Go service does.
-OWN_PATHS = frozenset({"/api", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/ui"})
+METRICS_PATH = "/metrics"
+OWN_PATHS = frozenset({"/api", "/docs", "/healthz", METRICS_PATH, "/openapi.json", "/readyz", "/ui"})
 OWN_FOLDERS = ("/api/", "/docs/", "/ui/")
 # What is answered without a token. Only these exact paths: everything else is closed by default.
 OPEN_PATHS = frozenset(
     {
-        *("/docs", "/docs/oauth2-redirect", "/healthz", "/openapi.json", "/readyz"),
+        *("/docs", "/docs/oauth2-redirect", "/healthz", METRICS_PATH, "/openapi.json", "/readyz"),
         *("/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"),
     }
 )
@@ -81,12 +84,29 @@ class Source(Protocol):
         """Wait for a newer snapshot, if one may be made."""
 
 
+@dataclass(frozen=True)
+class Door:
+    """Who decides who may pass, None for nobody, and which paths are open all the same."""
+
+    guard: Guard | None
+    open_paths: frozenset[str] = OPEN_PATHS
+
+
 class Front:
     """Serves the topology on every path that is not ours, and passes the rest on."""
 
-    def __init__(self, source: Source, guard: Guard | None, default_layout: str, behind: App) -> None:
+    def __init__(
+        self,
+        source: Source,
+        door: Door,
+        default_layout: str,
+        behind: App,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._telemetry = telemetry or Telemetry()
         self._source = source
-        self._guard = guard
+        self._guard = door.guard
+        self._open_paths = door.open_paths
         self._default_layout = default_layout
         self._behind = behind
 
@@ -96,10 +116,12 @@ class Front:
             await self._behind(scope, receive, send)
             return
         path = scope["path"]
-        grant = EVERYTHING
         try:
-            if self._guard is not None and path not in OPEN_PATHS:
+            if self._guard is None or path in self._open_paths:
+                grant = EVERYTHING
+            else:
                 grant = await self._guard.admit(_values(scope, b"authorization"))
+                _check_path(path, grant)
             if path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
@@ -107,7 +129,7 @@ class Front:
         except AggregatorError as error:
             await self._refuse(error, send)
         except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
-            _log.exception("request broke", path=path)
+            _log.exception("request broke", path=shown_path(path))
             await answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +151,7 @@ class Front:
             if not started:
                 raise
             # An answer that began cannot become another: it ends here, and the server breaks the connection.
-            _log.exception("answer broke", path=scope["path"])
+            _log.exception("answer broke", path=shown_path(scope["path"]))
 
     async def _topology(self, scope: Scope, send: Send, grant: Grant) -> None:
         if scope["method"] not in METHODS:
@@ -162,14 +184,22 @@ class Front:
             wait = error.retry_after_seconds if isinstance(error, KeysMissingError) else self._source.seconds_to_next()
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
         # Asked first: strangers may knock often, and what nobody reads should cost nothing.
-        if isinstance(error, AccessError) and _enabled(logging.DEBUG):
-            _log.debug("token refused", reason=error.reason)
+        if isinstance(error, AccessError):
+            self._telemetry.refused(error.reason)
+            if _enabled(logging.DEBUG):
+                _log.debug("token refused", reason=error.reason)
         if failure.status in _CHALLENGES:
             challenge = b'Bearer realm="aggregator"'
             if str(error) != "no token":
                 challenge += b', error="%s"' % _CHALLENGES[failure.status]
             headers.append((b"www-authenticate", challenge))
         await answer_error(send, failure.status, text_of(error), headers)
+
+
+def _check_path(path: str, grant: Grant) -> None:
+    """Raise where a path shows more than the caller may see."""
+    if path == METRICS_PATH and not grant.is_for_everything:
+        raise NotAllowedError("metrics of everything")
 
 
 async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:

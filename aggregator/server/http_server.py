@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,16 @@ class HttpServer:
         self._tasks = [asyncio.create_task(self._server.serve(), name="http")]
         if self._rotation is not None:
             self._tasks.append(asyncio.create_task(self._rotation.run(), name="http certificate"))
+
+    @property
+    def tasks(self) -> "Sequence[asyncio.Task[None]]":
+        """What runs until it is stopped."""
+        return self._tasks
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
 
     async def stop(self) -> None:
         """Accept no more; return when the requests under way are answered, or the grace is over."""

@@ -25,8 +25,8 @@ def proxies(app: App, trusted: Sequence[Network]) -> App:
                 await answer_error(send, 400, "X-Forwarded-For holds what is no address", [])
                 return
             if client is not None:
-                # The port of a client behind a proxy is not known.
-                scope = {**scope, "client": (client, 0)}
+                # In place: who logs the request is to know it, too. The port of a client behind a proxy is not known.
+                scope["client"] = (client, 0)
         await app(scope, receive, send)
 
     return forwarded

@@ -3,9 +3,11 @@
 docs/configuration.md and `aggregator --help` are printed from the fields of the groups.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args, get_origin
+from urllib.parse import unquote
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -99,6 +101,22 @@ def _problems(error: ValidationError, given: Mapping[str, str], known: Mapping[s
             wrong = "is not set" if name not in given else detail["msg"].removeprefix("Value error, ")
             expected = _extra(Settings.model_fields[name])["expected"]
             yield f"{name}: {wrong[0].lower()}{wrong[1:]}; expected: {expected}"
+
+
+def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield every text that may never be logged: whole secrets, and the passwords within them as written and as sent.
+
+    The headers for a trace collector are no setting of ours, but secret all the same.
+    """
+    held = [getattr(settings, name) for name in SECRETS]
+    texts = [value.get_secret_value() for value in held if isinstance(value, SecretStr)]
+    texts += [value for name, value in environment.items() if name.startswith("OTEL_") and name.endswith("_HEADERS")]
+    for text in texts:
+        yield text
+        for url in re.findall(r"//[^/\s@]*:([^/\s@]+)@", text):
+            yield from (url, unquote(url))
+        for value in re.findall(r"=([^,\s]+)", text):
+            yield from (value, unquote(value))
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:

@@ -23,6 +23,8 @@ class Reply:
     details: str
     body: bytes = b""
     trailing: dict[str, str] = field(default_factory=dict)
+    # Differs from call to call, as it should.
+    request_id: str = field(default="", compare=False)
 
     @property
     def model(self) -> pb.InfrastructureModel:
@@ -57,7 +59,7 @@ def over(
         body, done = unary(opened, method).with_call(request, timeout=SECONDS, metadata=tuple(metadata))
     except grpc.RpcError as error:
         return _refused(error)
-    return Reply(grpc.StatusCode.OK, "", body, _trailing(done))
+    return _reply(grpc.StatusCode.OK, "", body, done)
 
 
 def call(port: int, method: str = CONNECT_TO_QUERIER, metadata: Metadata = (), request: bytes = b"") -> Reply:
@@ -68,8 +70,10 @@ def call(port: int, method: str = CONNECT_TO_QUERIER, metadata: Metadata = (), r
 
 def _refused(error: Any) -> Reply:
     # What a call raises is the call itself, which the types do not tell.
-    return Reply(error.code(), error.details() or "", trailing=_trailing(error))
+    return _reply(error.code(), error.details() or "", b"", error)
 
 
-def _trailing(ended: grpc.Call) -> dict[str, str]:
-    return {key: str(value) for key, value in ended.trailing_metadata() or ()}
+def _reply(code: grpc.StatusCode, details: str, body: bytes, ended: grpc.Call) -> Reply:
+    trailing = {key: str(value) for key, value in ended.trailing_metadata() or ()}
+    request_id = trailing.pop("x-request-id", "")
+    return Reply(code, details, body, trailing, request_id)

@@ -19,6 +19,8 @@ class Answer:
     status: int
     headers: Message
     body: bytes
+    # Differs from answer to answer, as it should, and is taken out of the headers for that.
+    request_id: str = ""
 
     def json(self) -> Any:
         """Return the decoded body."""
@@ -45,7 +47,9 @@ def over(
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body)
     response = connection.getresponse()
-    return Answer(response.status, response.headers, response.read())
+    request_id = response.headers["X-Request-Id"] or ""
+    del response.headers["X-Request-Id"]
+    return Answer(response.status, response.headers, response.read(), request_id)
 
 
 def ask(

@@ -13,10 +13,13 @@ from aggregator.server import http_api
 from aggregator.server.auth import Guard
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.grpc_limits import GrpcTransport
-from aggregator.server.http_front import App, Front
+from aggregator.server.http_front import App, Door, Front
 from aggregator.server.http_server import HttpServer, HttpTransport
+from aggregator.server.http_watch import Watched
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
+from aggregator.server.watch import Watch
+from aggregator.telemetry import Telemetry
 from tests.server.source import CommandedSource
 
 HOST = "127.0.0.1"
@@ -32,9 +35,6 @@ class Ports:
     grpc: int
 
 
-_Stop = tuple[asyncio.AbstractEventLoop, asyncio.Event]
-
-
 @dataclass(frozen=True)
 class Manner:
     """How the servers meet the network, and what stands around the front."""
@@ -42,6 +42,18 @@ class Manner:
     http: HttpTransport = field(default_factory=HttpTransport)
     grpc: GrpcTransport = field(default_factory=GrpcTransport)
     around: Callable[[App], App] = lambda app: app
+    watch: Watch = field(default_factory=lambda: Watch(Telemetry()))
+
+
+@dataclass(frozen=True)
+class _Served:
+    source: CommandedSource
+    guard: Guard | None
+    layout: str
+    manner: Manner
+
+
+_Stop = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 
 
 @contextmanager
@@ -50,8 +62,8 @@ def serving(
 ) -> Iterator[Ports]:
     """Serve a source over HTTP and gRPC while the block runs."""
     started: Future[tuple[Ports, _Stop]] = Future()
-    shown = (source, guard, layout)
-    thread = threading.Thread(target=_run, args=(shown, manner or Manner(), started), name="serving", daemon=True)
+    served = _Served(source, guard, layout, manner or Manner())
+    thread = threading.Thread(target=_run, args=(served, started), name="serving", daemon=True)
     thread.start()
     ports, (loop, stop) = started.result(SECONDS)
     try:
@@ -62,18 +74,16 @@ def serving(
         assert not thread.is_alive()
 
 
-def _run(
-    shown: tuple[CommandedSource, Guard | None, str], manner: Manner, started: "Future[tuple[Ports, _Stop]]"
-) -> None:
-    source, guard, layout = shown
-
+def _run(served: _Served, started: "Future[tuple[Ports, _Stop]]") -> None:
     async def serve() -> None:
         stop = asyncio.Event()
-        readiness = Readiness(source.current)
+        watch = served.manner.watch
+        readiness = Readiness(served.source.current)
+        behind = http_api.create(readiness, watch.telemetry)
+        front = Front(served.source, Door(served.guard), served.layout, behind, watch.telemetry)
         socket = listener("HTTP_PORT", HOST, 0)
-        app = manner.around(Front(source, guard, layout, http_api.create(readiness)))
-        http_server = HttpServer(app, socket, GRACE_SECONDS, manner.http)
-        grpc_server = GrpcServer(source, guard, readiness, GRACE_SECONDS, manner.grpc)
+        http_server = HttpServer(Watched(served.manner.around(front), watch), socket, GRACE_SECONDS, served.manner.http)
+        grpc_server = GrpcServer(served.source, served.guard, readiness, GRACE_SECONDS, served.manner.grpc, watch)
         ports = Ports(socket.getsockname()[1], grpc_server.listen(HOST, 0))
         await http_server.start()
         await grpc_server.start()

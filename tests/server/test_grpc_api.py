@@ -18,6 +18,8 @@ from tests.server.tokens import Realm
 
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
+# It turns within a quarter of a second; a machine that is busy with something else may take longer.
+HEALTH_WITHIN_SECONDS = 30.0
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -144,7 +146,7 @@ def test_health_follows_the_topology(source: CommandedSource, ports: Ports) -> N
 
 
 def _until_health(port: int, status: int, service: str = "") -> bool:
-    end = time.monotonic() + 30.0
+    end = time.monotonic() + HEALTH_WITHIN_SECONDS
     while time.monotonic() < end:
         if health(port, service).status == status:
             return True

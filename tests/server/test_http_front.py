@@ -21,14 +21,14 @@ EVERY_PATH = [
     *("/apis", "/docs2", "/openapi.yaml", "/openapi.json/", "/uix", "/%C3%A9", "/%ff", "/a%00b", "/a%0d%0ab", "/'\"<>"),
     *("//", "//healthz", "///", "/./healthz", "/../healthz", "/healthz/..", "/healthz%2f..", "/;healthz", "/healthz;x"),
 ]
-OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect"]
+OPEN = ["/healthz", "/metrics", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect"]
 OPEN_FILES = ["/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"]
 ALMOST_OPEN = [
     *(f"{path}{tail}" for path in OPEN for tail in ("/", "//", "/..", "%2f..", "%2F", ".", ";", "%20", "%00", "x")),
     *("/HEALTHZ", "/Healthz", "/DOCS", "/docs/static", "/docs/static/", "/docs/static/redoc.standalone.js"),
     *("/docs/static/../../etc/passwd", "/docs/static/%2e%2e/%2e%2e/server/auth.py", "/docs/static/..%2f..%2fcore.py"),
     *("/docs/static/swagger-ui.css/", "/docs/static//swagger-ui.css", "//healthz", "/./healthz", "/x/../healthz"),
-    *("/api/healthz", "/%2fhealthz", "/%252fhealthz", "/healthz%3f", "/healthz%23", "/api", "/ui", "/metrics"),
+    *("/api/healthz", "/%2fhealthz", "/%252fhealthz", "/healthz%3f", "/healthz%23", "/api", "/ui", "/metrics/"),
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 
@@ -233,7 +233,7 @@ def test_every_other_path_needs_a_token(guarded: Ports, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", [*METHODS, "PROPFIND", "LINK"])
-@pytest.mark.parametrize("path", ["/", "//", "/aggregator", "/api/x", "/docs/x", "/metrics"])
+@pytest.mark.parametrize("path", ["/", "//", "/aggregator", "/api/x", "/docs/x", "/metrics/"])
 def test_no_method_goes_around_the_token(guarded: Ports, method: str, path: str) -> None:
     """Every method needs a token, known and unknown ones alike."""
     answer = ask(guarded.http, path, method)

@@ -1,0 +1,113 @@
+"""What surrounds the front of the HTTP server: counts each request once, gives it an id, logs and traces it."""
+
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any
+
+from aggregator.logs import REQUEST_ID, logger, shown_path
+from aggregator.server.http_front import OWN_FOLDERS, App, Receive, Scope, Send
+from aggregator.server.request_id import RequestIds
+from aggregator.server.watch import Watch
+from aggregator.telemetry import NO_ANSWER
+from aggregator.tracing import Tracing
+
+_HANDLERS = {
+    "/": "topology",
+    "/api": "api",
+    "/docs": "docs",
+    "/healthz": "probes",
+    "/metrics": "metrics",
+    "/openapi.json": "docs",
+    "/readyz": "probes",
+    "/ui": "ui",
+}
+_FOLDERS = {folder: folder.strip("/") for folder in OWN_FOLDERS}
+# Probes and scrapes come every few seconds and tell a reader of traces nothing.
+_UNTRACED = frozenset({"probes", "metrics"})
+_HEADER = b"x-request-id"
+
+_log = logger(__name__)
+
+
+def handler_of(path: str) -> str:
+    """Return which part of the server answers a path; there are as many as `telemetry.HANDLERS`."""
+    if path in _HANDLERS:
+        return _HANDLERS[path]
+    return next((name for folder, name in _FOLDERS.items() if path.startswith(folder)), "topology")
+
+
+class Watched:
+    """An ASGI application that is watched. A request is counted when it is over, however it ends."""
+
+    def __init__(self, app: App, watch: Watch) -> None:
+        self._app = app
+        self._telemetry = watch.telemetry
+        self._tracing = watch.tracing
+        self._ids = RequestIds()
+        self._log_requests = watch.log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = perf_counter()
+        request_id = self._ids.of(_given_id(scope))
+        REQUEST_ID.set(request_id)
+        path = scope["path"]
+        # Nearly every request has one of these paths.
+        handler = _HANDLERS.get(path) or handler_of(path)
+        status = NO_ANSWER
+
+        def watched_send(message: MutableMapping[str, Any]) -> Any:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (_HEADER, request_id)]
+            return send(message)
+
+        try:
+            if self._tracing is None or handler in _UNTRACED:
+                await self._app(scope, receive, watched_send)
+            else:
+                await self._traced(self._tracing, handler, scope, receive, watched_send)
+        finally:
+            seconds = perf_counter() - start
+            self._telemetry.answered(handler, scope["method"], status, seconds)
+            if self._log_requests:
+                _log_request(scope, status, seconds)
+
+    async def _traced(self, tracing: Tracing, handler: str, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        method = scope["method"]
+        attributes = {"http.request.method": method, "url.path": shown_path(scope["path"]), "http.route": handler}
+        with tracing.serving(f"{method} {handler}", headers, attributes) as span:
+
+            def traced_send(message: MutableMapping[str, Any]) -> Any:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                    if message["status"] >= 500:
+                        tracing.failed(span, str(message["status"]))
+                return send(message)
+
+            await self._app(scope, receive, traced_send)
+
+
+def _given_id(scope: Scope) -> bytes | None:
+    for key, value in scope["headers"]:
+        if key == _HEADER:
+            return bytes(value)
+    return None
+
+
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
+    """Log one request; its query string and its headers are not for the log."""
+    client = scope.get("client")
+    _log.debug(
+        "request",
+        method=scope["method"][:20],
+        path=shown_path(scope["path"]),
+        status=status,
+        took_ms=round(1000 * seconds, 1),
+        client=client[0] if client else None,
+    )

@@ -1,0 +1,59 @@
+"""/metrics: what the telemetry counts, in the form that the scraper asks for."""
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from aggregator.server.http_front import Receive, Scope, Send
+from aggregator.telemetry import Telemetry
+
+PATH = "/metrics"
+_OPENMETRICS = "application/openmetrics-text"
+
+
+async def exposition(telemetry: Telemetry, accept: str) -> tuple[bytes, str]:
+    """Return the metrics and their Content-Type: OpenMetrics for who asks for it, else Prometheus' text format."""
+    # The library's own choice repeats the scraper's words in Content-Type, and breaks on versions that are no numbers.
+    # A thousand series take some milliseconds, which requests need not wait for.
+    if any(kind.partition(";")[0].strip().lower() == _OPENMETRICS for kind in accept.split(",")):
+        body: bytes = await asyncio.to_thread(openmetrics.generate_latest, telemetry.registry)
+        return body, openmetrics.CONTENT_TYPE_LATEST
+    return await asyncio.to_thread(generate_latest, telemetry.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class MetricsApp:
+    """The ASGI application of METRICS_PORT: /metrics, and nothing else."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        if scope["path"] != PATH:
+            await _answer(send, 404, b"only /metrics is here\n", "text/plain; charset=utf-8")
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _answer(send, 405, b"only GET and HEAD\n", "text/plain; charset=utf-8", [(b"allow", b"GET, HEAD")])
+        else:
+            accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
+            body, content_type = await exposition(self._telemetry, accept)
+            await _answer(send, 200, body, content_type)
+
+
+async def _answer(
+    send: Send, status: int, body: bytes, content_type: str, more: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *(more or []),
+    ]
+    start: MutableMapping[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

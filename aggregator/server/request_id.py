@@ -1,0 +1,22 @@
+"""Ids of requests and calls: the caller's own where it is harmless, else one of ours."""
+
+import itertools
+import re
+import secrets
+
+LONGEST = 128
+_SANE = re.compile(rb"[A-Za-z0-9._-]{1,%d}" % LONGEST)
+
+
+class RequestIds:
+    """Gives each request an id that no other has: a random word of this process, and a number."""
+
+    def __init__(self) -> None:
+        self._word = secrets.token_hex(6).encode() + b"-"
+        self._numbers = itertools.count(1)
+
+    def of(self, given: bytes | None) -> bytes:
+        """Return the id that the caller gave, or a new one where it gave none or one that could do harm in a log."""
+        if given is not None and _SANE.fullmatch(given):
+            return given
+        return b"%b%x" % (self._word, next(self._numbers))

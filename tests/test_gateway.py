@@ -1,0 +1,50 @@
+"""The running program: what happens when one of its parts ends by itself."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from aggregator.gateway import until_stopped
+
+SECONDS = 10.0
+
+
+async def for_ever() -> None:
+    """Run until cancelled."""
+    await asyncio.Event().wait()
+
+
+async def breaks() -> None:
+    """End with an error."""
+    raise RuntimeError("a defect")
+
+
+async def ends() -> None:
+    """End as if all were done."""
+
+
+@pytest.mark.parametrize("part", [breaks, ends], ids=["breaks", "ends"])
+async def test_a_part_that_ends_stops_all(part: Callable[[], Coroutine[None, None, None]]) -> None:
+    """A part that breaks, or just ends, is named, without any signal."""
+    tasks = [asyncio.create_task(for_ever(), name="http"), asyncio.create_task(part(), name="refresher")]
+    async with asyncio.timeout(SECONDS):
+        assert await until_stopped(asyncio.Event(), tasks) == ["refresher"]
+    tasks[0].cancel()
+
+
+async def test_a_cancelled_part_counts_as_broken() -> None:
+    """A part that something else cancelled is missed as well."""
+    task = asyncio.create_task(for_ever(), name="grpc health")
+    task.cancel()
+    async with asyncio.timeout(SECONDS):
+        assert await until_stopped(asyncio.Event(), [task]) == ["grpc health"]
+
+
+async def test_a_signal_names_nobody() -> None:
+    """When the signal comes and all parts run, nothing is broken."""
+    stop, task = asyncio.Event(), asyncio.create_task(for_ever(), name="http")
+    stop.set()
+    async with asyncio.timeout(SECONDS):
+        assert await until_stopped(stop, [task]) == []
+    task.cancel()
