@@ -65,3 +65,19 @@ def test_an_issuer_that_comes_later(small: str, tmp_path: Path) -> None:
         assert started.events("keys fetched")[0]["issuer"] == issuer
         assert "eyJ" not in started.log
         assert not [line for line in started.lines() if line["level"] == "error"]
+
+
+def test_metrics_are_for_those_who_see_everything(small: str, tmp_path: Path) -> None:
+    """With roles for clusters, /metrics needs a token that shows all of them; a port of its own needs none."""
+    chosen = {"CLUSTER_ROLES": "tenant=edge-?; admin=*", "METRICS_PORT": "0", "METRICS_HOST": "127.0.0.1"}
+    with peer(publish) as there, running(tmp_path, PROMETHEUS_ADDRESS=small, ISSUER=there.url, **chosen) as started:
+
+        def status(role: str) -> int:
+            token = KEY.token(iss=there.url, realm_access={"roles": [role]})
+            return ask(started.http, "/metrics", headers=[("Authorization", f"Bearer {token}")]).status
+
+        until(lambda: ask(started.http, "/readyz").status == 200, "ready")
+        assert ask(started.http, "/metrics").status == 401
+        assert (status("tenant"), status("admin")) == (403, 200)
+        (inside,) = [line["port"] for line in started.events("listening") if line["server"] == "metrics"]
+        assert b"aggregator_topology_objects" in ask(inside, "/metrics").body

@@ -78,9 +78,8 @@ def main(arguments: Sequence[str]) -> int:
                 "log lines a refresh", on.gateway.log.count("\n") / refreshes, judgement.LINES_A_REFRESH
             ),
         ]
-        if chosen.counters:
-            measured += judgement.uncounted(ask(on.gateway.http, "/metrics").body.decode(), told)
-    return summary(told, measured, f"{refreshes} refreshes, {faults} faults", counters=chosen.counters)
+        measured += judgement.uncounted(ask(on.gateway.http, "/metrics").body.decode(), told)
+    return summary(told, measured, f"{refreshes} refreshes, {faults} faults")
 
 
 def soaked(on: Stage, seconds: float, seed: int) -> tuple[Told, list[float], int]:
@@ -133,14 +132,12 @@ def _tell(on: Stage, told: Told, weather: Weather, elapsed: float) -> None:
     )
 
 
-def summary(told: Told, measured: Sequence[judgement.Measured], title: str, *, counters: bool) -> int:
+def summary(told: Told, measured: Sequence[judgement.Measured], title: str) -> int:
     """Print what came of it; return 1 if something was not as it should be."""
     print(f"\n{title}")
     for (kind, outcome), count in sorted(told.outcomes.items()):
         print(f"  {kind:<20} {outcome:<20} {count:>8}")
     print(*measured, sep="\n")
-    if not counters:
-        print("  counters of the gateway: not compared (--counters)")
     for problem in told.problems:
         print(f"  PROBLEM {problem}")
     is_well = not told.problems and all(one.holds for one in measured)
@@ -153,7 +150,6 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     made.add_argument("--minutes", type=float, default=10.0, help="how long")
     made.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="repeats a run")
-    made.add_argument("--counters", action="store_true", help="compare /metrics with what the clients saw")
     return made
 
 

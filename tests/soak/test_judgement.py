@@ -50,6 +50,6 @@ def test_a_problem_is_not_well(capsys: pytest.CaptureFixture[str]) -> None:
         told, headers = Told(nodes=1), Message()
         headers["X-Topology-Complete"] = "true"
         told.answer("HTTP, steady", Answer(status, headers, body))
-        assert summary(told, [], "title", counters=True) == 1
+        assert summary(told, [], "title") == 1
         assert "PROBLEM HTTP, steady: " in capsys.readouterr().out
-    assert summary(Told(nodes=1), [judgement.growth([1.0])], "title", counters=True) == 0
+    assert summary(Told(nodes=1), [judgement.growth([1.0])], "title") == 0

@@ -11,6 +11,7 @@ import pytest
 from demo import prometheus as prometheus_2
 from demo.prometheus import free_port
 from tests.integration.process import Gateway, running, until
+from tests.integration.scraping import assert_scraped
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.thanos.exporter import Exporter, exporting, hosts
@@ -211,6 +212,16 @@ def test_thanos_is_told_from_prometheus(stack: Programs, exporter: Exporter) -> 
             with gateway(stack, url) as started:
                 wait_for(started, BOTH)
                 assert asked(started) == [is_thanos]
+
+
+def test_prometheus_3_scrapes_the_gateway(parts: Parts, stack: Programs, exporter: Exporter, tmp_path: Path) -> None:
+    """Its own metrics are what a Prometheus 3 takes without complaint."""
+    (upstream, _sidecar), _ = replicas(stack, exporter)
+    with gateway(stack, upstream.url) as started:
+        wait_for(started, BOTH)
+        folder = tmp_path / "scraper"
+        folder.mkdir()
+        assert_scraped(folder, [f"127.0.0.1:{started.http}"], prometheus_2.Binaries(parts.prometheus, parts.promtool))
 
 
 def test_several_sources_one_dies_and_is_back(stack: Programs, exporter: Exporter) -> None:
