@@ -13,8 +13,10 @@ _CHATTY = ("asyncio", "grpc", "requests", "urllib3")
 # uvicorn warns of every malformed request, so that any stranger could fill the log.
 _TALKATIVE = ("uvicorn", "uvicorn.error")
 
-# gRPC tells with a traceback of each client that went away before it had its answer.
-_GONE = "ExecuteBatchError raised in core"
+# What gRPC tells with a traceback, and any stranger can make it tell: that a client went away before it had its
+# answer, and metadata that is no UTF-8, which it repeats, tokens included.
+_OF_STRANGERS = ("ExecuteBatchError raised in core", "Invalid encoding on")
+
 # Which request and which trace a line belongs to: what runs for them inherits these.
 REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")
 TRACE_ID: ContextVar[bytes] = ContextVar("trace_id", default=b"")
@@ -63,7 +65,7 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_client_gone)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_ours_to_tell)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -76,8 +78,8 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
     )
 
 
-def _is_no_client_gone(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_GONE)
+def _is_ours_to_tell(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_OF_STRANGERS)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

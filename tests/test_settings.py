@@ -73,7 +73,7 @@ def test_without_an_address_there_is_nothing_to_ask() -> None:
 def test_a_value_that_is_no_text_is_refused() -> None:
     """Bytes that are no UTF-8, which could not be sent or printed, are a problem of their variable alone."""
     assert problems({"PROMETHEUS_ADDRESS": "http://u:\udcff@h"}) == [
-        "PROMETHEUS_ADDRESS: is no UTF-8 text; expected: a URL that begins with http:// or https://"
+        "PROMETHEUS_ADDRESS: is no UTF-8 text; expected: a URL that begins with http:// or https://, or several"
     ]
     assert problems(ADDRESS | {"CLUSTER_NAME": "\udcff"}) == ["CLUSTER_NAME: is no UTF-8 text; expected: a name"]
 

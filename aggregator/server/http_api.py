@@ -31,6 +31,14 @@ _METRICS_RESPONSES: dict[int | str, dict[str, Any]] = {
             "text/plain": {"schema": {"type": "string"}, "example": 'aggregator_topology_objects{kind="node"} 200.0\n'}
         },
     },
+    401: {
+        "description": "With CLUSTER_ROLES only: no token, or one that does not hold",
+        "content": {"application/json": {"example": {"error": "not authorized"}}},
+    },
+    403: {
+        "description": "With CLUSTER_ROLES only: a token that does not show all clusters",
+        "content": {"application/json": {"example": {"error": "not allowed"}}},
+    },
 }
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from aggregator.server.http_front import Receive, Scope, Send
+from aggregator.server.http_front import METRICS_PATH, Receive, Scope, Send
 from aggregator.telemetry import Telemetry
 
-PATH = "/metrics"
+PATH = METRICS_PATH
 _OPENMETRICS = "application/openmetrics-text"
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from aggregator.errors import KeysMissingError, NoTopologyError
+from aggregator.logs import logger
+
+_log = logger(__name__)
 
 
 class Readiness:
@@ -30,4 +33,7 @@ class Readiness:
             self._show()
         except (KeysMissingError, NoTopologyError) as error:
             return str(error)
+        except Exception:  # noqa: BLE001 - a defect of ours: whoever asks must not break, too
+            _log.exception("readiness broke")
+            return "an internal error; the log has it"
         return None

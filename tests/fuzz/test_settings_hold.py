@@ -45,7 +45,8 @@ def read(environment: dict[str, str]) -> str:
         return repr(read_settings)
     assert problems
     # One problem a line, each with the name of its variable before all else.
-    assert all(line.partition(":")[0].removesuffix(FILE_SUFFIX) in NAMES for line in problems)
+    named = [line.partition(":")[0] for line in problems]
+    assert all(name in NAMES or name.removesuffix(FILE_SUFFIX) in NAMES for name in named)
     return "\n".join(problems)
 
 

@@ -99,3 +99,12 @@ def test_pages_cannot_be_framed(ports: Ports) -> None:
     policy = ask(ports.http, "/docs").headers["Content-Security-Policy"]
     assert policy is not None
     assert "frame-ancestors 'none'" in policy
+
+
+def test_a_readiness_that_breaks_is_not_ready() -> None:
+    """A defect makes the process not ready and breaks nobody who asks."""
+
+    def breaks() -> None:
+        raise RuntimeError("a defect")
+
+    assert Readiness(breaks).why_not() == "an internal error; the log has it"
