@@ -16,6 +16,7 @@ _TALKATIVE = ("uvicorn", "uvicorn.error")
 # What gRPC tells with a traceback, and any stranger can make it tell: that a client went away before it had its
 # answer, and metadata that is no UTF-8, which it repeats, tokens included.
 _OF_STRANGERS = ("ExecuteBatchError raised in core", "Invalid encoding on")
+_NOT_RETRIEVED = "Task exception was never retrieved"
 
 # Which request and which trace a line belongs to: what runs for them inherits these.
 REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")
@@ -66,6 +67,7 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_ours_to_tell)
+    logging.getLogger("asyncio").addFilter(_is_no_odd_path)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -80,6 +82,12 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
 
 def _is_ours_to_tell(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(_OF_STRANGERS)
+
+
+def _is_no_odd_path(record: logging.LogRecord) -> bool:
+    """Return False for the call's path that broke grpcio, told once more by asyncio: `server.grpc_lasting` tells it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (str(record.msg).startswith(_NOT_RETRIEVED) and isinstance(error, UnicodeDecodeError))
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
