@@ -348,7 +348,8 @@ def test_an_outage_under_load(tmp_path: Path) -> None:
         refused = [one.at for one in mine if one.outcome == "UNAVAILABLE"]
         # The last refresh before the end may have begun a little earlier than the end.
         assert refused[0] - stopped_at > max_stale - 1.5
-        assert max(one.age for one in mine if one.outcome == "OK") == max_stale - 1
+        # The last refresh may have been half answered: then older answers stand in, and the age is theirs.
+        assert max(one.age for one in mine if one.outcome == "OK") in (max_stale - 1, max_stale)
         between = [one.outcome for one in mine if refused[0] <= one.at < back_at]
         assert set(between) == {"UNAVAILABLE"}
     assert started.events("refresh failed")
