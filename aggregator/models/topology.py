@@ -76,9 +76,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_usage_percent: float | None = None
     cpu_usage_predicted_percent: float | None = None
     memory_bytes: int | None = None
-    memory_total_bytes: int | None = None
-    memory_free_bytes: int | None = None
-    memory_available_bytes: int | None = None
+    host_memory_bytes: int | None = None
+    free_memory_bytes: int | None = None
+    available_memory_bytes: int | None = None
     memory_usage_predicted_percent: float | None = None
     temperature_celsius: float | None = None
     energy_joules: float | None = None
@@ -92,22 +92,23 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     interfaces: Mapping[str, Interface] = {}
     devices: Mapping[str, Device] = {}
     filesystems: Mapping[str, Filesystem] = {}
+    last_seen_seconds: float | None = None
 
     @property
-    def memory_used_bytes(self) -> int | None:
+    def used_memory_bytes(self) -> int | None:
         """What is neither free nor quickly freed, as `free` and `top` count it."""
-        if self.memory_total_bytes is None or self.memory_available_bytes is None:
+        if self.host_memory_bytes is None or self.available_memory_bytes is None:
             return None
-        return self.memory_total_bytes - self.memory_available_bytes
+        return self.host_memory_bytes - self.available_memory_bytes
 
     @property
     def memory_usage_percent(self) -> float | None:
         """Used memory as a share of all of it."""
-        used = self.memory_used_bytes
-        return 100 * used / self.memory_total_bytes if used is not None and self.memory_total_bytes else None
+        used = self.used_memory_bytes
+        return 100 * used / self.host_memory_bytes if used is not None and self.host_memory_bytes else None
 
     @property
-    def cpu_cores_available(self) -> float | None:
+    def available_cpu_cores(self) -> float | None:
         """Cores that are idle, on average over the last minutes."""
         if self.cpu_cores is None or self.cpu_usage_percent is None:
             return None
@@ -120,6 +121,8 @@ class Container(msgspec.Struct, frozen=True, gc=False):
     name: str
     cpu_usage_cores: float | None = None
     memory_bytes: int | None = None
+    image: str | None = None
+    last_seen_seconds: float | None = None
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):
@@ -146,6 +149,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     phase: str | None = None
     containers: Mapping[str, Container] = {}
     workloads: Mapping[str, Workload] = {}
+    last_seen_seconds: float | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -162,12 +166,14 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = None
     is_linked: bool = False
     controllers: tuple[str, ...] = ()
+    last_seen_seconds: float | None = None
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole system at one point in time; every mapping is sorted by its keys.
 
-    Nodes and pods are keyed by cluster key and their own.
+    Nodes and pods are keyed by cluster key and their own. `last_seen_seconds`, since the epoch, is when a series
+    that shows an object last had a sample; a cluster's is that of its nodes.
     """
 
     clusters: Mapping[str, Cluster] = {}

@@ -24,7 +24,7 @@ TOPOLOGY = Topology(
             longitude=23.7353,
             cpu_cores=4,
             memory_bytes=8_325_951_488,
-            memory_free_bytes=348_254_208,
+            free_memory_bytes=348_254_208,
         ),
         ("icos-cluster-a", "k8s-worker <1>"): Node(
             cluster="icos-cluster-a",
