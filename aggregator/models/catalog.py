@@ -8,7 +8,19 @@ kubelet (through OpenTelemetry), cAdvisor, Scaphandre, NVIDIA's DCGM exporter, a
 """
 
 from aggregator.models.row import Fill, Row
-from aggregator.models.values import amount, architecture, count, degrees, flag, real, text, trimmed, whole, word
+from aggregator.models.values import (
+    amount,
+    architecture,
+    count,
+    degrees,
+    flag,
+    moment,
+    real,
+    text,
+    trimmed,
+    whole,
+    word,
+)
 from aggregator.models.whose import (
     AGENT_HOST,
     CADVISOR_CONTAINER,
@@ -56,7 +68,7 @@ HOST_INFO_LABELS = (
     *("icos_host_name", "ip", "k8s_cluster_uid", "latitude", "longitude", "net_host_name", "node"),
 )
 # For rows whose samples say when an object was seen last.
-SEEN = Fill("last_seen_seconds", real, latest=True)
+SEEN = Fill("last_seen_seconds", moment, latest=True)
 NODE_IDENTITY = (
     SEEN,
     Fill("label", word, "node"),

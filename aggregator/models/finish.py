@@ -10,6 +10,7 @@ from aggregator.models.draft import Draft, Fields
 from aggregator.models.membership import CONTROLLER, Home
 from aggregator.models.row import BECOMES, Part
 from aggregator.models.topology import Cluster, Node, Pod, Topology
+from aggregator.models.version import versioned
 
 _PARTS = {part.value: BECOMES[part] for part in Part}
 
@@ -34,12 +35,14 @@ def finished(settled: Settled) -> Topology:
     cluster_keys = keys_of_clusters((uid, draft.fields["type"], draft.fields.get("name")) for uid, draft in drafts)
     node_keys = _node_keys(settled)
     clusters = _clusters(settled, cluster_keys)
-    return Topology(
-        clusters=clusters,
-        nodes=_nodes(settled, cluster_keys, node_keys),
-        pods=_pods(settled, cluster_keys, node_keys),
-        controllers=controllers_of(clusters.values()),
-        **settled.system.fields,
+    return versioned(
+        Topology(
+            clusters=clusters,
+            nodes=_nodes(settled, cluster_keys, node_keys),
+            pods=_pods(settled, cluster_keys, node_keys),
+            controllers=controllers_of(clusters.values()),
+            **settled.system.fields,
+        )
     )
 
 
@@ -117,6 +120,7 @@ def _nodes(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, 
         Node(
             cluster=cluster_keys[home.uid],
             key=node_keys[identity],
+            id=f"{home.uid}/{node.fields.get('host_id') or node_keys[identity]}",
             type=home.type,
             **_parts(node),
             **node.fields,
@@ -138,6 +142,7 @@ def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, s
         made[cluster, key] = Pod(
             cluster=cluster,
             key=key,
+            id=pod.fields.get("uid") or "/".join((home.uid, *_pod_identity(pod)[:2])),
             node=node_keys.get(id(node)) if node is not None else None,
             **_parts(pod),
             **pod.fields,

@@ -49,10 +49,10 @@ BECOMES: dict[Owner | Part, type[msgspec.Struct]] = {
 
 # What the builder itself fills, from where an object stands or what it is called.
 FILLED_BY_THE_BUILDER: dict[Owner | Part, set[str]] = {
-    Owner.SYSTEM: {"clusters", "nodes", "pods", "controllers"},
+    Owner.SYSTEM: {"clusters", "nodes", "pods", "controllers", "version"},
     Owner.CLUSTER: {"key", "uid", "type", "cluster_id", "agent_id", "controllers", "last_seen_seconds"},
-    Owner.NODE: {"cluster", "key", "type", "interfaces", "devices", "filesystems"},
-    Owner.POD: {"cluster", "key", "node", "containers", "workloads"},
+    Owner.NODE: {"cluster", "key", "id", "type", "interfaces", "devices", "filesystems"},
+    Owner.POD: {"cluster", "key", "id", "node", "containers", "workloads"},
     Part.INTERFACE: {"name"},
     Part.DEVICE: {"name"},
     Part.FILESYSTEM: {"name"},

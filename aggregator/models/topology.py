@@ -53,12 +53,14 @@ class Filesystem(msgspec.Struct, frozen=True, gc=False):
 class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host: a Kubernetes node, or a Docker host.
 
-    `key` is its name in the cluster, made unique; `host_id` its machine id; `label` the `node` label
-    of its series, where they carry one. `type` is the orchestrator's: "ocm", "nuvla", or "" where none is known.
+    `key` is its name in the cluster, made unique; `id` identifies it among all nodes; `host_id` is its machine id;
+    `label` the `node` label of its series, where they carry one. `type` is the orchestrator's: "ocm", "nuvla", or
+    "" where none is known.
     """
 
     cluster: str
     key: str
+    id: str = ""
     type: str = ""
     host_id: str | None = None
     label: str | None = None
@@ -136,11 +138,13 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
 class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Kubernetes pod, or a Docker container seen as a pod of one container.
 
-    `key` is its name in the cluster, made unique by the namespace; `node` the key of its node, where known.
+    `key` is its name in the cluster, made unique by the namespace; `id` identifies it among all pods; `node` is the
+    key of its node, where known.
     """
 
     cluster: str
     key: str
+    id: str = ""
     name: str
     namespace: str = ""
     uid: str = ""
@@ -173,7 +177,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole system at one point in time; every mapping is sorted by its keys.
 
     Nodes and pods are keyed by cluster key and their own. `last_seen_seconds`, since the epoch, is when a series
-    that shows an object last had a sample; a cluster's is that of its nodes.
+    that shows an object last had a sample; a cluster's is that of its nodes. `version` is the same for the same
+    content, whoever made it.
     """
 
     clusters: Mapping[str, Cluster] = {}
@@ -181,6 +186,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pods: Mapping[tuple[str, str], Pod] = {}
     controllers: tuple[str, ...] = ()
     oldest_sample_seconds: float | None = None
+    version: str = ""
 
     def nodes_by_cluster(self) -> dict[str, list[Node]]:
         """Return the nodes of each cluster, in the order of their keys."""
