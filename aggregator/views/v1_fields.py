@@ -108,7 +108,8 @@ def _change(field: FieldDescriptor, converts: Converts) -> Convert | None:
         return lambda state: enum(DEVICE_STATES.get(state, pb.DEVICE_STATE_UNSPECIFIED))
     if field.type == FieldDescriptor.TYPE_INT64:
         return converts.int64
-    return None if field.has_presence else _unless_empty
+    # Where text is empty, in the model as in labels, nothing is known.
+    return _unless_empty if field.type == FieldDescriptor.TYPE_STRING else None
 
 
 def _of_map(value: FieldDescriptor, converts: Converts) -> Convert:
