@@ -20,9 +20,9 @@ from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
 from aggregator.server.grpc_patience import PatienceInterceptor
 from aggregator.server.grpc_watch import WatchInterceptor, methods_of
-from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
+from aggregator.server.shown import Snapshots, seen
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
 from aggregator.telemetry import Telemetry
@@ -44,7 +44,7 @@ class GrpcServer:
 
     def __init__(
         self,
-        source: Source,
+        snapshots: Snapshots,
         guard: Guard | None,
         readiness: Readiness,
         grace_seconds: float,
@@ -68,7 +68,7 @@ class GrpcServer:
             ],
         )
         untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
-        self._server.add_generic_rpc_handlers([_etim_handlers(source, granted, untaken)])
+        self._server.add_generic_rpc_handlers([_etim_handlers(snapshots, granted, untaken)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)
 
@@ -122,10 +122,10 @@ def _everything() -> Grant:
     return EVERYTHING
 
 
-def _etim_handlers(source: Source, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
+def _etim_handlers(snapshots: Snapshots, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
     async def connect_to_querier(_requests: Any, context: Any) -> bytes:
-        snapshot, body = await seen(source.current(), granted(), "etim")
-        age = str(int(source.age_seconds(snapshot)))
+        snapshot, body = await seen(snapshots.current(), granted(), "etim")
+        age = str(int(snapshots.age_seconds(snapshot)))
         complete = "true" if snapshot.is_complete else "false"
         context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
         return body

@@ -6,7 +6,8 @@ from typing import Any
 
 from aggregator.logs import REQUEST_ID, logger, shown_path
 from aggregator.own_metrics import NO_ANSWER
-from aggregator.server.http_front import OWN_FOLDERS, App, Receive, Scope, Send
+from aggregator.server.asgi import App, Receive, Scope, Send
+from aggregator.server.http_front import OWN_FOLDERS
 from aggregator.server.request_id import RequestIds
 from aggregator.server.watch import Watch
 from aggregator.tracing import Tracing
