@@ -155,9 +155,9 @@ class Front:
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
-            wait = (
-                error.retry_after_seconds if isinstance(error, KeysMissingError) else self._snapshots.seconds_to_next()
-            )
+            wait = self._snapshots.seconds_to_next()
+            if isinstance(error, KeysMissingError):
+                wait = error.retry_after_seconds
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
         # Asked first: strangers may knock often, and what nobody reads should cost nothing.
         if isinstance(error, AccessError):
