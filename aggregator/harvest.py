@@ -8,7 +8,8 @@ from aggregator.errors import QueryError, RefusedError
 from aggregator.logs import logger
 from aggregator.models.row import Owner, Row
 from aggregator.querier.decode import Answer, Sample
-from aggregator.querier.gather import Gathering, unpack
+from aggregator.querier.gather import Gathering
+from aggregator.querier.packing import unpack
 from aggregator.snapshot import Gap, GapKind
 
 # A source's name and a row's.

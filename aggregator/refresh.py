@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from aggregator.errors import NoTopologyError, QueryError, RefusedError
 from aggregator.logs import logger
+from aggregator.own_metrics import DROPPED
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.take import RefreshFailedError, Taker
-from aggregator.telemetry import DROPPED, Refreshed, Telemetry
+from aggregator.telemetry import Refreshed, Telemetry
 
 # The upstream is never kept busy more than a quarter of the time.
 PAUSE_PER_DURATION = 3.0

@@ -1,6 +1,6 @@
-"""What this process counts of itself: every metric of ours is named here, and nowhere else.
+"""What this process counts of itself: one method for each kind of event, whatever metrics it moves.
 
-docs/own-metrics.md is printed from the table. The registry is this object's own; whoever counts is handed the object.
+The metrics are those of `own_metrics`. The registry is this object's own; whoever counts is handed the object.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,90 +21,21 @@ from aggregator.errors import (
     TooSlowError,
     UnreachableError,
 )
+from aggregator.own_metrics import (
+    AUTH_REASONS,
+    DROPPED,
+    HANDLERS,
+    HTTP_DURATION,
+    HTTP_REQUESTS,
+    METRICS,
+    OBJECTS,
+    RESULTS,
+    Metric,
+)
 from aggregator.requests_seen import OTHER, RequestsSeen
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric: its name, its kind, its labels, the upper ends of its buckets, and what it means."""
-
-    name: str
-    kind: type[Counter] | type[Gauge] | type[Histogram]
-    labels: tuple[str, ...]
-    note: str
-    buckets: tuple[float, ...] = ()
-
-
-_REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_REFRESH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
-_OF_CALLS = ("grpc_service", "grpc_method", "grpc_type")
-
-METRICS = (
-    Metric("http_requests_total", Counter, ("handler", "code", "method"), "HTTP requests that were answered"),
-    Metric(
-        "http_request_duration_seconds",
-        Histogram,
-        ("handler",),
-        "time from the head of an HTTP request to the end of its answer",
-        _REQUEST_BUCKETS,
-    ),
-    Metric("grpc_server_started_total", Counter, _OF_CALLS, "gRPC calls that began"),
-    Metric(
-        "grpc_server_handled_total",
-        Counter,
-        (*_OF_CALLS, "grpc_code"),
-        "gRPC calls that ended; what is under way is the difference to those that began",
-    ),
-    Metric(
-        "aggregator_query_duration_seconds",
-        Histogram,
-        ("query",),
-        "time from asking one query to the end of its answer",
-        _QUERY_BUCKETS,
-    ),
-    Metric("aggregator_queries_total", Counter, ("query", "result"), "queries of refreshes, by what became of them"),
-    Metric("aggregator_source_queries_total", Counter, ("source", "result"), "the same by the upstream that was asked"),
-    Metric("aggregator_query_response_bytes_total", Counter, (), "bytes of answers from the upstream, uncompressed"),
-    Metric("aggregator_upstream_warnings_total", Counter, (), "warnings that came with answers: data may be missing"),
-    Metric(
-        "aggregator_refresh_duration_seconds",
-        Histogram,
-        (),
-        "time of a refresh, from its first query to the bytes that are served",
-        _REFRESH_BUCKETS,
-    ),
-    Metric(
-        "aggregator_refresh_last_success_timestamp_seconds",
-        Gauge,
-        (),
-        "when the last refresh that gave a topology ended, since the epoch; 0 before the first",
-    ),
-    Metric("aggregator_refresh_failures_total", Counter, (), "refreshes that gave no topology"),
-    Metric("aggregator_ready", Gauge, (), "1 while there is a topology to show and no shutdown, as /readyz says"),
-    Metric("aggregator_topology_complete", Gauge, (), "1 while nothing is known to be missing from what is shown"),
-    Metric("aggregator_topology_objects", Gauge, ("kind",), "objects in the topology of the last successful refresh"),
-    Metric("aggregator_topology_gaps", Gauge, ("kind",), "what is missing or doubtful since the last refresh, by kind"),
-    Metric(
-        "aggregator_snapshot_age_seconds",
-        Gauge,
-        (),
-        "age of the oldest answer in what is shown; NaN while nothing is",
-    ),
-    Metric(
-        "aggregator_dropped_samples_total",
-        Counter,
-        ("reason",),
-        "samples that a refresh left out: without a place, with a value that cannot be kept, contradicted by others",
-    ),
-    Metric("aggregator_auth_failures_total", Counter, ("reason",), "requests and calls refused for their token"),
-    Metric("aggregator_key_fetches_failed_total", Counter, (), "fetches of an issuer's keys that failed"),
-    Metric("aggregator_http_connections", Gauge, (), "open HTTP connections"),
-    Metric("aggregator_spans_dropped_total", Counter, (), "spans that the trace collector did not take"),
-    Metric("aggregator_build_info", Gauge, ("version",), "1, with the version that runs"),
-)
-
-RESULTS = ("ok", "unreachable", "too_slow", "refused", "too_large", "malformed", "failed")
+# Requests are counted apart, in numbers that cost less.
+_COUNTED_APART = (HTTP_REQUESTS, HTTP_DURATION)
 _RESULT_OF: tuple[tuple[type[QueryError], str], ...] = (
     (UnreachableError, "unreachable"),
     (TooSlowError, "too_slow"),
@@ -112,18 +43,6 @@ _RESULT_OF: tuple[tuple[type[QueryError], str], ...] = (
     (TooLargeError, "too_large"),
     (MalformedError, "malformed"),
 )
-OBJECTS = ("cluster", "node", "pod", "container")
-DROPPED = ("unplaced", "dropped", "conflict")
-# The words of AccessError; a test compares them with the sources.
-AUTH_REASONS = (
-    *("no token", "several authorization headers", "too long", "no bearer token", "not the shape of a token"),
-    *("header", "algorithm", "signature", "claims", "not an access token", "expired", "not yet valid"),
-    *("issued in the future", "exp", "nbf", "iat", "unknown key", "keys missing", "issuer", "audience"),
-    *("authorized party", "role", "no role for any cluster", "metrics of everything"),
-)
-HANDLERS = ("topology", "probes", "metrics", "docs", "api", "ui")
-# What an answer that never began counts as: the process stopped first.
-NO_ANSWER = 0
 _CODES_OF_EVERY_HANDLER = (200, 401, 503)
 _METHODS_OF_EVERY_HANDLER = ("GET", "HEAD")
 
@@ -181,14 +100,14 @@ class Telemetry:
         self.registry = CollectorRegistry()
         self.traces = traces
         ProcessCollector(registry=self.registry)
-        self._counters = {m.name: Counter(m.name, _help(m), m.labels, registry=self.registry) for m in _of(Counter)}
-        self._gauges = {m.name: Gauge(m.name, _help(m), m.labels, registry=self.registry) for m in _of(Gauge)}
+        self._counters = {m.name: Counter(m.name, m.help, m.labels, registry=self.registry) for m in _of(Counter)}
+        self._gauges = {m.name: Gauge(m.name, m.help, m.labels, registry=self.registry) for m in _of(Gauge)}
         self._histograms = {
-            m.name: Histogram(m.name, _help(m), m.labels, buckets=m.buckets, registry=self.registry)
+            m.name: Histogram(m.name, m.help, m.labels, buckets=m.buckets, registry=self.registry)
             for m in _of(Histogram)
         }
-        count, duration = ((metric.name, _help(metric)) for metric in METRICS[:2])
-        self._requests = RequestsSeen(count, duration, _REQUEST_BUCKETS)
+        count, duration = ((metric.name, metric.help) for metric in _COUNTED_APART)
+        self._requests = RequestsSeen(count, duration, HTTP_DURATION.buckets)
         self.registry.register(self._requests)
         # Counts one HTTP request by handler (one of HANDLERS), method, code and seconds.
         self.answered = self._requests.add
@@ -293,30 +212,4 @@ class Telemetry:
 
 
 def _of(kind: type[Counter] | type[Gauge] | type[Histogram]) -> Iterator[Metric]:
-    # Requests are counted apart.
-    return (metric for metric in METRICS[2:] if metric.kind is kind)
-
-
-def _help(metric: Metric) -> str:
-    return f"{metric.note[0].upper()}{metric.note[1:]}."
-
-
-_PAGE_HEAD = """\
-# What it counts of itself
-
-Printed from the table in `aggregator/telemetry.py` by `make generate`; `make check` fails where the two differ. Served
-on `/metrics` and on `METRICS_PORT`; docs/operations.md tells what to watch. Beside these there is `process_*`: memory,
-CPU, file descriptors, start time.
-
-| metric | kind | labels | meaning |
-|---|---|---|---|
-"""
-
-
-def page() -> str:
-    """Return the table as Markdown."""
-    rows = (
-        f"| `{m.name}` | {m.kind.__name__.lower()} | {', '.join(m.labels) or '-'} | {_help(m).removesuffix('.')} |\n"
-        for m in METRICS
-    )
-    return _PAGE_HEAD + "".join(rows)
+    return (metric for metric in METRICS if metric.kind is kind and metric not in _COUNTED_APART)

@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, options
+from aggregator.server.http_server import UVICORN
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -54,18 +55,12 @@ async def serve(folder: Path) -> None:
     server.add_generic_rpc_handlers([handlers((folder / "grpc").read_bytes())])
     server.add_insecure_port(f"127.0.0.1:{os.environ['GRPC_PORT']}")
     await server.start()
-    # The settings of aggregator/server/http_server.py.
     config = uvicorn.Config(
         app((folder / "http").read_bytes()),
         host="127.0.0.1",
         port=int(os.environ["HTTP_PORT"]),
         http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
+        **UVICORN,
     )
     await uvicorn.Server(config).serve()
     await server.stop(0)

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from aggregator import gateway
+from aggregator import process
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.gather import Gatherer
@@ -22,9 +22,9 @@ EAGER = ("1.2.5", "etim")
 def main(url: str) -> None:
     """Take two snapshots and print a JSON object: seconds of wall and CPU of the first, CPU of the second."""
     # As the gateway sets itself up.
-    sys.setswitchinterval(gateway.SWITCH_SECONDS)
+    sys.setswitchinterval(process.SWITCH_SECONDS)
     gc.freeze()
-    gc.set_threshold(*gateway.COLLECT_AFTER)
+    gc.set_threshold(*process.COLLECT_AFTER)
     client = Client(Address(url), Limits(QUERY_SECONDS, 2**30, CONCURRENCY))
     gatherer = Gatherer(client, CONCURRENCY, REFRESH_SECONDS)
     taker = Taker([gatherer], Plan(CATALOG, REFRESH_SECONDS), Views(BY_NAME, EAGER))

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from statistics import median
 from typing import TypeVar
 
-from aggregator.gateway import COLLECT_AFTER
 from aggregator.models.build import build, reading_order
 from aggregator.models.catalog import CATALOG
+from aggregator.process import COLLECT_AFTER
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.decode import Answer, Sample
-from aggregator.querier.gather import Gatherer, unpack
+from aggregator.querier.gather import Gatherer
+from aggregator.querier.packing import unpack
 from aggregator.views import etim, legacy, legacy_2025
 from benchmarks import upstream
 

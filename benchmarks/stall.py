@@ -16,8 +16,8 @@ from statistics import median
 
 import uvloop
 
-from aggregator.gateway import COLLECT_AFTER, SWITCH_SECONDS
 from aggregator.models.catalog import CATALOG
+from aggregator.process import COLLECT_AFTER, SWITCH_SECONDS
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.gather import Gatherer
 from aggregator.refresh import Pace, Refresher

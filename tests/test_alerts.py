@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from aggregator.telemetry import METRICS
+from aggregator.own_metrics import METRICS
 from tests.exposition import promtool
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("errors", "grants", "logs", "pb", "requests_seen"),
+    ("errors", "grants", "logs", "own_metrics", "pb", "process", "requests_seen"),
     ("telemetry",),
     ("tracing",),
     ("querier", "certificates"),
@@ -25,6 +25,7 @@ LAYERS = (
     ("take",),
     ("refresh",),
     ("server",),
+    ("assembly",),
     ("gateway", "cli", "etim_client"),
     ("__main__",),
 )

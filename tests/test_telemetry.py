@@ -17,8 +17,9 @@ from aggregator.errors import (
     TooSlowError,
     UnreachableError,
 )
+from aggregator.own_metrics import AUTH_REASONS, HANDLERS, METRICS, RESULTS
 from aggregator.requests_seen import OTHER
-from aggregator.telemetry import AUTH_REASONS, HANDLERS, METRICS, RESULTS, Exchange, Refreshed, Telemetry
+from aggregator.telemetry import Exchange, Refreshed, Telemetry
 from tests.exposition import now, openmetrics, promtool
 
 AUTH_SOURCES = sorted((Path(__file__).parents[1] / "aggregator" / "server").glob("*.py"))

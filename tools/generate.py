@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from aggregator import telemetry
+from aggregator import own_metrics
 from aggregator.models import describe
 from aggregator.server import http_api
 from aggregator.server.readiness import Readiness
@@ -62,7 +62,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/configuration.md": _SETTINGS_HEAD + rows,
         "docs/metrics.md": describe.page(),
-        "docs/own-metrics.md": telemetry.page(),
+        "docs/own-metrics.md": own_metrics.page(),
     }
 
 

@@ -4,33 +4,23 @@ Built on prometheus-api-client; docs/decisions/0003-prometheus-api-client.md tel
 would do (no time limit, four requests for one refusal) and why an adapter of ours is mounted instead.
 """
 
-import contextlib
 import random
-import socket
-import ssl
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
-import requests
-import requests.adapters
 import requests.auth
-import urllib3
-import urllib3.exceptions
 from prometheus_api_client import PrometheusConnect
 
 from aggregator import __version__
-from aggregator.errors import NotListeningError, QueryError, RefusedError, TooLargeError, TooSlowError, UnreachableError
+from aggregator.errors import NotListeningError, QueryError, RefusedError
 from aggregator.querier.access import NO_ACCESS, Access, Bearer, Files, Nobody, Session
+from aggregator.querier.adapter import BoundedAdapter
 from aggregator.querier.thanos import STORES_PATH, Dialect, lists_stores
+from aggregator.querier.translation import FOREIGN, translated
 
-CHUNK_BYTES = 256 * 1024
 # A host that does not even answer to a connection is not going to.
 CONNECT_SECONDS = 3.0
-REASON_CHARACTERS = 300
 # The question who answers is asked in passing.
 PROBE_SECONDS = 2.0
 
@@ -76,7 +66,7 @@ class Client:
         self._sleep = sleep
         self._dialect = dialect or Dialect()
         self._files = Files(access.tls_files)
-        self._adapter = _BoundedAdapter(limits)
+        self._adapter = BoundedAdapter(limits.answer_bytes, limits.connections)
         self._session = _session(access)
         self._url = address.url
         self._credentials = _credentials(address, access)
@@ -120,7 +110,7 @@ class Client:
         except QueryError as error:
             self._doubt(error)
             raise
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except FOREIGN as error:
             self._dialect.doubt()
             raise translated(error) from error
         return body
@@ -137,7 +127,7 @@ class Client:
             answer = self._session.get(self._url + STORES_PATH, auth=self._credentials, timeout=(seconds, seconds))
         except RefusedError as error:
             return False if error.status in (400, 404, 405) else None
-        except (QueryError, requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        except (QueryError, *FOREIGN):
             # Whatever is wrong, the queries will tell.
             return None
         return lists_stores(answer.content)
@@ -162,139 +152,3 @@ def _credentials(address: Address, access: Access) -> requests.auth.AuthBase:
         # As bytes: text would have to be Latin-1.
         return requests.auth.HTTPBasicAuth(address.user.encode(), (address.password or "").encode())
     return Bearer(access) if access.token or access.token_file else Nobody()
-
-
-def translated(error: Exception) -> QueryError:
-    """Return our error for one of requests', urllib3's or the socket's.
-
-    The text names the kind of failure and its root cause, never the URL: it may hold credentials.
-    """
-    chain = list(_causes(error))
-    root = chain[-1]
-    if isinstance(
-        error, requests.TooManyRedirects | requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL
-    ):
-        return UnreachableError("it redirects, and not to a place where a Prometheus answers")
-    if isinstance(root, ConnectionRefusedError):
-        return NotListeningError("connection refused")
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return UnreachableError(f"its certificate is not accepted: {_short(root.verify_message)}")
-    if isinstance(root, socket.gaierror):
-        return UnreachableError(f"the host name cannot be resolved ({root.strerror})")
-    # urllib3 counts every failed connection among its time-outs: what stands at the root tells them apart.
-    if isinstance(root, _SLOW) and not isinstance(root, urllib3.exceptions.NewConnectionError):
-        return TooSlowError("no answer within the time for one query")
-    return UnreachableError(f"the connection broke or never stood ({type(root).__name__}: {_short(str(root))})")
-
-
-_SLOW = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and all it was raised from, and what urllib3 and requests hide in `reason` and `args`."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        hidden = getattr(current, "reason", None)
-        if not isinstance(hidden, BaseException):
-            hidden = next((arg for arg in current.args if isinstance(arg, BaseException)), None)
-        current = hidden or current.__cause__ or current.__context__
-    return chain
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= REASON_CHARACTERS else text[:REASON_CHARACTERS] + "…"
-
-
-class _BodyResponse(requests.Response):
-    """A response whose JSON is left undecoded: what `custom_query` returns are the bytes, decoded typed later."""
-
-    def json(self, **_options: Any) -> Any:
-        return {"data": {"result": self.content}}
-
-
-class _BoundedAdapter(requests.adapters.HTTPAdapter):
-    """Reads whole answers under a byte cap, turns refusals into our errors, and can break its connections."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
-        super().__init__(pool_connections=1, pool_maxsize=limits.connections, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _remembering(urllib3.HTTPConnectionPool, self._open),
-            "https": _remembering(urllib3.HTTPSConnectionPool, self._open),
-        }
-
-    def build_response(self, request: requests.PreparedRequest, raw: urllib3.BaseHTTPResponse) -> requests.Response:
-        plain = super().build_response(request, raw)
-        body = self._read(raw)
-        if plain.is_redirect:
-            plain._content = body  # noqa: SLF001 - see below
-            return plain
-        if plain.status_code != 200:
-            raise RefusedError(plain.status_code, _reason(body, plain.reason), _retry_after(plain))
-        response = _BodyResponse()
-        response.__dict__.update(plain.__dict__)
-        response._content = body  # noqa: SLF001 - requests offers no other way to hand over a body
-        return response
-
-    def abort(self) -> None:
-        for connection in list(self._open):
-            if connection.sock is not None:
-                with contextlib.suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
-
-    def forget(self) -> None:
-        """Let go of the connections that nobody uses at the moment; the others are closed once they are not used."""
-        self.poolmanager.clear()
-
-    def _read(self, raw: urllib3.BaseHTTPResponse) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
-            size += len(chunk)
-            if size > self._limits.answer_bytes:
-                raw.close()
-                # Whoever keeps the error for a while must not keep these with it.
-                chunks.clear()
-                raise TooLargeError(f"the answer is larger than {self._limits.answer_bytes} bytes")
-            chunks.append(chunk)
-        raw.release_conn()
-        return b"".join(chunks)
-
-
-def _remembering(pool: type[Any], opened: "weakref.WeakSet[Any]") -> type[Any]:
-    """Return a connection pool class that adds each connection it makes to `opened`."""
-    base = pool.ConnectionCls
-
-    class Connection(base):  # type: ignore[misc,valid-type] # a base known at run time only
-        def connect(self) -> None:
-            opened.add(self)
-            super().connect()
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
-
-
-class _ErrorBody(msgspec.Struct):
-    """What Prometheus says in the body of a refusal."""
-
-    error: str
-    errorType: str = "error"  # noqa: N815 - Prometheus' name
-
-
-def _reason(body: bytes, phrase: str) -> str:
-    try:
-        said = msgspec.json.decode(body, type=_ErrorBody)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return phrase or "no reason given"
-    return _short(f"{said.errorType}: {said.error}")
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds of a Retry-After header; a date there is not honoured, Prometheus sends none."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None

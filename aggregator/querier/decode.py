@@ -1,11 +1,10 @@
-"""From the bytes of an answer to samples: the only file that knows Prometheus' wire format.
+"""From the bytes of an answer to samples, with just the labels that are wanted.
 
 The format: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """
 
 import contextlib
 import keyword
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
@@ -14,12 +13,10 @@ import msgspec
 
 from aggregator.errors import MalformedError
 from aggregator.querier.pieces import PIECE_BYTES, pieces
+from aggregator.querier.said import NOT_JSON, texts
 
 # The label that tells a series' cluster; a Prometheus does not show its own external labels.
 CLUSTER_LABEL = "cluster"
-# What an upstream says beside its samples is for people to read: so many texts of so many characters.
-MOST_TEXTS = 5
-TEXT_CHARACTERS = 300
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -78,7 +75,7 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
         if cluster and labels is None:
             for sample in samples:
                 sample.metric.setdefault(CLUSTER_LABEL, cluster)
-        return Answer(samples, _texts(envelope.warnings), _texts(envelope.infos))
+        return Answer(samples, texts(envelope.warnings), texts(envelope.infos))
 
     def in_pieces(body: bytes, cluster: str) -> Answer:
         typed = _typed(labels, cluster)
@@ -90,17 +87,14 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
 
     def decode(body: bytes, cluster: str = "") -> Answer:
         try:
-            with contextlib.suppress(*_NOT_JSON):
+            with contextlib.suppress(*NOT_JSON):
                 return in_pieces(body, cluster)
             # Only the whole tells what is wrong with it, and where.
             return answer(_typed(labels, cluster).whole.decode(body), [], cluster)
-        except _NOT_JSON as error:
+        except NOT_JSON as error:
             raise MalformedError(f"{error}; the answer begins with {_beginning(body)}") from error
 
     return decode
-
-
-_NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Typed(NamedTuple):
@@ -144,26 +138,6 @@ def _envelope(sample: Any) -> Any:
             ("infos", msgspec.Raw, msgspec.Raw(b"null")),
         ],
     )
-
-
-def _texts(raw: msgspec.Raw) -> tuple[str, ...]:
-    """Return the texts that an upstream said, whether it sent a list, one text, nothing, or something else."""
-    try:
-        said = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ("something that cannot be read",)
-    if said is None:
-        return ()
-    entries = said if isinstance(said, list) else [said]
-    return tuple(_few([entry for entry in entries if entry not in (None, "")]))
-
-
-def _few(entries: list[Any]) -> Iterator[str]:
-    for entry in entries[:MOST_TEXTS]:
-        text = entry if isinstance(entry, str) else msgspec.json.encode(entry).decode()
-        yield text if len(text) <= TEXT_CHARACTERS else text[:TEXT_CHARACTERS] + "…"
-    if len(entries) > MOST_TEXTS:
-        yield f"and {len(entries) - MOST_TEXTS} more"
 
 
 def _beginning(body: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from aggregator.logs import logger
+from aggregator.querier.said import NOT_JSON
 
 STORES_PATH = "/api/v1/stores"
 # How long what was found out counts while nothing fails: what answers at an address may be replaced without a fault.
@@ -75,6 +76,6 @@ def lists_stores(body: bytes) -> bool:
     """Return whether these bytes are Thanos' list of its stores; a web page that stands there is not."""
     try:
         msgspec.json.decode(body, type=_Stores)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return False
     return True

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 
-from aggregator.server.http_front import App, Receive, Scope, Send
+from aggregator.server.asgi import App, Receive, Scope, Send
 
 # What pages may send besides what browsers let them send anyway, and what they may read of an answer.
 ASKED = ("Authorization", "Cache-Control", "If-None-Match")

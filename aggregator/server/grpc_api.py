@@ -21,9 +21,9 @@ from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
 from aggregator.server.grpc_patience import PatienceInterceptor
 from aggregator.server.grpc_watch import WatchInterceptor, methods_of
-from aggregator.server.http_front import Source, seen
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
+from aggregator.server.shown import Snapshots, seen
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
 from aggregator.telemetry import Telemetry
@@ -50,7 +50,7 @@ class GrpcServer:
 
     def __init__(
         self,
-        source: Source,
+        snapshots: Snapshots,
         guard: Guard | None,
         readiness: Readiness,
         grace_seconds: float,
@@ -76,7 +76,7 @@ class GrpcServer:
         untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
         self._server.add_generic_rpc_handlers(
             [
-                _handlers(service, method, _document(source, granted, view), untaken)
+                _handlers(service, method, _document(snapshots, granted, view), untaken)
                 for service, method, view in DOCUMENTS
             ]
         )
@@ -133,13 +133,13 @@ def _everything() -> Grant:
     return EVERYTHING
 
 
-def _document(source: Source, granted: Callable[[], Grant], view: str) -> Handler:
+def _document(snapshots: Snapshots, granted: Callable[[], Grant], view: str) -> Handler:
     async def document(_requests: Any, context: Any) -> bytes:
-        snapshot, body = await seen(source.current(), granted(), view)
+        snapshot, body = await seen(snapshots.current(), granted(), view)
         complete = "true" if snapshot.is_complete else "false"
         context.set_trailing_metadata(
             (
-                ("age", str(int(source.age_seconds(snapshot)))),
+                ("age", str(int(snapshots.age_seconds(snapshot)))),
                 ("x-topology-complete", complete),
                 ("x-topology-version", snapshot.topology.version),
             )

@@ -8,7 +8,8 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from aggregator import __version__
-from aggregator.server.metrics_api import PATH, exposition
+from aggregator.server.http_front import METRICS_PATH
+from aggregator.server.metrics_api import exposition
 from aggregator.server.openapi import describe_topology
 from aggregator.server.readiness import Readiness
 from aggregator.telemetry import Telemetry
@@ -67,7 +68,7 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
 
 
 def _add_metrics(app: FastAPI, telemetry: Telemetry) -> None:
-    @app.get(PATH, tags=["metrics"], summary="What the process counts of itself", responses=_METRICS_RESPONSES)
+    @app.get(METRICS_PATH, tags=["metrics"], summary="What the process counts of itself", responses=_METRICS_RESPONSES)
     async def metrics(request: Request) -> Response:
         """Is for Prometheus: its text format, or OpenMetrics for who accepts it. docs/own-metrics.md lists them.
 

@@ -4,30 +4,22 @@ A plain ASGI application, because the topology is what nearly every request asks
 takes three times as long to hand out bytes that are ready (benchmarks/README.md).
 """
 
-import asyncio
-import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs
 
 from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
+from aggregator.server.asgi import JSON, NO_SNIFFING, App, Headers, Receive, Scope, Send, answer, answer_error
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
-from aggregator.snapshot import Snapshot
+from aggregator.server.shown import Snapshots, seen
 from aggregator.telemetry import Telemetry
 from aggregator.views import v1
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 # Paths that are ours; every other path answers with the topology, as the Go service does.
 METRICS_PATH = "/metrics"
@@ -45,8 +37,6 @@ DOCUMENTS = {"/api/v1/topology": v1.JSON}
 METHODS = ("GET", "HEAD", "POST")
 LAYOUTS = ("1.2.5", "2025")
 
-_JSON = (b"content-type", b"application/json")
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 # The pages of /docs run scripts of ours only, the one in the page itself included, and nobody may frame them.
 _PAGE_POLICY = (
     b"content-security-policy",
@@ -71,22 +61,6 @@ _log = logger(__name__)
 _enabled = logging.getLogger(__name__).isEnabledFor
 
 
-class Source(Protocol):
-    """Where the current snapshot comes from: `refresh.Refresher`, or a stand-in in a test."""
-
-    def current(self) -> Snapshot:
-        """Return the snapshot; raise NoTopologyError if there is none to show."""
-
-    def age_seconds(self, snapshot: Snapshot) -> float:
-        """Return how old a snapshot is."""
-
-    def seconds_to_next(self) -> float:
-        """Return when it is worth asking again."""
-
-    async def fresh(self) -> None:
-        """Wait for a newer snapshot, if one may be made."""
-
-
 @dataclass(frozen=True)
 class Door:
     """Who decides who may pass, None for nobody, and which paths are open all the same."""
@@ -100,14 +74,14 @@ class Front:
 
     def __init__(
         self,
-        source: Source,
+        snapshots: Snapshots,
         door: Door,
         default_layout: str,
         behind: App,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._telemetry = telemetry or Telemetry()
-        self._source = source
+        self._snapshots = snapshots
         self._guard = door.guard
         self._open_paths = door.open_paths
         self._default_layout = default_layout
@@ -145,7 +119,7 @@ class Front:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], _NO_SNIFFING, _PAGE_POLICY, _NO_REFERRER]
+                message["headers"] = [*message["headers"], NO_SNIFFING, _PAGE_POLICY, _NO_REFERRER]
             await send(message)
 
         # The server leaves the body of an answer to HEAD out by itself, so what can be got needs no route for it.
@@ -173,24 +147,26 @@ class Front:
 
     async def _document(self, scope: Scope, send: Send, grant: Grant, view: str) -> None:
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
-            await self._source.fresh()
-        snapshot, body = await seen(self._source.current(), grant, view)
+            await self._snapshots.fresh()
+        snapshot, body = await seen(self._snapshots.current(), grant, view)
         headers = [
-            _JSON,
+            JSON,
             (b"content-length", b"%d" % len(body)),
-            (b"age", b"%d" % self._source.age_seconds(snapshot)),
+            (b"age", b"%d" % self._snapshots.age_seconds(snapshot)),
             (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
             (b"x-topology-version", snapshot.topology.version.encode()),
             _NO_CACHE,
-            _NO_SNIFFING,
+            NO_SNIFFING,
         ]
-        await _answer(send, 200, headers, body)
+        await answer(send, 200, headers, body)
 
     async def _refuse(self, error: AggregatorError, send: Send) -> None:
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
-            wait = error.retry_after_seconds if isinstance(error, KeysMissingError) else self._source.seconds_to_next()
+            wait = self._snapshots.seconds_to_next()
+            if isinstance(error, KeysMissingError):
+                wait = error.retry_after_seconds
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
         # Asked first: strangers may knock often, and what nobody reads should cost nothing.
         if isinstance(error, AccessError):
@@ -211,35 +187,6 @@ def _check_path(path: str, grant: Grant) -> None:
         raise NotAllowedError("metrics of everything")
 
 
-async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
-    """Return what a caller sees of a snapshot, and its bytes; what has to be made first is made on a thread."""
-    part = snapshot.known_part(grant)
-    if part is not None and part.is_rendered(view):
-        return part, part.body(view)
-    return await asyncio.to_thread(_rendered, snapshot, grant, view)
-
-
-def _rendered(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
-    part = snapshot.part(grant)
-    return part, part.body(view)
-
-
 def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
     """Return all values of a header, whose names ASGI gives in lower case."""
     return [value for key, value in scope["headers"] if key == name]
-
-
-async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
-    """Answer in the form of all our errors."""
-    body = _error_body(text)
-    await _answer(send, status, [_JSON, (b"content-length", b"%d" % len(body)), _NO_SNIFFING, *headers], body)
-
-
-@lru_cache(maxsize=64)
-def _error_body(text: str) -> bytes:
-    return json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-
-async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

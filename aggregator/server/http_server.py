@@ -3,19 +3,30 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
 
 from aggregator.server.accept import Acceptor, Doors
-from aggregator.server.http_front import App, Receive, Scope, Send
+from aggregator.server.asgi import App, Receive, Scope, Send
 from aggregator.server.http_limits import TOO_MANY, LimitedProtocol, Limits
 from aggregator.server.tls import RotatingContext, Rotation
 
 # Written at once to a connection with TLS, which makes a copy of what it writes.
 PIECE_BYTES = 256 * 1024
+
+# What uvicorn would do beside handing requests to the application, and is not to.
+UVICORN: Mapping[str, Any] = {
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    # Whoever wants the client's address from a header must be trusted first (server/proxies.py).
+    "proxy_headers": False,
+}
 
 
 @dataclass(frozen=True)
@@ -39,13 +50,7 @@ class HttpServer:
         config = uvicorn.Config(
             app if self._rotation is None else in_pieces(app),
             http=LimitedProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # Whoever wants the client's address from a header must be trusted first (server/proxies.py).
-            proxy_headers=False,
+            **UVICORN,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
         self._server = _Server(config, listener, transport)

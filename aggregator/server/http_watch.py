@@ -5,10 +5,11 @@ from time import perf_counter
 from typing import Any
 
 from aggregator.logs import REQUEST_ID, logger, shown_path
-from aggregator.server.http_front import OWN_FOLDERS, App, Receive, Scope, Send
+from aggregator.own_metrics import NO_ANSWER
+from aggregator.server.asgi import App, Receive, Scope, Send
+from aggregator.server.http_front import OWN_FOLDERS
 from aggregator.server.request_id import RequestIds
 from aggregator.server.watch import Watch
-from aggregator.telemetry import NO_ANSWER
 from aggregator.tracing import Tracing
 
 _HANDLERS = {
@@ -30,7 +31,7 @@ _log = logger(__name__)
 
 
 def handler_of(path: str) -> str:
-    """Return which part of the server answers a path; there are as many as `telemetry.HANDLERS`."""
+    """Return which part of the server answers a path; there are as many as `own_metrics.HANDLERS`."""
     if path in _HANDLERS:
         return _HANDLERS[path]
     return next((name for folder, name in _FOLDERS.items() if path.startswith(folder)), "topology")

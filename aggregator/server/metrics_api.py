@@ -1,17 +1,16 @@
 """/metrics: what the telemetry counts, in the form that the scraper asks for."""
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from aggregator.server.http_front import METRICS_PATH, Receive, Scope, Send
+from aggregator.server.asgi import NO_SNIFFING, Headers, Receive, Scope, Send, answer
+from aggregator.server.http_front import METRICS_PATH
 from aggregator.telemetry import Telemetry
 
-PATH = METRICS_PATH
 _OPENMETRICS = "application/openmetrics-text"
+_PLAIN = "text/plain; charset=utf-8"
 
 
 async def exposition(telemetry: Telemetry, accept: str) -> tuple[bytes, str]:
@@ -34,26 +33,22 @@ class MetricsApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        if scope["path"] != PATH:
-            await _answer(send, 404, b"only /metrics is here\n", "text/plain; charset=utf-8")
+        if scope["path"] != METRICS_PATH:
+            body = b"only /metrics is here\n"
+            await answer(send, 404, _headers(body, _PLAIN), body)
         elif scope["method"] not in ("GET", "HEAD"):
-            await _answer(send, 405, b"only GET and HEAD\n", "text/plain; charset=utf-8", [(b"allow", b"GET, HEAD")])
+            body = b"only GET and HEAD\n"
+            await answer(send, 405, [*_headers(body, _PLAIN), (b"allow", b"GET, HEAD")], body)
         else:
             accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
             body, content_type = await exposition(self._telemetry, accept)
-            await _answer(send, 200, body, content_type)
+            await answer(send, 200, _headers(body, content_type), body)
 
 
-async def _answer(
-    send: Send, status: int, body: bytes, content_type: str, more: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    headers = [
+def _headers(body: bytes, content_type: str) -> Headers:
+    return [
         (b"content-type", content_type.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        *(more or []),
+        NO_SNIFFING,
     ]
-    start: MutableMapping[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})

@@ -6,7 +6,7 @@ The address is for logs: nothing is allowed or refused by it.
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from aggregator.server.http_front import App, Receive, Scope, Send, answer_error
+from aggregator.server.asgi import App, Receive, Scope, Send, answer_error
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -126,7 +126,7 @@ def described() -> Iterator[tuple[str, str, str, str]]:
         meaning = info.description or ""
         if name in SECRETS and name + FILE_SUFFIX not in Settings.model_fields:
             meaning += f"; or in a file that {name}{FILE_SUFFIX} names"
-        yield name, extra["shown"] or _default(info), extra["expected"], meaning
+        yield name, extra["default_in_words"] or _default(info), extra["expected"], meaning
 
 
 def _extra(info: FieldInfo) -> dict[str, str]:

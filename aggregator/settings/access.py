@@ -3,10 +3,8 @@
 import base64
 import binascii
 import re
-import ssl
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -18,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from aggregator.settings.kinds import Group, ReadableFile, Seconds, setting, shown
+from aggregator.settings import urls
+from aggregator.settings.kinds import AuthoritiesFile, Group, Seconds, setting, shown
 from aggregator.settings.roles import Role, cluster_roles, role
 
 SHORTEST_KEY_BITS = 2048
@@ -74,14 +73,9 @@ def _issuers(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _url(text: str) -> str:
-    """Check the URL of an issuer or its keys; the text of an error never repeats it, for it may hold a password."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is no URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("is no URL that begins with http:// or https:// and names a host")
+    """Check the URL of an issuer or its keys."""
+    parts = urls.split(text)
+    urls.check_port(parts)
     if "@" in parts.netloc:
         raise ValueError("has a user or password in it; keys are public")
     if parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
@@ -93,15 +87,6 @@ def _issuer_without_query(urls: tuple[str, ...]) -> tuple[str, ...]:
     if any("?" in url for url in urls):
         raise ValueError("has a query")
     return urls
-
-
-def _certificates(path: str) -> str:
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cafile=path)
-    except (ssl.SSLError, OSError, ValueError):
-        raise ValueError("holds no certificates") from None
-    return path
 
 
 def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -140,7 +125,7 @@ class AccessSettings(Group):
         "a URL that begins with http:// or https://",
         "not set",
     )
-    ISSUER_CA_FILE: Annotated[ReadableFile, AfterValidator(_certificates)] | None = setting(
+    ISSUER_CA_FILE: AuthoritiesFile | None = setting(
         None,
         "certificates that are believed when keys are fetched, instead of the system's",
         "a file of certificates in PEM",

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 from aggregator.querier.client import Address
+from aggregator.settings import urls
 
 BETWEEN = re.compile(r"[,\s]+")
 MOST_CHARACTERS = 100
@@ -15,8 +16,7 @@ def addresses(text: str) -> tuple[Address, ...]:
 
     Raises ValueError; its text never repeats a URL, for that may hold a password.
     """
-    urls = [url for url in BETWEEN.split(text) if url]
-    found = tuple(_numbered(urls))
+    found = tuple(_numbered([url for url in BETWEEN.split(text) if url]))
     if not found:
         raise ValueError("lists none")
     if len({address.name for address in found}) < len(found):
@@ -24,12 +24,12 @@ def addresses(text: str) -> tuple[Address, ...]:
     return found
 
 
-def _numbered(urls: list[str]) -> Iterator[Address]:
-    for number, url in enumerate(urls, 1):
+def _numbered(listed: list[str]) -> Iterator[Address]:
+    for number, url in enumerate(listed, 1):
         try:
             yield _address(url)
         except ValueError as error:
-            raise ValueError(f"address {number} of {len(urls)} {error}" if len(urls) > 1 else str(error)) from None
+            raise ValueError(f"address {number} of {len(listed)} {error}" if len(listed) > 1 else str(error)) from None
 
 
 def _address(url: str) -> Address:
@@ -46,22 +46,12 @@ def _address(url: str) -> Address:
 
 
 def _parts(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError("is no URL") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("does not begin with http:// or https://")
-    if not parts.hostname:
-        raise ValueError("names no host")
+    parts = urls.split(url)
     if "@" in parts.path:
         raise ValueError("has an @ in its path; a / or ? in a password is written %2F or %3F")
     if parts.query:
         raise ValueError("has a query")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("has a port that is no number from 0 to 65535") from None
+    urls.check_port(parts)
     return parts
 
 

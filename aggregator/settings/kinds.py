@@ -1,6 +1,7 @@
 """What kinds of settings there are, and how one is described: shared by the groups of settings beside this file."""
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,17 @@ from aggregator import certificates
 from aggregator.errors import CertificateError
 
 DAY_SECONDS = 86400
+LONGEST_SHOWN = 30
 
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
+
+
+def shown(text: str) -> str:
+    """Return a text from the environment as a message repeats it: short, on one line, whatever bytes are in it."""
+    if not text.strip():
+        return "an empty place"
+    return ascii(text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "...")[1:-1]
 
 
 def _whole(least: int, most: float) -> BeforeValidator:
@@ -25,9 +34,9 @@ def _whole(least: int, most: float) -> BeforeValidator:
             return value
         # More digits than these are no number that is meant, and Python would refuse to read thousands.
         if not _WHOLE.fullmatch(value) or len(value) > 30:
-            raise ValueError(f"is {_shown(value)}, no whole number")
+            raise ValueError(f"is {shown(value)}, no whole number")
         if not least <= int(value) <= most:
-            raise ValueError(f"is {_shown(value)}")
+            raise ValueError(f"is {shown(value)}")
         return int(value)
 
     return BeforeValidator(read)
@@ -40,18 +49,13 @@ def _seconds(*, may_be_none: bool) -> BeforeValidator:
         if not isinstance(value, str):
             return value
         if not _REAL.fullmatch(value):
-            raise ValueError(f"is {_shown(value)}, no number")
+            raise ValueError(f"is {shown(value)}, no number")
         seconds = float(value)
         if not 0 <= seconds <= DAY_SECONDS or (seconds == 0 and not may_be_none):
-            raise ValueError(f"is {_shown(value)}")
+            raise ValueError(f"is {shown(value)}")
         return seconds
 
     return BeforeValidator(read)
-
-
-def _shown(value: str) -> str:
-    """Return a value as it may be repeated: short, on one line."""
-    return repr(value if len(value) <= 30 else value[:27] + "...")[1:-1]
 
 
 def _readable_file(text: str) -> str:
@@ -63,9 +67,13 @@ def _readable_file(text: str) -> str:
     return text
 
 
-def shown(text: str) -> str:
-    """Return a text from the environment so that a message can hold it: an environment may have any bytes."""
-    return ascii(text)[1:-1] if text.strip() else "an empty place"
+def _authorities(path: str) -> str:
+    """Check that OpenSSL finds certificates in a file, by which others are to be believed."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        raise ValueError("holds no certificates") from None
+    return path
 
 
 def _certificates(path: str) -> str:
@@ -100,14 +108,19 @@ Count = Annotated[int, _whole(1, 100)]
 ManyCount = Annotated[int, _whole(1, 1_000_000)]
 Bytes = Annotated[int, _whole(1024, 2**62)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]
+AuthoritiesFile = Annotated[ReadableFile, AfterValidator(_authorities)]
 CertificatesFile = Annotated[ReadableFile, AfterValidator(_certificates)]
 KeyFile = Annotated[ReadableFile, AfterValidator(_key)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
-def setting(default: Any, meaning: str, expected: str, shown: str = "") -> Any:
+def setting(default: Any, meaning: str, expected: str, default_in_words: str = "") -> Any:
     """Return a field: what it is for, what is accepted, and the default as a person reads it, where not obvious."""
-    return Field(default, description=meaning, json_schema_extra={"expected": expected, "shown": shown})
+    return Field(
+        default,
+        description=meaning,
+        json_schema_extra={"expected": expected, "default_in_words": default_in_words},
+    )
 
 
 class Group(BaseModel):

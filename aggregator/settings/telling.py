@@ -2,24 +2,16 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
+from aggregator.settings import urls
 from aggregator.settings.kinds import Group, Port, setting
 
 
 def _collector(secret: SecretStr) -> SecretStr:
-    """Check a collector's base URL; the text of an error never repeats it, for it may hold a password."""
-    try:
-        parts = urlsplit(secret.get_secret_value())
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is no URL") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("does not begin with http:// or https://")
-    if not parts.hostname:
-        raise ValueError("names no host")
+    """Check a collector's base URL."""
+    urls.check_port(urls.split(secret.get_secret_value()))
     return secret
 
 

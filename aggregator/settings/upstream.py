@@ -11,7 +11,7 @@ from aggregator.querier.access import TOKEN, Access, token_of
 from aggregator.querier.client import Address
 from aggregator.settings.addresses import addresses
 from aggregator.settings.headers import headers
-from aggregator.settings.kinds import Group, ReadableFile, setting
+from aggregator.settings.kinds import AuthoritiesFile, Group, ReadableFile, setting
 
 
 def _listed(secret: SecretStr) -> SecretStr:
@@ -32,14 +32,6 @@ def _token(secret: SecretStr) -> SecretStr:
 
 def _token_file(path: str) -> str:
     token_of(Path(path))
-    return path
-
-
-def _authorities(path: str) -> str:
-    try:
-        ssl.create_default_context(cafile=path)
-    except (OSError, ValueError):
-        raise ValueError("holds no certificates in PEM form") from None
     return path
 
 
@@ -68,7 +60,7 @@ class UpstreamSettings(Group):
         "Name=value pairs with commas between; none that HTTP itself needs, no Authorization",
         "none",
     )
-    PROMETHEUS_CA_FILE: Annotated[ReadableFile, AfterValidator(_authorities)] | None = setting(
+    PROMETHEUS_CA_FILE: AuthoritiesFile | None = setting(
         None,
         "certificates of the authorities that may vouch for an upstream, instead of the usual ones; a changed file "
         "counts from the next connection on",

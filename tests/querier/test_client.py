@@ -18,7 +18,8 @@ from aggregator.errors import (
     TooSlowError,
     UnreachableError,
 )
-from aggregator.querier.client import Address, Client, Limits, translated
+from aggregator.querier.client import Address, Client, Limits
+from aggregator.querier.translation import translated
 from demo.prometheus import free_port
 from tests.querier.peer import (
     WAIT_SECONDS,

@@ -9,9 +9,10 @@ import requests
 import urllib3
 
 from aggregator.errors import QueryError, UnreachableError
-from aggregator.querier.client import Address, Client, Limits, translated
+from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.decode import decoder
 from aggregator.querier.gather import Gatherer, Query
+from aggregator.querier.translation import translated
 from tests.querier.peer import peer, response, sending
 
 

@@ -18,7 +18,8 @@ from aggregator.errors import (
 )
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.decode import Answer, decoder
-from aggregator.querier.gather import Gatherer, Query, pack, unpack
+from aggregator.querier.gather import Gatherer, Query
+from aggregator.querier.packing import pack, unpack
 from tests.querier.peer import WAIT_SECONDS, Script, dripping, hanging, peer
 from tests.samples import body
 

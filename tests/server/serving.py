@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import uvloop
 
 from aggregator.server import http_api
+from aggregator.server.asgi import App
 from aggregator.server.auth import Guard
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.grpc_limits import GrpcTransport
-from aggregator.server.http_front import App, Door, Front
+from aggregator.server.http_front import Door, Front
 from aggregator.server.http_server import HttpServer, HttpTransport
 from aggregator.server.http_watch import Watched
 from aggregator.server.listen import listener

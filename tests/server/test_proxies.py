@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.server.http_front import Receive, Scope, Send, answer_error
+from aggregator.server.asgi import Receive, Scope, Send, answer_error
 from aggregator.server.proxies import proxies
 
 TRUSTED = tuple(ip_network(text) for text in ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32"))

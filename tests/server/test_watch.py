@@ -9,10 +9,11 @@ import grpc
 import pytest
 
 from aggregator.errors import NoTopologyError
+from aggregator.own_metrics import AUTH_REASONS, HANDLERS
 from aggregator.server.http_front import OPEN_PATHS, OWN_FOLDERS, OWN_PATHS
 from aggregator.server.http_watch import handler_of
 from aggregator.server.watch import Watch
-from aggregator.telemetry import AUTH_REASONS, HANDLERS, Telemetry
+from aggregator.telemetry import Telemetry
 from tests.exposition import Scraped, now, openmetrics, promtool, scraped
 from tests.integration.process import until
 from tests.server.call import answers, call, channel

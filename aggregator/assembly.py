@@ -1,0 +1,173 @@
+"""The parts of the program, put together as the settings say; none of them is started here."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aggregator import __version__, tracing
+from aggregator.errors import NoTopologyError
+from aggregator.logs import logger
+from aggregator.models.catalog import CATALOG
+from aggregator.querier.client import Address, Client, Limits
+from aggregator.querier.gather import Gatherer, Source
+from aggregator.querier.thanos import Dialect
+from aggregator.refresh import Pace, Refresher
+from aggregator.server import http_api
+from aggregator.server.auth import Guard, TokenGuard
+from aggregator.server.browsers import browsers
+from aggregator.server.grpc_api import GrpcServer
+from aggregator.server.grpc_limits import GrpcTransport
+from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS, Door, Front
+from aggregator.server.http_server import HttpServer, HttpTransport
+from aggregator.server.http_watch import Watched
+from aggregator.server.keys import Keys
+from aggregator.server.listen import listener, most_connections
+from aggregator.server.metrics_api import MetricsApp
+from aggregator.server.proxies import proxies
+from aggregator.server.readiness import Readiness
+from aggregator.server.tls import Rotation
+from aggregator.server.trust import keys_of, rules_of
+from aggregator.server.watch import Watch
+from aggregator.settings import Settings
+from aggregator.snapshot import Snapshot
+from aggregator.take import Plan, Taker, Views
+from aggregator.telemetry import Telemetry
+from aggregator.views import BY_NAME
+
+_log = logger(__name__)
+
+
+class Server(Protocol):
+    """What is started and stopped."""
+
+    @property
+    def tasks(self) -> "Sequence[asyncio.Task[None]]":
+        """What runs until it is stopped."""
+
+    async def start(self) -> None:
+        """Begin to serve."""
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what is under way."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the servers stand on; without `keys` and `guard` no tokens are asked for."""
+
+    watch: Watch
+    refresher: Refresher
+    keys: Keys | None
+    guard: Guard | None
+    readiness: Readiness
+
+
+def assembled(settings: Settings) -> Parts:
+    """Return the parts that these settings ask for."""
+    watch = _watch(settings)
+    refresher = _refresher(settings, watch.telemetry)
+    keys = keys_of(settings, watch.telemetry.keys_not_fetched)
+    guard = TokenGuard(keys, rules_of(settings)) if keys else None
+    readiness = Readiness(refresher.current, keys.require) if keys else Readiness(refresher.current)
+    _show_state(watch.telemetry, refresher, readiness)
+    return Parts(watch, refresher, keys, guard, readiness)
+
+
+def servers_of(settings: Settings, parts: Parts) -> list[Server]:
+    """Return the servers that are wanted, each with its port taken; raise PortInUseError where one cannot be had."""
+    most = most_connections(settings.MAX_CONNECTIONS)
+    servers: list[Server] = []
+    if settings.http_port is not None:
+        servers.append(_http_server(settings, settings.http_port, parts, most))
+    if settings.METRICS_PORT is not None:
+        servers.append(_metrics_server(settings, settings.METRICS_PORT, parts.watch.telemetry))
+    if settings.GRPC_PORT is not None:
+        servers.append(_grpc_server(settings, settings.GRPC_PORT, parts, most))
+    return servers
+
+
+def _watch(settings: Settings) -> Watch:
+    """Return what counts, traces if there is a collector, and logs."""
+    telemetry = Telemetry((row.name for row in CATALOG), (address.name for address in settings.upstreams))
+    endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
+    traces = tracing.start(endpoint.get_secret_value(), telemetry.spans_dropped) if endpoint is not None else None
+    telemetry.traces = traces
+    return Watch(telemetry, traces, settings.LOG_LEVEL == "debug")
+
+
+def _refresher(settings: Settings, telemetry: Telemetry) -> Refresher:
+    limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
+    gatherers = [_gatherer(settings, limits, address, telemetry) for address in settings.upstreams]
+    eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
+    eager += ["etim"] if settings.GRPC_PORT is not None else []
+    plan = Plan(
+        CATALOG,
+        settings.MAX_STALE,
+        settings.CLUSTER_NAME,
+        whole_only=settings.PARTIAL_RESPONSE == "abort",
+        vanished_notice_seconds=settings.VANISHED_NOTICE,
+    )
+    taker = Taker(gatherers, plan, Views(BY_NAME, tuple(eager)))
+    return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE), telemetry=telemetry)
+
+
+def _gatherer(settings: Settings, limits: Limits, address: Address, telemetry: Telemetry) -> Gatherer:
+    dialect = Dialect(settings.THANOS, serves_partial=settings.PARTIAL_RESPONSE == "serve", source=address.name)
+    client = Client(address, limits, settings.access, dialect)
+    source = Source(address.name, address.cluster)
+    return Gatherer(client, settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT, source, telemetry)
+
+
+def _show_state(telemetry: Telemetry, refresher: Refresher, readiness: Readiness) -> None:
+    """Let gauges say at each scrape how things stand."""
+
+    def of_what_is_shown(look: Callable[[Snapshot], float], otherwise: float) -> Callable[[], float]:
+        def value() -> float:
+            try:
+                return look(refresher.current())
+            except NoTopologyError:
+                return otherwise
+
+        return value
+
+    telemetry.watch("aggregator_ready", lambda: readiness.why_not() is None)
+    telemetry.watch("aggregator_snapshot_age_seconds", of_what_is_shown(refresher.age_seconds, math.nan))
+    telemetry.watch("aggregator_topology_complete", of_what_is_shown(lambda shown: shown.is_complete, 0))
+
+
+def _http_server(settings: Settings, port: int, parts: Parts, most: int) -> Server:
+    telemetry = parts.watch.telemetry
+    behind = http_api.create(parts.readiness, telemetry)
+    # How many clusters there are is not for those who may see some only.
+    open_paths = OPEN_PATHS if settings.CLUSTER_ROLES is None else OPEN_PATHS - {METRICS_PATH}
+    front = Front(parts.refresher, Door(parts.guard, open_paths), settings.LAYOUT, behind, telemetry)
+    socket = listener("HTTP", settings.HTTP_HOST, port)
+    rotation = Rotation("http", settings.http_tls) if settings.http_tls else None
+    app = browsers(proxies(front, settings.trusted_proxies), settings.CORS_ORIGINS)
+    server = HttpServer(Watched(app, parts.watch), socket, settings.GRACE, HttpTransport(most, rotation=rotation))
+    telemetry.watch("aggregator_http_connections", lambda: server.connections)
+    _tell_listening("http", settings.HTTP_HOST, socket.getsockname()[1])
+    return server
+
+
+def _metrics_server(settings: Settings, port: int, telemetry: Telemetry) -> Server:
+    socket = listener("METRICS", settings.METRICS_HOST, port)
+    _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1])
+    return HttpServer(MetricsApp(telemetry), socket, settings.GRACE)
+
+
+def _grpc_server(settings: Settings, port: int, parts: Parts, most: int) -> Server:
+    guard = parts.guard
+    if guard is not None and settings.GRPC_AUTH == "off":
+        _log.warning("gRPC is open to callers without tokens, as GRPC_AUTH=off says")
+        guard = None
+    transport = GrpcTransport(most, Rotation("grpc", settings.grpc_tls) if settings.grpc_tls else None)
+    server = GrpcServer(parts.refresher, guard, parts.readiness, settings.GRACE, transport, parts.watch)
+    _tell_listening("grpc", settings.GRPC_HOST, server.listen(settings.GRPC_HOST, port))
+    return server
+
+
+def _tell_listening(server: str, host: str, port: int) -> None:
+    _log.info("listening", server=server, host=host, port=port, version=__version__)

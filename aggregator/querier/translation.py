@@ -1,0 +1,51 @@
+"""From the errors of requests, urllib3 and the socket to ours: the border that no foreign error crosses."""
+
+import socket
+import ssl
+
+import requests
+import urllib3.exceptions
+
+from aggregator.errors import NotListeningError, QueryError, TooSlowError, UnreachableError
+from aggregator.querier.said import short
+
+# What an exchange with an upstream may raise that is not ours.
+FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+_SLOW = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+
+
+def translated(error: Exception) -> QueryError:
+    """Return our error for one of requests', urllib3's or the socket's.
+
+    The text names the kind of failure and its root cause, never the URL: it may hold credentials.
+    """
+    chain = list(_causes(error))
+    root = chain[-1]
+    if isinstance(
+        error, requests.TooManyRedirects | requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL
+    ):
+        return UnreachableError("it redirects, and not to a place where a Prometheus answers")
+    if isinstance(root, ConnectionRefusedError):
+        return NotListeningError("connection refused")
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return UnreachableError(f"its certificate is not accepted: {short(root.verify_message)}")
+    if isinstance(root, socket.gaierror):
+        return UnreachableError(f"the host name cannot be resolved ({root.strerror})")
+    # urllib3 counts every failed connection among its time-outs: what stands at the root tells them apart.
+    if isinstance(root, _SLOW) and not isinstance(root, urllib3.exceptions.NewConnectionError):
+        return TooSlowError("no answer within the time for one query")
+    return UnreachableError(f"the connection broke or never stood ({type(root).__name__}: {short(str(root))})")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and all it was raised from, and what urllib3 and requests hide in `reason` and `args`."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        hidden = getattr(current, "reason", None)
+        if not isinstance(hidden, BaseException):
+            hidden = next((arg for arg in current.args if isinstance(arg, BaseException)), None)
+        current = hidden or current.__cause__ or current.__context__
+    return chain

@@ -1,0 +1,32 @@
+"""ASGI as our applications use it: its types, and answers that are sent at once."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+
+async def answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send a whole answer."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
+    """Answer in the form of all our errors."""
+    body = _error_body(text)
+    await answer(send, status, [JSON, (b"content-length", b"%d" % len(body)), NO_SNIFFING, *headers], body)
+
+
+@lru_cache(maxsize=64)
+def _error_body(text: str) -> bytes:
+    return json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
