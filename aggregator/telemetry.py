@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.process_collector import ProcessCollector
 
 from aggregator import __version__
+from aggregator.calls_seen import METHOD_LABELS, CallsSeen, MethodCalls
 from aggregator.errors import (
     MalformedError,
     QueryError,
@@ -38,7 +39,6 @@ class Metric:
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REFRESH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
-_OF_CALLS = ("grpc_service", "grpc_method", "grpc_type")
 
 METRICS = (
     Metric("http_requests_total", Counter, ("handler", "code", "method"), "HTTP requests that were answered"),
@@ -49,11 +49,11 @@ METRICS = (
         "time from the head of an HTTP request to the end of its answer",
         _REQUEST_BUCKETS,
     ),
-    Metric("grpc_server_started_total", Counter, _OF_CALLS, "gRPC calls that began"),
+    Metric("grpc_server_started_total", Counter, METHOD_LABELS, "gRPC calls that began"),
     Metric(
         "grpc_server_handled_total",
         Counter,
-        (*_OF_CALLS, "grpc_code"),
+        (*METHOD_LABELS, "grpc_code"),
         "gRPC calls that ended; what is under way is the difference to those that began",
     ),
     Metric(
@@ -103,6 +103,9 @@ METRICS = (
     Metric("aggregator_spans_dropped_total", Counter, (), "spans that the trace collector did not take"),
     Metric("aggregator_build_info", Gauge, ("version",), "1, with the version that runs"),
 )
+
+# So many, the first of the table, are of requests and calls, which are counted in plain numbers.
+_COUNTED_APART = 4
 
 RESULTS = ("ok", "unreachable", "too_slow", "refused", "too_large", "malformed", "failed")
 _RESULT_OF: tuple[tuple[type[QueryError], str], ...] = (
@@ -187,22 +190,20 @@ class Telemetry:
             m.name: Histogram(m.name, _help(m), m.labels, buckets=m.buckets, registry=self.registry)
             for m in _of(Histogram)
         }
-        count, duration = ((metric.name, _help(metric)) for metric in METRICS[:2])
+        count, duration, began, ended = ((metric.name, _help(metric)) for metric in METRICS[:_COUNTED_APART])
         self._requests = RequestsSeen(count, duration, _REQUEST_BUCKETS)
+        self._calls = CallsSeen(began, ended)
         self.registry.register(self._requests)
+        self.registry.register(self._calls)
         # Counts one HTTP request by handler (one of HANDLERS), method, code and seconds.
         self.answered = self._requests.add
         self._begin_at_zero(queries, sources)
 
     # --- HTTP and gRPC
 
-    def started(self, *call: str) -> Counter:
-        """Return what counts calls of a service, method and type that begin."""
-        return self._counters["grpc_server_started_total"].labels(*call)
-
-    def handled(self, *call_and_code: str) -> Counter:
-        """Return what counts calls of a service, method and type that end with a code."""
-        return self._counters["grpc_server_handled_total"].labels(*call_and_code)
+    def calls_of(self, service: str, method: str, kind: str) -> MethodCalls:
+        """Return what counts the calls of a method, on the event loop's thread."""
+        return self._calls.of(service, method, kind)
 
     def refused(self, reason: str) -> None:
         """Count a token that was refused for the reason of an AccessError."""
@@ -293,8 +294,7 @@ class Telemetry:
 
 
 def _of(kind: type[Counter] | type[Gauge] | type[Histogram]) -> Iterator[Metric]:
-    # Requests are counted apart.
-    return (metric for metric in METRICS[2:] if metric.kind is kind)
+    return (metric for metric in METRICS[_COUNTED_APART:] if metric.kind is kind)
 
 
 def _help(metric: Metric) -> str:

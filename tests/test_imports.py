@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("errors", "grants", "logs", "pb", "requests_seen"),
+    ("calls_seen", "errors", "grants", "logs", "pb", "requests_seen"),
     ("telemetry",),
     ("tracing",),
     ("querier", "certificates"),
