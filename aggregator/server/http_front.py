@@ -164,7 +164,7 @@ class Front:
             if layout not in LAYOUTS:
                 await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
-        if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
+        if _wants_fresh(scope):
             await self._source.fresh()
         snapshot, body = await seen(self._source.current(), grant, layout)
         headers = [
@@ -218,6 +218,13 @@ def _rendered(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, by
 def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
     """Return all values of a header, whose names ASGI gives in lower case."""
     return [value for key, value in scope["headers"] if key == name]
+
+
+def _wants_fresh(scope: Scope) -> bool:
+    for key, value in scope["headers"]:
+        if key == b"cache-control" and b"no-cache" in value.lower():
+            return True
+    return False
 
 
 async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
