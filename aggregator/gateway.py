@@ -40,6 +40,7 @@ async def _serve(settings: Settings) -> None:
         broken = await until_stopped(stop, [*running, *(task for server in servers for task in server.tasks)])
         _log.info("stopping", grace_seconds=settings.GRACE)
         parts.readiness.stop()
+        parts.refresher.stop_waiting()
         await asyncio.sleep(min(NOTICE_SECONDS, settings.GRACE / 2))
         await asyncio.gather(*(server.stop() for server in servers), return_exceptions=bool(broken))
         for task in running:

@@ -51,6 +51,9 @@ class Refresher:
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
         self._under_way: asyncio.Task[None] | None = None
+        # Set, and replaced, when a refresh is over.
+        self._news = asyncio.Event()
+        self._is_stopping = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         # On the monotonic clock: when a refresh may start on demand, and when the next is due.
         self._allowed_at = 0.0
@@ -89,6 +92,20 @@ class Refresher:
             while (pause := self.seconds_to_next()) > 0:  # noqa: ASYNC110 - it waits for a time, not for an event
                 await asyncio.sleep(pause)
 
+    async def changed(self) -> None:
+        """Wait until a refresh is over, whatever came of it, or until it is stopping."""
+        await self._news.wait()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nobody should wait for anything any more."""
+        return self._is_stopping
+
+    def stop_waiting(self) -> None:
+        """Let go of everybody who waits for a change."""
+        self._is_stopping = True
+        self._news.set()
+
     def close(self) -> None:
         """Let go of the threads and connections."""
         self._taker.close()
@@ -111,6 +128,9 @@ class Refresher:
             self._snapshot, failures = await attempt
         finally:
             self._under_way = None
+            if not self._is_stopping:
+                self._news.set()
+                self._news = asyncio.Event()
             took = self._clock.monotonic() - started
             self._plan(took, 0.0)
         # Never so patient that the last topology grows too old to be shown meanwhile.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from aggregator.documents import MOST_PARTS, Documents
+from aggregator.documents import MOST_PARTS, Documents, Form
 from aggregator.grants import Grant
 from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
@@ -80,7 +80,7 @@ class Snapshot:
 
     def is_rendered(self, view: str) -> bool:
         """Return whether `body` of this view costs nothing."""
-        return self.documents.are_ready(view)
+        return self.documents.ready(Form(view)) is not None
 
     def body(self, view: str) -> bytes:
         """Return the bytes of a view, made at first need and only once."""

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from aggregator.documents import Documents, View
+from aggregator.documents import Documents, Form, View
 from aggregator.errors import AggregatorError, QueryError
 from aggregator.harvest import Asked, Harvest, Kept
+from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, gaps_of
 from aggregator.vanished import Watch
+
+_log = logger(__name__)
 
 
 class RefreshFailedError(AggregatorError):
@@ -59,6 +62,7 @@ class Taker:
         self._watch = Watch(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
+        self._wanted: frozenset[Form] = frozenset()
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
@@ -95,14 +99,20 @@ class Taker:
         last = self._last() if self._last is not None else None
         if last is not None and last.edition == topology.version:
             return last
+        self._wanted = frozenset(last.wanted) if last is not None else frozenset()
         made = Documents(topology, wall_seconds, self._views.by_name)
         self._last = weakref.ref(made)
         return made
 
     def render(self, snapshot: Snapshot) -> None:
-        """Make the bytes that requests most likely ask for."""
+        """Make the bytes that requests most likely ask for: always those of some views, and what was asked for last."""
         for view in self._views.eager:
             snapshot.body(view)
+        for form in self._wanted:
+            try:
+                snapshot.documents.body(*form)
+            except Exception:  # noqa: BLE001 - one view that breaks costs those who ask for it, not all others
+                _log.exception("rendering broke", view=form.view)
 
     def close(self) -> None:
         """Let go of threads and connections."""
