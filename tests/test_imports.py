@@ -20,7 +20,7 @@ LAYERS = (
     ("models", "settings"),
     ("views",),
     ("snapshot",),
-    ("harvest", "vanished"),
+    ("harvest", "report", "vanished"),
     ("take",),
     ("refresh",),
     ("server",),
