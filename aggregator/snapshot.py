@@ -1,20 +1,16 @@
-"""A snapshot: the topology at one moment, what is known to be missing from it, and its bytes in each view."""
+"""A snapshot: the topology at one moment with its documents, and what is known to be missing from it."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from aggregator.documents import MOST_PARTS, Documents
 from aggregator.grants import Grant
 from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
-
-View = Callable[[Topology, float], bytes]
-
-# Parts of a snapshot that are kept: as many different sets of clusters as callers are restricted to, or so.
-MOST_PARTS = 64
 
 
 class GapKind(Enum):
@@ -59,22 +55,23 @@ class Gap:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A topology with the moments it stands for.
+    """The documents of a topology, with the moments it stands for.
 
     On the monotonic clock: `taken_at`, when a refresh made it, and `oldest_at`, when the oldest answer in it
     was asked for, which is earlier if that had to stand in for one that did not come.
-    `rendered_at_seconds` is on the wall clock: ages inside documents are counted to it.
     """
 
-    topology: Topology
+    documents: Documents
     gaps: tuple[Gap, ...]
     taken_at: float
     oldest_at: float
-    rendered_at_seconds: float
-    views: Mapping[str, View]
-    _bytes: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _parts: dict[Grant, "Snapshot"] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def topology(self) -> Topology:
+        """What it shows."""
+        return self.documents.topology
 
     @property
     def is_complete(self) -> bool:
@@ -83,15 +80,11 @@ class Snapshot:
 
     def is_rendered(self, view: str) -> bool:
         """Return whether `body` of this view costs nothing."""
-        return view in self._bytes
+        return self.documents.are_ready(view)
 
     def body(self, view: str) -> bytes:
         """Return the bytes of a view, made at first need and only once."""
-        if view not in self._bytes:
-            with self._lock:
-                if view not in self._bytes:
-                    self._bytes[view] = self.views[view](self.topology, self.rendered_at_seconds)
-        return self._bytes[view]
+        return self.documents.body(view)
 
     def known_part(self, grant: Grant) -> "Snapshot | None":
         """Return what `part` would if it costs nothing, else None."""
@@ -115,14 +108,14 @@ class Snapshot:
             for key, cluster in self.topology.clusters.items()
             if grant.shows(cluster.name, cluster.uid)
         }
-        topology = part_of(self.topology, set(mine.values()))
-        new_keys = {cluster.uid: key for key, cluster in topology.clusters.items()}
+        documents = self.documents.part(grant, lambda whole: part_of(whole, set(mine.values())))
+        new_keys = {cluster.uid: key for key, cluster in documents.topology.clusters.items()}
         gaps = (
             replace(gap, cluster=new_keys[mine[gap.cluster]]) if gap.cluster in mine else gap
             for gap in self.gaps
             if gap.cluster in mine or self._is_told(gap, grant)
         )
-        return self._anew(topology=topology, gaps=tuple(gaps))
+        return self._anew(documents=documents, gaps=tuple(gaps))
 
     def _is_told(self, gap: Gap, grant: Grant) -> bool:
         """Return whether a caller may learn of a gap that is about none of its clusters that are there.
@@ -136,14 +129,14 @@ class Snapshot:
 
     def kept(self, reasons: Iterable[Gap], now_seconds: float) -> "Snapshot":
         """Return this snapshot as it stands when a refresh failed: the same topology, older, and marked."""
-        return self._anew(gaps=tuple(reasons), rendered_at_seconds=now_seconds)
+        return self._anew(documents=self.documents.again(now_seconds), gaps=tuple(reasons))
 
     def marked(self, gaps: tuple[Gap, ...]) -> "Snapshot":
         """Return this snapshot with other gaps and the bytes that it has."""
-        return self._anew(gaps=gaps, _bytes=dict(self._bytes))
+        return self._anew(gaps=gaps)
 
     def _anew(self, **changes: Any) -> "Snapshot":
-        return replace(self, **{"_bytes": {}, "_lock": threading.Lock(), "_parts": {}, **changes})
+        return replace(self, **{"_lock": threading.Lock(), "_parts": {}, **changes})
 
 
 def gaps_of(tally: Tally) -> list[Gap]:

@@ -1,15 +1,18 @@
 """Takes one snapshot: asks every row, lets earlier answers stand in where that is right, builds, renders."""
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from aggregator.documents import Documents, View
 from aggregator.errors import AggregatorError, QueryError
 from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
+from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
-from aggregator.snapshot import Snapshot, View, gaps_of
+from aggregator.snapshot import Snapshot, gaps_of
 from aggregator.vanished import Watch
 
 
@@ -54,6 +57,8 @@ class Taker:
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
         self._watch = Watch(plan.vanished_notice_seconds)
+        # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
+        self._last: weakref.ref[Documents] | None = None
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
@@ -75,7 +80,7 @@ class Taker:
             raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
         gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
-        snapshot = Snapshot(topology, gaps, now, harvest.oldest, wall_seconds, self._views.by_name)
+        snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
         self.render(snapshot)
         return snapshot, failures
 
@@ -84,6 +89,15 @@ class Taker:
         several = len(self._gatherers) > 1
         gatherings = [gatherer.gather(queries, wall_seconds, beside_others=several) for gatherer in self._gatherers]
         return Harvest(self._plan.rows, gatherings, self._kept, now, self._plan.max_stale_seconds)
+
+    def _documents(self, topology: Topology, wall_seconds: float) -> Documents:
+        """Return the documents of a topology: those of the last refresh if nothing has changed since."""
+        last = self._last() if self._last is not None else None
+        if last is not None and last.edition == topology.version:
+            return last
+        made = Documents(topology, wall_seconds, self._views.by_name)
+        self._last = weakref.ref(made)
+        return made
 
     def render(self, snapshot: Snapshot) -> None:
         """Make the bytes that requests most likely ask for."""

@@ -16,7 +16,7 @@ from aggregator.models.catalog import CATALOG
 from aggregator.models.topology import Topology
 from aggregator.pb.etim import server_pb2 as pb
 from aggregator.querier.decode import Sample
-from aggregator.views import BY_NAME, etim
+from aggregator.views import BY_NAME, etim, v1
 
 PARITY = Path(__file__).parent / "data" / "parity"
 GOLDEN = Path(__file__).parent / "data" / "golden"
@@ -84,7 +84,12 @@ def golden(name: str) -> dict[str, bytes]:
         f"{name}.1.2.5.json": BY_NAME["1.2.5"](made, now_seconds),
         f"{name}.2025.json": BY_NAME["2025"](made, now_seconds),
         f"{name}.etim.txt": nodes.encode(),
+        f"{name}.v1.json": _readable(BY_NAME[v1.JSON](made, now_seconds)),
     }
+
+
+def _readable(document: bytes) -> bytes:
+    return json.dumps(json.loads(document), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def unlike(go: Json, ours: Json, path: str = "") -> dict[str, tuple[Json, Json]]:

@@ -19,6 +19,7 @@ LAYERS = (
     ("querier", "certificates"),
     ("models", "settings"),
     ("views",),
+    ("documents",),
     ("snapshot",),
     ("harvest", "report", "vanished"),
     ("take",),

@@ -341,7 +341,8 @@ async def test_a_view_that_is_broken_for_good() -> None:
     running = asyncio.create_task(refresher.run())
     await until(lambda: refresher.seconds_to_next() > 0)
     broken.append(True)
-    for _ in range(2):
+    for host in ("b", "c"):
+        upstream.said |= cluster(hosts=(host,))
         time.seconds += 1
         assert refresher.seconds_to_next() == 0
         await until(lambda: refresher.seconds_to_next() > 0 or running.done())

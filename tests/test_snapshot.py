@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from aggregator.documents import Documents
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
 from aggregator.snapshot import Gap, GapKind, Snapshot, gaps_of
@@ -25,7 +26,7 @@ class View:
 
 def snapshot(view: View, *gaps: Gap) -> Snapshot:
     """Return a snapshot with one view."""
-    return Snapshot(Topology(), gaps, taken_at=5.0, oldest_at=5.0, rendered_at_seconds=100.0, views={"v": view})
+    return Snapshot(Documents(Topology(), 100.0, {"v": view}), gaps, taken_at=5.0, oldest_at=5.0)
 
 
 def test_bytes_are_made_at_first_need_and_once() -> None:
@@ -68,7 +69,7 @@ def test_a_view_that_breaks_is_tried_again() -> None:
             raise failures.pop()
         return b"fine"
 
-    made = Snapshot(Topology(), (), 0.0, 0.0, 0.0, {"v": view})
+    made = Snapshot(Documents(Topology(), 0.0, {"v": view}), (), 0.0, 0.0)
     with pytest.raises(RuntimeError, match="broken"):
         made.body("v")
     assert made.body("v") == b"fine"
@@ -114,3 +115,12 @@ def test_every_count_of_the_builder_is_a_gap() -> None:
         Gap(GapKind.DROPPED, "b", "out of range", 2),
         Gap(GapKind.CONFLICT, "c", "architecture", 3),
     ]
+
+
+def test_a_topology_that_is_shown_again_is_another_edition() -> None:
+    """After a refresh that failed, ages in documents are newer, so their bytes are not those of before."""
+    made = snapshot(View())
+    kept = made.kept((), 130.0)
+    assert (made.body("v"), kept.body("v")) == (b"at 100", b"at 130")
+    assert made.documents.edition != kept.documents.edition
+    assert made.topology is kept.topology

@@ -86,6 +86,18 @@ def test_a_snapshot_of_a_good_upstream(make: Make) -> None:
     assert snapshot.body("eager") == b"1 nodes at %d" % WALL_SECONDS
 
 
+def test_what_has_not_changed_is_not_made_again(make: Make) -> None:
+    """Two refreshes of the same data share version and bytes; one of other data has neither."""
+    upstream = Upstream(cluster() | {"uptime": uptime(5)})
+    taker = make(upstream)
+    first, second = taken(taker), taken(taker, 10.0)
+    upstream.said["uptime"] = uptime(6)
+    third = taken(taker, 20.0)
+    assert first.body("lazy") is second.body("lazy")
+    assert first.topology.version == second.topology.version != third.topology.version
+    assert (second.taken_at, third.body("lazy")) == (10.0, b"1 nodes at %d" % (WALL_SECONDS + 20))
+
+
 def test_a_failed_row_is_named_and_the_rest_is_served(make: Make) -> None:
     """One query's failure costs its own fields only."""
     upstream = Upstream(cluster() | {"uptime": RefusedError(422, "execution: x"), "memory_free": body([])})

@@ -8,7 +8,19 @@ kubelet (through OpenTelemetry), cAdvisor, Scaphandre, NVIDIA's DCGM exporter, a
 """
 
 from aggregator.models.row import Fill, Row
-from aggregator.models.values import amount, architecture, count, degrees, flag, real, text, trimmed, whole, word
+from aggregator.models.values import (
+    amount,
+    architecture,
+    count,
+    degrees,
+    flag,
+    moment,
+    real,
+    text,
+    trimmed,
+    whole,
+    word,
+)
 from aggregator.models.whose import (
     AGENT_HOST,
     CADVISOR_CONTAINER,
@@ -38,7 +50,7 @@ from aggregator.models.whose import (
     SYSTEM,
     WORKLOAD,
 )
-from aggregator.querier.promql import Expression, average, largest, number, per_second, present, total
+from aggregator.querier.promql import Expression, average, largest, number, per_second, present, seen, total
 
 IDLE_SECONDS = 'node_cpu_seconds_total{mode="idle"}'
 DISKS_ONLY = '{fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|rootfs|autofs|cgroup.*|fuse.*"}'
@@ -55,7 +67,10 @@ HOST_INFO_LABELS = (
     *("arch", "cluster", "hostname", "icos_agent_id", "icos_cluster_id", "icos_controller_id", "icos_host_id"),
     *("icos_host_name", "ip", "k8s_cluster_uid", "latitude", "longitude", "net_host_name", "node"),
 )
+# For rows whose samples say when an object was seen last.
+SEEN = Fill("last_seen_seconds", moment, latest=True)
 NODE_IDENTITY = (
+    SEEN,
     Fill("label", word, "node"),
     Fill("host_id", trimmed, "icos_host_id"),
 )
@@ -74,6 +89,7 @@ HOST_INFO = (
     Fill("longitude", degrees, "longitude"),
 )
 POD_INFO = (
+    SEEN,
     Fill("name", text, "pod"),
     Fill("namespace", text, "namespace"),
     Fill("uid", text, "uid"),
@@ -98,9 +114,9 @@ CATALOG: tuple[Row, ...] = (
         CLUSTER_OF_HOST,
         (Fill("is_linked", flag),), "clusters that ClusterLink joins to others"),
     # --- nodes: who they are
-    Row("nodes_by_uname", present("node_uname_info", UNAME_LABELS), NEW_NODE_BY_UNAME,
+    Row("nodes_by_uname", seen("node_uname_info", UNAME_LABELS), NEW_NODE_BY_UNAME,
         UNAME, "hosts, as node_exporter's uname collector names them", keeps=True),
-    Row("nodes_by_agent", present("tlum_host_info", HOST_INFO_LABELS), NEW_NODE_BY_AGENT,
+    Row("nodes_by_agent", seen("tlum_host_info", HOST_INFO_LABELS), NEW_NODE_BY_AGENT,
         HOST_INFO, "hosts, as the telemetry agent names them; enough where the uname collector is off", keeps=True),
     Row("engine", present("tlum_runtime_info", (*HOST, "type")), NODE,
         (Fill("engine", word, "type"),), "what runs the containers of a host"),
@@ -118,11 +134,11 @@ CATALOG: tuple[Row, ...] = (
     Row("memory_capacity", largest('kube_node_status_capacity{resource="memory"}', AGENT_HOST), NODE_BY_AGENT,
         (Fill("memory_bytes", amount),), "memory, as Kubernetes counts it"),
     Row("memory_total", largest("node_memory_MemTotal_bytes", HOST), NODE,
-        (Fill("memory_total_bytes", amount), Fill("memory_bytes", amount)), "memory, as the host counts it"),
+        (Fill("host_memory_bytes", amount), Fill("memory_bytes", amount)), "memory, as the host counts it"),
     Row("memory_free", largest("node_memory_MemFree_bytes", HOST), NODE,
-        (Fill("memory_free_bytes", amount),), "memory that nothing uses"),
+        (Fill("free_memory_bytes", amount),), "memory that nothing uses"),
     Row("memory_available", largest("node_memory_MemAvailable_bytes", HOST), NODE,
-        (Fill("memory_available_bytes", amount),), "memory that a new program could get without swapping"),
+        (Fill("available_memory_bytes", amount),), "memory that a new program could get without swapping"),
     Row("cpu_max_frequency", largest("node_cpu_frequency_max_hertz", HOST), NODE,
         (Fill("cpu_max_frequency_hertz", amount),), "the fastest core's highest clock rate"),
     Row("cpu_max_frequency_by_agent", average("tlum_cpu_max_freq", HOST).times("1e6"), NODE,
@@ -188,7 +204,7 @@ CATALOG: tuple[Row, ...] = (
         (Fill("root_available_bytes", real),),
         "what is left on the root file system for programs without privileges"),
     # --- pods and containers
-    Row("pods", present("kube_pod_info", (*POD_LABELS, "uid", "icos_host_name", "node", "pod_ip")), NEW_POD,
+    Row("pods", seen("kube_pod_info", (*POD_LABELS, "uid", "icos_host_name", "node", "pod_ip")), NEW_POD,
         POD_INFO, "pods, as Kubernetes lists them"),
     Row("pod_phase", present("(kube_pod_status_phase == 1)", (*POD_LABELS, "phase")), POD,
         (Fill("phase", word, "phase"),), "how far a pod has come in its life"),
@@ -196,8 +212,8 @@ CATALOG: tuple[Row, ...] = (
         present("tlum_workload_info", ("id", "icos_app_instance", "icos_app_name", "icos_app_component")), WORKLOAD,
         (Fill("app", word, "icos_app_name"), Fill("component", word, "icos_app_component")),
         "applications of which a pod is a part"),
-    Row("containers", present("kube_pod_container_info", (*POD_LABELS, "container")), CONTAINER,
-        (), "containers of pods, as Kubernetes lists them"),
+    Row("containers", seen("kube_pod_container_info", (*POD_LABELS, "container", "image")), CONTAINER,
+        (SEEN, Fill("image", word, "image")), "containers of pods, as Kubernetes lists them"),
     Row("container_cpu", largest("container_cpu_utilization_ratio" + KUBELET_ONLY, KUBELET_LABELS),
         KUBELET_CONTAINER,
         (Fill("cpu_usage_cores", real),), "cores that a container keeps busy"),
@@ -211,8 +227,8 @@ CATALOG: tuple[Row, ...] = (
         largest('container_memory_working_set_bytes{container!="",container!="POD"}', CADVISOR_LABELS),
         CADVISOR_CONTAINER,
         (Fill("memory_bytes", amount),), "the same from cAdvisor"),
-    Row("docker_containers", present("container_cpu_utilization_ratio" + DOCKER_ONLY, DOCKER_LABELS), NEW_DOCKER_POD,
-        (Fill("name", text, "container_name"), Fill("uid", text, "container_id")),
+    Row("docker_containers", seen("container_cpu_utilization_ratio" + DOCKER_ONLY, DOCKER_LABELS), NEW_DOCKER_POD,
+        (SEEN, Fill("name", text, "container_name"), Fill("uid", text, "container_id")),
         "containers of Docker hosts: each becomes a pod of one container"),
     Row("docker_container_cpu",
         largest("container_cpu_utilization_ratio" + DOCKER_ONLY, DOCKER_LABELS).divided_by("100"), DOCKER_CONTAINER,

@@ -10,6 +10,7 @@ from aggregator.models.draft import Draft, Fields
 from aggregator.models.membership import CONTROLLER, Home
 from aggregator.models.row import BECOMES, Part
 from aggregator.models.topology import Cluster, Node, Pod, Topology
+from aggregator.models.version import versioned
 
 _PARTS = {part.value: BECOMES[part] for part in Part}
 
@@ -33,13 +34,15 @@ def finished(settled: Settled) -> Topology:
     drafts = settled.clusters.items()
     cluster_keys = keys_of_clusters((uid, draft.fields["type"], draft.fields.get("name")) for uid, draft in drafts)
     node_keys = _node_keys(settled)
-    clusters = _clusters(settled.clusters, cluster_keys)
-    return Topology(
-        clusters=clusters,
-        nodes=_nodes(settled, cluster_keys, node_keys),
-        pods=_pods(settled, cluster_keys, node_keys),
-        controllers=controllers_of(clusters.values()),
-        **settled.system.fields,
+    clusters = _clusters(settled, cluster_keys)
+    return versioned(
+        Topology(
+            clusters=clusters,
+            nodes=_nodes(settled, cluster_keys, node_keys),
+            pods=_pods(settled, cluster_keys, node_keys),
+            controllers=controllers_of(clusters.values()),
+            **settled.system.fields,
+        )
     )
 
 
@@ -86,18 +89,30 @@ def _unique(candidates: list[str], taken: set[str]) -> str:
     return key
 
 
-def _clusters(clusters: dict[str, Draft], keys: dict[str, str]) -> dict[str, Cluster]:
+def _clusters(settled: Settled, keys: dict[str, str]) -> dict[str, Cluster]:
     made = {}
-    for uid, draft in sorted(clusters.items(), key=lambda item: keys[item[0]]):
+    last_seen = _last_seen(settled)
+    for uid, draft in sorted(settled.clusters.items(), key=lambda item: keys[item[0]]):
         made[keys[uid]] = Cluster(
             key=keys[uid],
             uid=uid,
             cluster_id=draft.label("icos_cluster_id") or None,
             agent_id=draft.label("icos_agent_id") or None,
             controllers=_controllers(draft),
+            last_seen_seconds=last_seen.get(uid),
             **draft.fields,
         )
     return made
+
+
+def _last_seen(settled: Settled) -> dict[str, float]:
+    """Return when each cluster was seen last, by its uid, where its nodes tell."""
+    latest: dict[str, float] = {}
+    for node, home in settled.nodes.values():
+        seconds = node.fields.get("last_seen_seconds")
+        if seconds is not None:
+            latest[home.uid] = max(seconds, latest.get(home.uid, seconds))
+    return latest
 
 
 def _nodes(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, str]) -> dict[tuple[str, str], Node]:
@@ -105,6 +120,7 @@ def _nodes(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, 
         Node(
             cluster=cluster_keys[home.uid],
             key=node_keys[identity],
+            id=f"{home.uid}/{node.fields.get('host_id') or node_keys[identity]}",
             type=home.type,
             **_parts(node),
             **node.fields,
@@ -126,6 +142,7 @@ def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, s
         made[cluster, key] = Pod(
             cluster=cluster,
             key=key,
+            id=pod.fields.get("uid") or "/".join((home.uid, *_pod_identity(pod)[:2])),
             node=node_keys.get(id(node)) if node is not None else None,
             **_parts(pod),
             **pod.fields,

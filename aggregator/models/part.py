@@ -7,6 +7,7 @@ import msgspec
 
 from aggregator.models.finish import controllers_of, keys_of_clusters
 from aggregator.models.topology import Cluster, Node, Pod, Topology
+from aggregator.models.version import versioned
 
 _Member = TypeVar("_Member", Node, Pod)
 
@@ -21,11 +22,13 @@ def part_of(whole: Topology, uids: Set[str]) -> Topology:
     keys = keys_of_clusters((cluster.uid, cluster.type, cluster.name) for cluster in kept)
     by_old_key = {cluster.key: keys[cluster.uid] for cluster in kept}
     clusters = sorted((_keyed(cluster, keys[cluster.uid]) for cluster in kept), key=lambda cluster: cluster.key)
-    return Topology(
-        clusters={cluster.key: cluster for cluster in clusters},
-        nodes=_members(whole.nodes, by_old_key),
-        pods=_members(whole.pods, by_old_key),
-        controllers=controllers_of(clusters),
+    return versioned(
+        Topology(
+            clusters={cluster.key: cluster for cluster in clusters},
+            nodes=_members(whole.nodes, by_old_key),
+            pods=_members(whole.pods, by_old_key),
+            controllers=controllers_of(clusters),
+        )
     )
 
 

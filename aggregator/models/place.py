@@ -89,9 +89,12 @@ def _fill_owners(row: Row, owners: list[Draft], samples: list[Sample], tally: Ta
     tally.placed[row.name] += len(targets.samples)
     is_contested = len(set(map(id, targets.fields))) < len(targets.fields)
     if is_contested:
-        _sort_by_precedence(targets)
+        _sort_by_precedence(targets, by_value=not row.tells_when)
     for fill in row.fills:
-        _fill(row, fill, targets, tally, is_contested=is_contested)
+        if fill.latest:
+            _fill_latest(row, fill, targets, tally)
+        else:
+            _fill(row, fill, targets, tally, is_contested=is_contested)
 
 
 def _targets(row: Row, owners: list[Draft], samples: list[Sample], tally: Tally) -> Targets:
@@ -119,16 +122,17 @@ def _targets(row: Row, owners: list[Draft], samples: list[Sample], tally: Tally)
     return Targets(fields, placed)
 
 
-def _sort_by_precedence(targets: Targets) -> None:
+def _sort_by_precedence(targets: Targets, *, by_value: bool) -> None:
     """Put the sample that wins first: of the largest value, then of the last labels, as the Go service had it."""
-    in_order = sorted(range(len(targets.samples)), key=lambda at: _precedence(targets.samples[at]), reverse=True)
+    ranks = [_precedence(sample, by_value=by_value) for sample in targets.samples]
+    in_order = sorted(range(len(ranks)), key=ranks.__getitem__, reverse=True)
     targets.fields = [targets.fields[at] for at in in_order]
     targets.samples = [targets.samples[at] for at in in_order]
 
 
-def _precedence(sample: Sample) -> tuple[float, tuple[Any, ...]]:
+def _precedence(sample: Sample, *, by_value: bool) -> tuple[float, tuple[Any, ...]]:
     try:
-        number = float(sample.value.text)
+        number = float(sample.value.text) if by_value else 0.0
     except ValueError:
         number = math.nan
     labels = sample.metric.items() if isinstance(sample.metric, dict) else msgspec.structs.astuple(sample.metric)
@@ -157,6 +161,20 @@ def _fill(row: Row, fill: Fill, targets: Targets, tally: Tally, *, is_contested:
         holder[name] = value
         if is_contested:
             filled_here.add((id(holder), name))
+
+
+def _fill_latest(row: Row, fill: Fill, targets: Targets, tally: Tally) -> None:
+    """Fill one field of every target with the largest value that any sample has for it."""
+    name = fill.field
+    for fields, sample in zip(targets.fields, targets.samples, strict=True):
+        try:
+            value: Any = fill.convert(sample.value.text)
+        except ValueError as refused:
+            tally.dropped[row.name, str(refused)] += 1
+            continue
+        known = fields.get(name)
+        if known is None or value > known:
+            fields[name] = value
 
 
 def _entries(fill: Fill, targets: Targets) -> Iterable[tuple[Fields, str, str]]:

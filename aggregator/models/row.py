@@ -49,10 +49,10 @@ BECOMES: dict[Owner | Part, type[msgspec.Struct]] = {
 
 # What the builder itself fills, from where an object stands or what it is called.
 FILLED_BY_THE_BUILDER: dict[Owner | Part, set[str]] = {
-    Owner.SYSTEM: {"clusters", "nodes", "pods", "controllers"},
-    Owner.CLUSTER: {"key", "uid", "type", "cluster_id", "agent_id", "controllers"},
-    Owner.NODE: {"cluster", "key", "type", "interfaces", "devices", "filesystems"},
-    Owner.POD: {"cluster", "key", "node", "containers", "workloads"},
+    Owner.SYSTEM: {"clusters", "nodes", "pods", "controllers", "version"},
+    Owner.CLUSTER: {"key", "uid", "type", "cluster_id", "agent_id", "controllers", "last_seen_seconds"},
+    Owner.NODE: {"cluster", "key", "id", "type", "interfaces", "devices", "filesystems"},
+    Owner.POD: {"cluster", "key", "id", "node", "containers", "workloads"},
     Part.INTERFACE: {"name"},
     Part.DEVICE: {"name"},
     Part.FILESYSTEM: {"name"},
@@ -84,13 +84,15 @@ class Fill:
     """One thing that a sample tells: `source` (a label, or its value where empty) becomes `field`.
 
     For a field that is a mapping, `key` is the label whose value is the key, or ends in "*": then each
-    label with that beginning is an entry.
+    label with that beginning is an entry. With `latest` the largest of all values counts, of whichever row: for
+    moments, which contradict nothing.
     """
 
     field: str
     convert: Converter
     source: str = ""
     key: str = ""
+    latest: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,11 @@ class Row:
             raise ValueError(f"catalog row {self.name}: {problem}")
 
     @property
+    def tells_when(self) -> bool:
+        """Whether the samples' values are moments, which say nothing of which sample is to be preferred."""
+        return any(fill.latest for fill in self.fills)
+
+    @property
     def query(self) -> Query:
         """What the querier needs to ask this row."""
         return Query(self.name, self.ask.text, decoder(self.ask.labels))
@@ -145,6 +152,8 @@ class Row:
             yield "asks for all labels, which only fills with a key like label_* can read"
         if self.ask.labels is not None:
             yield from (f"reads {label}, which its PromQL drops" for label in self._reads() - set(self.ask.labels))
+        if any(fill.latest and (fill.source or fill.key) for fill in self.fills):
+            yield "the latest of all is told by values, not by labels"
         kind = whose.part or whose.owner
         if kind in BECOMES:
             yield from (problem for fill in self.fills for problem in _field_problems(kind, fill))

@@ -53,12 +53,14 @@ class Filesystem(msgspec.Struct, frozen=True, gc=False):
 class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host: a Kubernetes node, or a Docker host.
 
-    `key` is its name in the cluster, made unique; `host_id` its machine id; `label` the `node` label
-    of its series, where they carry one. `type` is the orchestrator's: "ocm", "nuvla", or "" where none is known.
+    `key` is its name in the cluster, made unique; `id` identifies it among all nodes; `host_id` is its machine id;
+    `label` the `node` label of its series, where they carry one. `type` is the orchestrator's: "ocm", "nuvla", or
+    "" where none is known.
     """
 
     cluster: str
     key: str
+    id: str = ""
     type: str = ""
     host_id: str | None = None
     label: str | None = None
@@ -76,9 +78,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_usage_percent: float | None = None
     cpu_usage_predicted_percent: float | None = None
     memory_bytes: int | None = None
-    memory_total_bytes: int | None = None
-    memory_free_bytes: int | None = None
-    memory_available_bytes: int | None = None
+    host_memory_bytes: int | None = None
+    free_memory_bytes: int | None = None
+    available_memory_bytes: int | None = None
     memory_usage_predicted_percent: float | None = None
     temperature_celsius: float | None = None
     energy_joules: float | None = None
@@ -92,22 +94,23 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     interfaces: Mapping[str, Interface] = {}
     devices: Mapping[str, Device] = {}
     filesystems: Mapping[str, Filesystem] = {}
+    last_seen_seconds: float | None = None
 
     @property
-    def memory_used_bytes(self) -> int | None:
+    def used_memory_bytes(self) -> int | None:
         """What is neither free nor quickly freed, as `free` and `top` count it."""
-        if self.memory_total_bytes is None or self.memory_available_bytes is None:
+        if self.host_memory_bytes is None or self.available_memory_bytes is None:
             return None
-        return self.memory_total_bytes - self.memory_available_bytes
+        return self.host_memory_bytes - self.available_memory_bytes
 
     @property
     def memory_usage_percent(self) -> float | None:
         """Used memory as a share of all of it."""
-        used = self.memory_used_bytes
-        return 100 * used / self.memory_total_bytes if used is not None and self.memory_total_bytes else None
+        used = self.used_memory_bytes
+        return 100 * used / self.host_memory_bytes if used is not None and self.host_memory_bytes else None
 
     @property
-    def cpu_cores_available(self) -> float | None:
+    def available_cpu_cores(self) -> float | None:
         """Cores that are idle, on average over the last minutes."""
         if self.cpu_cores is None or self.cpu_usage_percent is None:
             return None
@@ -120,6 +123,8 @@ class Container(msgspec.Struct, frozen=True, gc=False):
     name: str
     cpu_usage_cores: float | None = None
     memory_bytes: int | None = None
+    image: str | None = None
+    last_seen_seconds: float | None = None
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):
@@ -133,11 +138,13 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
 class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Kubernetes pod, or a Docker container seen as a pod of one container.
 
-    `key` is its name in the cluster, made unique by the namespace; `node` the key of its node, where known.
+    `key` is its name in the cluster, made unique by the namespace; `id` identifies it among all pods; `node` is the
+    key of its node, where known.
     """
 
     cluster: str
     key: str
+    id: str = ""
     name: str
     namespace: str = ""
     uid: str = ""
@@ -146,6 +153,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     phase: str | None = None
     containers: Mapping[str, Container] = {}
     workloads: Mapping[str, Workload] = {}
+    last_seen_seconds: float | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -162,12 +170,15 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = None
     is_linked: bool = False
     controllers: tuple[str, ...] = ()
+    last_seen_seconds: float | None = None
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole system at one point in time; every mapping is sorted by its keys.
 
-    Nodes and pods are keyed by cluster key and their own.
+    Nodes and pods are keyed by cluster key and their own. `last_seen_seconds`, since the epoch, is when a series
+    that shows an object last had a sample; a cluster's is that of its nodes. `version` is the same for the same
+    content, whoever made it.
     """
 
     clusters: Mapping[str, Cluster] = {}
@@ -175,6 +186,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pods: Mapping[tuple[str, str], Pod] = {}
     controllers: tuple[str, ...] = ()
     oldest_sample_seconds: float | None = None
+    version: str = ""
 
     def nodes_by_cluster(self) -> dict[str, list[Node]]:
         """Return the nodes of each cluster, in the order of their keys."""

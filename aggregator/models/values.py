@@ -13,6 +13,9 @@ NOT_FINITE = "not a finite number"
 OUT_OF_RANGE = "out of range"
 NOT_A_NUMBER = "not a number"
 
+# The first second of the year 10000, which protobuf's Timestamp does not have.
+END_OF_TIME_SECONDS = 253402300800
+
 _INT64 = 2**63
 
 # What Go calls an architecture (GOARCH) and what `uname -m` calls it, where the two differ and one means the other.
@@ -28,6 +31,14 @@ def real(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(NOT_FINITE)
     return number
+
+
+def moment(text: str) -> float:
+    """Return seconds since the epoch, of a time that a calendar has."""
+    seconds = real(text)
+    if not 0 <= seconds < END_OF_TIME_SECONDS:
+        raise ValueError(OUT_OF_RANGE)
+    return seconds
 
 
 def whole(text: str) -> int:

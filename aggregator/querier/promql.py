@@ -52,6 +52,14 @@ def present(metric: str, by: Labels) -> Expression:
     return _aggregated("group", metric, by)
 
 
+def seen(metric: str, by: Labels) -> Expression:
+    """Return when `metric` last had a sample, in seconds since the epoch, for each set of the labels `by`.
+
+    For metrics that say all in their labels; what they are worth is not asked for.
+    """
+    return _aggregated("max", f"timestamp({metric})", by)
+
+
 def per_second(counter: str) -> str:
     """Return the growth of `counter` a second over the last five minutes, for series that lived through all of them.
 

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from aggregator.errors import AccessError, AggregatorError, PortInUseError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
+from aggregator.pb.aggregator.v1 import topology_pb2
 from aggregator.pb.etim import server_pb2
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
@@ -26,9 +27,14 @@ from aggregator.server.shown import Snapshots, seen
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
 from aggregator.telemetry import Telemetry
+from aggregator.views import v1
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
+V1 = topology_pb2.DESCRIPTOR.services_by_name["TopologyService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+# Methods that answer with a document of the whole topology, and its view.
+DOCUMENTS = ((ETIM, "ConnectToQuerier", "etim"), (V1, "GetTopology", v1.PROTOBUF))
 
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
@@ -57,7 +63,7 @@ class GrpcServer:
         self._transport = transport or GrpcTransport()
         self._health = HealthServicer()
         self._tasks: list[asyncio.Task[None]] = []
-        methods = methods_of(server_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+        methods = methods_of(*(module.DESCRIPTOR for module in (server_pb2, topology_pb2, health_pb2, reflection_pb2)))
         self._server = LastingServer(
             options=options(self._transport),
             maximum_concurrent_rpcs=MOST_CALLS,
@@ -68,9 +74,14 @@ class GrpcServer:
             ],
         )
         untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
-        self._server.add_generic_rpc_handlers([_etim_handlers(snapshots, granted, untaken)])
+        self._server.add_generic_rpc_handlers(
+            [
+                _handlers(service, method, _document(snapshots, granted, view), untaken)
+                for service, method, view in DOCUMENTS
+            ]
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection([ETIM, HEALTH, reflection.SERVICE_NAME], self._server)
+        reflection.enable_server_reflection([ETIM, V1, HEALTH, reflection.SERVICE_NAME], self._server)
 
     def listen(self, host: str, port: int) -> int:
         """Take the port, 0 for a free one, and return it; raise PortInUseError if it cannot be had."""
@@ -114,7 +125,7 @@ class GrpcServer:
     async def _tell(self, *, is_ready: bool) -> None:
         """Say the same of the whole server and of each service."""
         states = health_pb2.HealthCheckResponse
-        for service in ("", ETIM):
+        for service in ("", ETIM, V1):
             await self._health.set(service, states.SERVING if is_ready else states.NOT_SERVING)
 
 
@@ -122,19 +133,27 @@ def _everything() -> Grant:
     return EVERYTHING
 
 
-def _etim_handlers(snapshots: Snapshots, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
-    async def connect_to_querier(_requests: Any, context: Any) -> bytes:
-        snapshot, body = await seen(snapshots.current(), granted(), "etim")
-        age = str(int(snapshots.age_seconds(snapshot)))
+def _document(snapshots: Snapshots, granted: Callable[[], Grant], view: str) -> Handler:
+    async def document(_requests: Any, context: Any) -> bytes:
+        snapshot, body = await seen(snapshots.current(), granted(), view)
         complete = "true" if snapshot.is_complete else "false"
-        context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))
+        context.set_trailing_metadata(
+            (
+                ("age", str(int(snapshots.age_seconds(snapshot)))),
+                ("x-topology-complete", complete),
+                ("x-topology-version", snapshot.topology.version),
+            )
+        )
         return body
 
+    return document
+
+
+def _handlers(service: str, method: str, handler: Handler, untaken: Untaken) -> grpc.GenericRpcHandler:
     # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which is
     # empty, is not waited for: for grpcio a method that takes any number of them decides when to read.
-    handler = untaken.bounded(_guarded(connect_to_querier))
-    handlers: dict[str, Any] = {"ConnectToQuerier": grpc.stream_unary_rpc_method_handler(handler)}
-    return grpc.method_handlers_generic_handler(ETIM, handlers)
+    handlers: dict[str, Any] = {method: grpc.stream_unary_rpc_method_handler(untaken.bounded(_guarded(handler)))}
+    return grpc.method_handlers_generic_handler(service, handlers)
 
 
 def _guarded(handler: Handler) -> Handler:

@@ -19,6 +19,7 @@ from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.shown import Snapshots, seen
 from aggregator.telemetry import Telemetry
+from aggregator.views import v1
 
 # Paths that are ours; every other path answers with the topology, as the Go service does.
 METRICS_PATH = "/metrics"
@@ -31,6 +32,8 @@ OPEN_PATHS = frozenset(
         *("/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"),
     }
 )
+# Paths of ours that answer with a document of the whole topology, and its view.
+DOCUMENTS = {"/api/v1/topology": v1.JSON}
 METHODS = ("GET", "HEAD", "POST")
 LAYOUTS = ("1.2.5", "2025")
 
@@ -96,7 +99,9 @@ class Front:
             else:
                 grant = await self._guard.admit(_values(scope, b"authorization"))
                 _check_path(path, grant)
-            if path in OWN_PATHS or path.startswith(OWN_FOLDERS):
+            if path in DOCUMENTS:
+                await self._document(scope, send, grant, DOCUMENTS[path])
+            elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
                 await self._topology(scope, send, grant)
@@ -138,14 +143,18 @@ class Front:
             if layout not in LAYOUTS:
                 await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
+        await self._document(scope, send, grant, layout)
+
+    async def _document(self, scope: Scope, send: Send, grant: Grant, view: str) -> None:
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
             await self._snapshots.fresh()
-        snapshot, body = await seen(self._snapshots.current(), grant, layout)
+        snapshot, body = await seen(self._snapshots.current(), grant, view)
         headers = [
             JSON,
             (b"content-length", b"%d" % len(body)),
             (b"age", b"%d" % self._snapshots.age_seconds(snapshot)),
             (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+            (b"x-topology-version", snapshot.topology.version.encode()),
             _NO_CACHE,
             NO_SNIFFING,
         ]

@@ -18,14 +18,14 @@ def message(topology: Topology) -> pb.InfrastructureModel:
 
 
 def _node(node: Node, cluster: Cluster) -> pb.Node:
-    total_bytes = node.memory_bytes if node.memory_total_bytes is None else node.memory_total_bytes
+    total_bytes = node.memory_bytes if node.host_memory_bytes is None else node.host_memory_bytes
     return pb.Node(
         id=node.label or node.name or node.key,
         node_type=pb.Node.COMPUTE,
         cpu_architecture=node.architecture or "",
         resources=pb.ComputeResources(milliCPU=_milli(node.cpu_cores), memoryInBytes=total_bytes or 0),
         available_resources=pb.ComputeResources(
-            milliCPU=_milli(node.cpu_cores_available), memoryInBytes=node.memory_available_bytes or 0
+            milliCPU=_milli(node.available_cpu_cores), memoryInBytes=node.available_memory_bytes or 0
         ),
         labels=[f"{key}={value}" for key, value in _labels(node, cluster)],
     )

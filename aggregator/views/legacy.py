@@ -256,7 +256,7 @@ def dynamic_metrics(node: model.Node) -> DynamicMetrics:
         gpuFrequency=as_text(node.gpu_frequency_hertz),
         gpuTemperature=real(node.gpu_temperature_celsius),
         gpuEnergyConsumption=real(node.gpu_energy_joules),
-        freeRAM=present(node.memory_free_bytes),
+        freeRAM=present(node.free_memory_bytes),
         availableStorage=available_storage(node),
     )
 

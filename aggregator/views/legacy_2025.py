@@ -119,7 +119,7 @@ def _dynamic_metrics(node: model.Node) -> DynamicMetrics2025:
     return DynamicMetrics2025(
         **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "cpuFrequency"},
         cpuFrequency=present(None if node.cpu_frequency_hertz is None else int(node.cpu_frequency_hertz)),
-        usedRAM=present(node.memory_used_bytes),
+        usedRAM=present(node.used_memory_bytes),
         cpuUsagePercent=real(node.cpu_usage_percent),
         memoryUsagePercent=real(node.memory_usage_percent),
     )

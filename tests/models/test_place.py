@@ -34,14 +34,14 @@ def measured(**rows: list[Series]) -> Node:
 )
 def test_a_node_is_found_by_what_a_series_has(labels: dict[str, str]) -> None:
     """Telemetry names a host by more or fewer labels: each of these finds it."""
-    assert measured(memory_free=[(labels, "42")]).memory_free_bytes == 42
+    assert measured(memory_free=[(labels, "42")]).free_memory_bytes == 42
 
 
 def test_a_node_is_found_by_plain_labels() -> None:
     """Series with `cluster` and `node` labels are about the host that has the same two."""
     uname: Series = ({"cluster": "c", "node": "n", "nodename": "n"}, "1")
     topology, _ = built({"nodes_by_uname": [uname], "memory_free": [({"cluster": "c", "node": "n"}, "42")]})
-    assert node_of(topology).memory_free_bytes == 42
+    assert node_of(topology).free_memory_bytes == 42
 
 
 def test_a_machine_id_with_a_newline_is_the_same_machine() -> None:
@@ -56,7 +56,7 @@ def test_a_machine_id_with_a_newline_is_the_same_machine() -> None:
             }
         )[0]
     )
-    assert (node.host_id, node.memory_free_bytes, node.uptime_seconds) == ("h", 1, 2)
+    assert (node.host_id, node.free_memory_bytes, node.uptime_seconds) == ("h", 1, 2)
 
 
 def test_capacity_is_joined_by_agent_and_host_name() -> None:
@@ -105,7 +105,7 @@ def test_a_value_that_is_not_finite_is_left_out_and_counted(value: str) -> None:
             "uptime": [(LABELS, "5")],
         }
     )
-    assert (node_of(topology).memory_free_bytes, node_of(topology).uptime_seconds) == (None, 5)
+    assert (node_of(topology).free_memory_bytes, node_of(topology).uptime_seconds) == (None, 5)
     assert dict(tally.dropped) == {("memory_free", "not a finite number"): 1}
 
 
@@ -115,7 +115,7 @@ def test_a_value_that_does_not_fit_is_left_out_and_counted(value: str) -> None:
     topology, tally = built(
         {"orchestrators": ORCHESTRATORS, "nodes_by_uname": [UNAME], "memory_free": [(LABELS, value)]}
     )
-    assert node_of(topology).memory_free_bytes is None
+    assert node_of(topology).free_memory_bytes is None
     assert dict(tally.dropped) == {("memory_free", "out of range"): 1}
 
 

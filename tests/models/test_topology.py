@@ -31,30 +31,30 @@ def test_a_device_is_attached_in_use_or_not(state: int | None, expected: bool) -
 
 def test_used_memory_is_what_is_not_available() -> None:
     """Used memory is the total without what a new program could get, and a share of the total."""
-    node = Node(cluster="c", key="n", memory_total_bytes=1000, memory_available_bytes=250)
-    assert node.memory_used_bytes == 750
+    node = Node(cluster="c", key="n", host_memory_bytes=1000, available_memory_bytes=250)
+    assert node.used_memory_bytes == 750
     assert node.memory_usage_percent == 75
 
 
 @pytest.mark.parametrize(("total", "available"), [(None, 5), (5, None), (None, None)])
 def test_used_memory_is_unknown_where_a_part_is(total: int | None, available: int | None) -> None:
     """Half of the facts give no number, and never a negative one."""
-    node = Node(cluster="c", key="n", memory_total_bytes=total, memory_available_bytes=available)
-    assert node.memory_used_bytes is None
+    node = Node(cluster="c", key="n", host_memory_bytes=total, available_memory_bytes=available)
+    assert node.used_memory_bytes is None
     assert node.memory_usage_percent is None
 
 
 def test_no_memory_at_all_has_no_share() -> None:
     """A total of zero is divided by nobody."""
-    node = Node(cluster="c", key="n", memory_total_bytes=0, memory_available_bytes=0)
+    node = Node(cluster="c", key="n", host_memory_bytes=0, available_memory_bytes=0)
     assert node.memory_usage_percent is None
 
 
 def test_idle_cores() -> None:
     """Available cores are those that are idle; unknown where the number or the usage is."""
-    assert Node(cluster="c", key="n", cpu_cores=8, cpu_usage_percent=25).cpu_cores_available == 6
-    assert Node(cluster="c", key="n", cpu_cores=8).cpu_cores_available is None
-    assert Node(cluster="c", key="n", cpu_usage_percent=25).cpu_cores_available is None
+    assert Node(cluster="c", key="n", cpu_cores=8, cpu_usage_percent=25).available_cpu_cores == 6
+    assert Node(cluster="c", key="n", cpu_cores=8).available_cpu_cores is None
+    assert Node(cluster="c", key="n", cpu_usage_percent=25).available_cpu_cores is None
 
 
 def test_members_are_grouped_by_cluster() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from aggregator.models.finish import controllers_of, keys_of_clusters
 from aggregator.models.topology import Cluster, Container, Device, Node, Pod, Topology
+from aggregator.models.version import versioned
 from aggregator.snapshot import Gap, GapKind
 
 # Few enough that clusters and nodes of both owners often have the same; some are uids of others.
@@ -64,12 +65,14 @@ def assembled(sites: tuple[Site, ...], oldest: float | None) -> Topology:
     clusters = {keys[site.uid]: Cluster(key=keys[site.uid], uid=site.uid, **site.fields) for site in sites}
     nodes = [Node(cluster=keys[site.uid], key=key, **site.nodes[key]) for site in sites for key in sorted(site.nodes)]
     pods = [Pod(cluster=keys[site.uid], key=key, **site.pods[key]) for site in sites for key in sorted(site.pods)]
-    return Topology(
-        clusters=clusters,
-        nodes={(node.cluster, node.key): node for node in nodes},
-        pods={(pod.cluster, pod.key): pod for pod in pods},
-        controllers=controllers_of(clusters.values()),
-        oldest_sample_seconds=oldest,
+    return versioned(
+        Topology(
+            clusters=clusters,
+            nodes={(node.cluster, node.key): node for node in nodes},
+            pods={(pod.cluster, pod.key): pod for pod in pods},
+            controllers=controllers_of(clusters.values()),
+            oldest_sample_seconds=oldest,
+        )
     )
 
 

@@ -4,49 +4,53 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aggregator.documents import Documents, View
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology
-from aggregator.snapshot import Gap, GapKind, Snapshot, View
+from aggregator.models.version import versioned
+from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.views import BY_NAME
 
 TAKEN_AT = 1_795_208_230.0
 UID = "08c66cd5-0000-4336-99c8-000000000001"
-TOPOLOGY = Topology(
-    clusters={"icos-cluster-a": Cluster(key="icos-cluster-a", uid=UID, type="ocm", name="icos-cluster-a")},
-    nodes={
-        ("icos-cluster-a", "k8s-master"): Node(
-            cluster="icos-cluster-a",
-            key="k8s-master",
-            type="ocm",
-            host_id="a04a67ba785345598000000000000001",
-            name="k8s-master",
-            architecture="x86_64",
-            latitude=37.9842,
-            longitude=23.7353,
-            cpu_cores=4,
-            memory_bytes=8_325_951_488,
-            memory_free_bytes=348_254_208,
-        ),
-        ("icos-cluster-a", "k8s-worker <1>"): Node(
-            cluster="icos-cluster-a",
-            key="k8s-worker <1>",
-            type="ocm",
-            host_id="d7b51655a3a748b18000000000000002",
-            name="k8s-worker <1>",
-            devices={"video0": Device(name="video0", state=1, path="/dev/video0")},
-        ),
-    },
-    pods={
-        ("icos-cluster-a", "web-0"): Pod(
-            cluster="icos-cluster-a", key="web-0", name="web-0", namespace="shop", uid="p-1", node="k8s-master"
-        )
-    },
-    oldest_sample_seconds=TAKEN_AT - 2,
+TOPOLOGY = versioned(
+    Topology(
+        clusters={"icos-cluster-a": Cluster(key="icos-cluster-a", uid=UID, type="ocm", name="icos-cluster-a")},
+        nodes={
+            ("icos-cluster-a", "k8s-master"): Node(
+                cluster="icos-cluster-a",
+                key="k8s-master",
+                type="ocm",
+                host_id="a04a67ba785345598000000000000001",
+                name="k8s-master",
+                architecture="x86_64",
+                latitude=37.9842,
+                longitude=23.7353,
+                cpu_cores=4,
+                memory_bytes=8_325_951_488,
+                free_memory_bytes=348_254_208,
+            ),
+            ("icos-cluster-a", "k8s-worker <1>"): Node(
+                cluster="icos-cluster-a",
+                key="k8s-worker <1>",
+                type="ocm",
+                host_id="d7b51655a3a748b18000000000000002",
+                name="k8s-worker <1>",
+                devices={"video0": Device(name="video0", state=1, path="/dev/video0")},
+            ),
+        },
+        pods={
+            ("icos-cluster-a", "web-0"): Pod(
+                cluster="icos-cluster-a", key="web-0", name="web-0", namespace="shop", uid="p-1", node="k8s-master"
+            )
+        },
+        oldest_sample_seconds=TAKEN_AT - 2,
+    )
 )
 
 
 def snapshot(*gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, View] = BY_NAME) -> Snapshot:
     """Return a snapshot of a topology that was asked for just now."""
-    return Snapshot(topology, gaps, time.monotonic(), time.monotonic(), TAKEN_AT, views)
+    return Snapshot(Documents(topology, TAKEN_AT, views), gaps, time.monotonic(), time.monotonic())
 
 
 GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")

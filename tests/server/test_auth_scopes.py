@@ -7,6 +7,7 @@ import grpc
 import pytest
 from hypothesis import assume, given, settings
 
+from aggregator.documents import MOST_PARTS
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.models.topology import Cluster, Node, Topology
 from aggregator.server.auth import Rules, TokenGuard
@@ -14,7 +15,7 @@ from aggregator.server.keys import StaticKeys
 from aggregator.server.roles import Policy
 from aggregator.settings.access import RSA_ALGORITHMS
 from aggregator.settings.roles import cluster_roles, role
-from aggregator.snapshot import MOST_PARTS, Gap, GapKind, Snapshot
+from aggregator.snapshot import Gap, GapKind
 from aggregator.views import BY_NAME
 from tests.server.call import Reply, call
 from tests.server.exchange import Answer, ask
@@ -173,7 +174,7 @@ def test_an_administrator_sees_all(tenants: tuple[CommandedSource, Ports], realm
 def test_a_part_without_clusters_is_empty(tenants: tuple[CommandedSource, Ports], realm: Realm) -> None:
     """Who may see clusters of which none is there gets the empty document, as if there were none at all."""
     source, ports = tenants
-    source.shown = Snapshot(Topology(clusters={"x": Cluster(key="x", uid="x")}), (), 0, 0, TAKEN_AT, BY_NAME)
+    source.shown = snapshot(topology=Topology(clusters={"x": Cluster(key="x", uid="x")}))
     token = tenants_token(realm, "user", "tenant")
     assert asked(ports, "/", "GET", token).json() == {"timestamp": {}, "cluster": {}}
     assert called(ports, token).body == b""

@@ -57,9 +57,10 @@ def test_the_model_is_the_topology(ports: Ports) -> None:
 def test_the_answer_tells_its_age_and_gaps(source: CommandedSource, ports: Ports) -> None:
     """Trailing metadata says how old the answer is and whether something is missing, as HTTP does."""
     source.age = 12.7
-    assert call(ports.grpc).trailing == {"age": "12", "x-topology-complete": "true"}
+    told = {"age": "12", "x-topology-complete": "true", "x-topology-version": TOPOLOGY.version}
+    assert call(ports.grpc).trailing == told
     source.shown = snapshot(GAP)
-    assert call(ports.grpc).trailing == {"age": "12", "x-topology-complete": "false"}
+    assert call(ports.grpc).trailing == {**told, "x-topology-complete": "false"}
 
 
 def test_without_a_topology_it_is_unavailable(source: CommandedSource, ports: Ports) -> None:

@@ -9,8 +9,8 @@ import grpc
 import psutil
 import pytest
 
+from aggregator.documents import View
 from aggregator.server.grpc_limits import GrpcTransport
-from aggregator.snapshot import View
 from aggregator.views import BY_NAME
 from tests.integration.process import until
 from tests.server import frames

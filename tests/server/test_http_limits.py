@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from aggregator.documents import View
 from aggregator.server.http_limits import Limits
 from aggregator.server.http_server import HttpTransport
-from aggregator.snapshot import View
 from aggregator.views import BY_NAME
 from tests.integration.process import until
 from tests.server.exchange import ask, raw, status_of

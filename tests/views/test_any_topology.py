@@ -31,7 +31,7 @@ def parts_of(
 
 def node_fields() -> st.SearchStrategy[dict[str, object]]:
     """Return a strategy for what is known of a node."""
-    whole = ("sca_score", "memory_bytes", "memory_total_bytes", "memory_available_bytes", "memory_free_bytes")
+    whole = ("sca_score", "memory_bytes", "host_memory_bytes", "available_memory_bytes", "free_memory_bytes")
     real = ("cpu_cores", "cpu_frequency_hertz", "cpu_usage_percent", "temperature_celsius", "latitude", "gpu_count")
     text = ("name", "label", "host_id", "architecture", "engine")
     return st.fixed_dictionaries(

@@ -30,8 +30,8 @@ def test_a_node_with_everything() -> None:
         cpu_cores=4.0,
         cpu_usage_percent=25.0,
         memory_bytes=999,
-        memory_total_bytes=8589934592,
-        memory_available_bytes=3221225472,
+        host_memory_bytes=8589934592,
+        available_memory_bytes=3221225472,
     )
     assert node == pb.Node(
         id="w1",

@@ -89,7 +89,7 @@ def test_members_are_in_the_order_of_the_contract() -> None:
         gpu_frequency_hertz=1,
         gpu_temperature_celsius=1.0,
         gpu_energy_joules=1.0,
-        memory_free_bytes=1,
+        free_memory_bytes=1,
     )
     assert list(node) == [
         "type",
@@ -131,7 +131,7 @@ def test_members_are_in_the_order_of_the_contract() -> None:
     "fields",
     [
         {"cpu_cores": 0.0, "cpu_max_frequency_hertz": 0, "memory_bytes": 0, "gpu_count": 0.0},
-        {"sca_score": 0, "latitude": 0.0, "uptime_seconds": 0.0, "memory_free_bytes": 0, "name": ""},
+        {"sca_score": 0, "latitude": 0.0, "uptime_seconds": 0.0, "free_memory_bytes": 0, "name": ""},
         {"cpu_cores": 0.9, "temperature_celsius": -0.0, "architecture": "", "cpu_frequency_hertz": 0.0},
     ],
 )

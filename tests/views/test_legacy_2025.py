@@ -81,8 +81,8 @@ def test_a_node_has_what_the_later_line_added() -> None:
         memory_usage_predicted_percent=50.0,
         cpu_frequency_hertz=2.5e9,
         cpu_usage_percent=25.0,
-        memory_total_bytes=1000,
-        memory_available_bytes=250,
+        host_memory_bytes=1000,
+        available_memory_bytes=250,
     )
     made = rendered(node)["node"]["n"]
     assert made["engine"] == "docker"
@@ -99,5 +99,5 @@ def test_a_node_has_what_the_later_line_added() -> None:
 
 def test_used_memory_is_never_made_up() -> None:
     """Where the total is not known, used memory is left out instead of negative."""
-    node = Node(cluster="c", key="n", memory_free_bytes=100, memory_available_bytes=100)
+    node = Node(cluster="c", key="n", free_memory_bytes=100, available_memory_bytes=100)
     assert rendered(node)["node"]["n"]["dynamicMetrics"] == {"freeRAM": 100, "availableStorage": {}}

@@ -1,0 +1,264 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DeviceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEVICE_STATE_UNSPECIFIED: _ClassVar[DeviceState]
+    DEVICE_STATE_DETACHED: _ClassVar[DeviceState]
+    DEVICE_STATE_BUSY: _ClassVar[DeviceState]
+    DEVICE_STATE_AVAILABLE: _ClassVar[DeviceState]
+DEVICE_STATE_UNSPECIFIED: DeviceState
+DEVICE_STATE_DETACHED: DeviceState
+DEVICE_STATE_BUSY: DeviceState
+DEVICE_STATE_AVAILABLE: DeviceState
+
+class GetTopologyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Topology(_message.Message):
+    __slots__ = ("version", "oldest_sample_time", "controllers", "clusters")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_SAMPLE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    oldest_sample_time: _timestamp_pb2.Timestamp
+    controllers: _containers.RepeatedScalarFieldContainer[str]
+    clusters: _containers.RepeatedCompositeFieldContainer[Cluster]
+    def __init__(self, version: _Optional[str] = ..., oldest_sample_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., controllers: _Optional[_Iterable[str]] = ..., clusters: _Optional[_Iterable[_Union[Cluster, _Mapping]]] = ...) -> None: ...
+
+class Cluster(_message.Message):
+    __slots__ = ("id", "name", "type", "last_seen_time", "agent_id", "is_linked", "controllers", "nodes", "pods")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    IS_LINKED_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    PODS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    type: str
+    last_seen_time: _timestamp_pb2.Timestamp
+    agent_id: str
+    is_linked: bool
+    controllers: _containers.RepeatedScalarFieldContainer[str]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    pods: _containers.RepeatedCompositeFieldContainer[Pod]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., agent_id: _Optional[str] = ..., is_linked: _Optional[bool] = ..., controllers: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., pods: _Optional[_Iterable[_Union[Pod, _Mapping]]] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("id", "name", "cluster", "type", "last_seen_time", "host_id", "hostname", "architecture", "engine", "labels", "latitude", "longitude", "cpu_cores", "available_cpu_cores", "cpu_usage_percent", "cpu_usage_predicted_percent", "cpu_frequency_hertz", "cpu_max_frequency_hertz", "memory_bytes", "host_memory_bytes", "free_memory_bytes", "available_memory_bytes", "used_memory_bytes", "memory_usage_percent", "memory_usage_predicted_percent", "temperature_celsius", "energy_joules", "uptime_seconds", "gpu_count", "gpu_frequency_hertz", "gpu_max_frequency_hertz", "gpu_memory_bytes", "gpu_temperature_celsius", "gpu_energy_joules", "sca_score", "vulnerabilities", "interfaces", "devices", "filesystems")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class VulnerabilitiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    HOST_ID_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    LATITUDE_FIELD_NUMBER: _ClassVar[int]
+    LONGITUDE_FIELD_NUMBER: _ClassVar[int]
+    CPU_CORES_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_CPU_CORES_FIELD_NUMBER: _ClassVar[int]
+    CPU_USAGE_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    CPU_USAGE_PREDICTED_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    CPU_FREQUENCY_HERTZ_FIELD_NUMBER: _ClassVar[int]
+    CPU_MAX_FREQUENCY_HERTZ_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HOST_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    USED_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_USAGE_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_USAGE_PREDICTED_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_JOULES_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GPU_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GPU_FREQUENCY_HERTZ_FIELD_NUMBER: _ClassVar[int]
+    GPU_MAX_FREQUENCY_HERTZ_FIELD_NUMBER: _ClassVar[int]
+    GPU_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    GPU_TEMPERATURE_CELSIUS_FIELD_NUMBER: _ClassVar[int]
+    GPU_ENERGY_JOULES_FIELD_NUMBER: _ClassVar[int]
+    SCA_SCORE_FIELD_NUMBER: _ClassVar[int]
+    VULNERABILITIES_FIELD_NUMBER: _ClassVar[int]
+    INTERFACES_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    FILESYSTEMS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    cluster: str
+    type: str
+    last_seen_time: _timestamp_pb2.Timestamp
+    host_id: str
+    hostname: str
+    architecture: str
+    engine: str
+    labels: _containers.ScalarMap[str, str]
+    latitude: float
+    longitude: float
+    cpu_cores: float
+    available_cpu_cores: float
+    cpu_usage_percent: float
+    cpu_usage_predicted_percent: float
+    cpu_frequency_hertz: float
+    cpu_max_frequency_hertz: int
+    memory_bytes: int
+    host_memory_bytes: int
+    free_memory_bytes: int
+    available_memory_bytes: int
+    used_memory_bytes: int
+    memory_usage_percent: float
+    memory_usage_predicted_percent: float
+    temperature_celsius: float
+    energy_joules: float
+    uptime_seconds: float
+    gpu_count: float
+    gpu_frequency_hertz: int
+    gpu_max_frequency_hertz: int
+    gpu_memory_bytes: int
+    gpu_temperature_celsius: float
+    gpu_energy_joules: float
+    sca_score: int
+    vulnerabilities: _containers.ScalarMap[str, int]
+    interfaces: _containers.RepeatedCompositeFieldContainer[Interface]
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    filesystems: _containers.RepeatedCompositeFieldContainer[Filesystem]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., cluster: _Optional[str] = ..., type: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., host_id: _Optional[str] = ..., hostname: _Optional[str] = ..., architecture: _Optional[str] = ..., engine: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., cpu_cores: _Optional[float] = ..., available_cpu_cores: _Optional[float] = ..., cpu_usage_percent: _Optional[float] = ..., cpu_usage_predicted_percent: _Optional[float] = ..., cpu_frequency_hertz: _Optional[float] = ..., cpu_max_frequency_hertz: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., host_memory_bytes: _Optional[int] = ..., free_memory_bytes: _Optional[int] = ..., available_memory_bytes: _Optional[int] = ..., used_memory_bytes: _Optional[int] = ..., memory_usage_percent: _Optional[float] = ..., memory_usage_predicted_percent: _Optional[float] = ..., temperature_celsius: _Optional[float] = ..., energy_joules: _Optional[float] = ..., uptime_seconds: _Optional[float] = ..., gpu_count: _Optional[float] = ..., gpu_frequency_hertz: _Optional[int] = ..., gpu_max_frequency_hertz: _Optional[int] = ..., gpu_memory_bytes: _Optional[int] = ..., gpu_temperature_celsius: _Optional[float] = ..., gpu_energy_joules: _Optional[float] = ..., sca_score: _Optional[int] = ..., vulnerabilities: _Optional[_Mapping[str, int]] = ..., interfaces: _Optional[_Iterable[_Union[Interface, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., filesystems: _Optional[_Iterable[_Union[Filesystem, _Mapping]]] = ...) -> None: ...
+
+class Interface(_message.Message):
+    __slots__ = ("name", "duplex", "speed_bytes_per_second", "ip", "addresses", "is_up", "receive_bytes_per_second", "transmit_bytes_per_second")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DUPLEX_FIELD_NUMBER: _ClassVar[int]
+    SPEED_BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    IP_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    IS_UP_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    TRANSMIT_BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    duplex: str
+    speed_bytes_per_second: int
+    ip: str
+    addresses: _containers.RepeatedCompositeFieldContainer[Address]
+    is_up: bool
+    receive_bytes_per_second: float
+    transmit_bytes_per_second: float
+    def __init__(self, name: _Optional[str] = ..., duplex: _Optional[str] = ..., speed_bytes_per_second: _Optional[int] = ..., ip: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[Address, _Mapping]]] = ..., is_up: _Optional[bool] = ..., receive_bytes_per_second: _Optional[float] = ..., transmit_bytes_per_second: _Optional[float] = ...) -> None: ...
+
+class Address(_message.Message):
+    __slots__ = ("ip", "prefix_length")
+    IP_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    ip: str
+    prefix_length: int
+    def __init__(self, ip: _Optional[str] = ..., prefix_length: _Optional[int] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("name", "state", "path")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: DeviceState
+    path: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., path: _Optional[str] = ...) -> None: ...
+
+class Filesystem(_message.Message):
+    __slots__ = ("name", "fstype", "size_bytes", "root_available_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FSTYPE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ROOT_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    fstype: str
+    size_bytes: float
+    root_available_bytes: float
+    def __init__(self, name: _Optional[str] = ..., fstype: _Optional[str] = ..., size_bytes: _Optional[float] = ..., root_available_bytes: _Optional[float] = ...) -> None: ...
+
+class Pod(_message.Message):
+    __slots__ = ("id", "name", "namespace", "cluster", "node", "last_seen_time", "ip", "phase", "containers", "workloads")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    IP_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    namespace: str
+    cluster: str
+    node: str
+    last_seen_time: _timestamp_pb2.Timestamp
+    ip: str
+    phase: str
+    containers: _containers.RepeatedCompositeFieldContainer[Container]
+    workloads: _containers.RepeatedCompositeFieldContainer[Workload]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., cluster: _Optional[str] = ..., node: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ip: _Optional[str] = ..., phase: _Optional[str] = ..., containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., workloads: _Optional[_Iterable[_Union[Workload, _Mapping]]] = ...) -> None: ...
+
+class Container(_message.Message):
+    __slots__ = ("id", "name", "last_seen_time", "image", "cpu_usage_cores", "memory_bytes", "cluster", "namespace", "pod", "node")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CPU_USAGE_CORES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    POD_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    last_seen_time: _timestamp_pb2.Timestamp
+    image: str
+    cpu_usage_cores: float
+    memory_bytes: int
+    cluster: str
+    namespace: str
+    pod: str
+    node: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., image: _Optional[str] = ..., cpu_usage_cores: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., cluster: _Optional[str] = ..., namespace: _Optional[str] = ..., pod: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...
+
+class Workload(_message.Message):
+    __slots__ = ("instance", "app", "component")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    APP_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    app: str
+    component: str
+    def __init__(self, instance: _Optional[str] = ..., app: _Optional[str] = ..., component: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,103 @@
+"""The v1 model: protobuf, and its proto3 JSON mapping. Both are made in one way from what the descriptors say."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from aggregator.models import topology as model
+from aggregator.models.topology import Topology
+from aggregator.models.values import END_OF_TIME_SECONDS
+from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.views.v1_fields import Convert, Converts, json_class, maker
+
+JSON = "v1"
+PROTOBUF = "v1.protobuf"
+
+
+class Format:
+    """Makes the objects of one format, the whole tree or any part of it."""
+
+    def __init__(self, converts: Converts) -> None:
+        self._topology = maker(pb.Topology, converts)
+        self._cluster = maker(pb.Cluster, converts)
+        self._pod = maker(pb.Pod, converts)
+        self._container = maker(pb.Container, converts)
+        self.node = maker(pb.Node, converts)
+
+    def topology(self, topology: Topology) -> Any:
+        """Return the whole model."""
+        nodes, pods = topology.nodes_by_cluster(), topology.pods_by_cluster()
+        clusters = [self.cluster(each, nodes[key], pods[key]) for key, each in topology.clusters.items()]
+        return self._topology(topology, clusters=clusters or None)
+
+    def cluster(self, cluster: model.Cluster, nodes: Iterable[model.Node], pods: Iterable[model.Pod]) -> Any:
+        """Return a cluster with these nodes and pods of it."""
+        return self._cluster(
+            cluster,
+            nodes=[self.node(node) for node in nodes] or None,
+            pods=[self.pod(pod) for pod in pods] or None,
+        )
+
+    def pod(self, pod: model.Pod) -> Any:
+        """Return a pod with its containers."""
+        of_pod = [self._container(each, id=_container_id(pod, each)) for each in pod.containers.values()]
+        return self._pod(pod, containers=of_pod or None)
+
+    def container(self, container: model.Container, pod: model.Pod) -> Any:
+        """Return a container that stands alone: it tells where it is."""
+        where = {"cluster": pod.cluster, "namespace": pod.namespace, "pod": pod.name, "node": pod.node}
+        return self._container(container, id=_container_id(pod, container), **where)
+
+
+def _container_id(pod: model.Pod, container: model.Container) -> str:
+    return f"{pod.id}/{container.name}"
+
+
+def _milliseconds(seconds: float) -> int | None:
+    return round(1000 * seconds) if 0 <= seconds < END_OF_TIME_SECONDS else None
+
+
+@lru_cache(maxsize=4096)
+def _time_text(seconds: float) -> str | None:
+    """Return a time as RFC 3339 writes it; None for one that no calendar has."""
+    known = _milliseconds(seconds)
+    if known is None:
+        return None
+    text = datetime.fromtimestamp(known // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = known % 1000
+    return f"{text}.{fraction:03}Z" if fraction else f"{text}Z"
+
+
+@lru_cache(maxsize=4096)
+def _time_message(seconds: float) -> Timestamp | None:
+    known = _milliseconds(seconds)
+    return None if known is None else Timestamp(seconds=known // 1000, nanos=known % 1000 * 1_000_000)
+
+
+def _enum_name(field: FieldDescriptor) -> Convert:
+    values = field.enum_type.values if field.enum_type is not None else ()
+    return {value.number: value.name for value in values if value.number}.get
+
+
+def _enum_number(_field: FieldDescriptor) -> Convert:
+    return int
+
+
+MESSAGES = Format(Converts(lambda message: message, _time_message, None, _enum_number))
+DOCUMENTS = Format(Converts(json_class, _time_text, str, _enum_name))
+
+
+def render_protobuf(topology: Topology, _now_seconds: float) -> bytes:
+    """Return the serialized Topology."""
+    serialized: bytes = MESSAGES.topology(topology).SerializeToString(deterministic=True)
+    return serialized
+
+
+def render_json(topology: Topology, _now_seconds: float) -> bytes:
+    """Return the proto3 JSON mapping of the Topology."""
+    return msgspec.json.encode(DOCUMENTS.topology(topology))
