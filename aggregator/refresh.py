@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 
-from aggregator.errors import NoTopologyError, QueryError, RefusedError
+from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
 from aggregator.report import by_kind, counted, log_refreshed
 from aggregator.snapshot import Gap, GapKind, Snapshot
-from aggregator.take import RefreshFailedError, Taker
+from aggregator.take import Taker
 from aggregator.telemetry import Telemetry
 
 # The upstream is never kept busy more than a quarter of the time.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aggregator.documents import Documents, View
-from aggregator.errors import AggregatorError, QueryError
+from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
@@ -14,14 +14,6 @@ from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, gaps_of
 from aggregator.vanished import Watch
-
-
-class RefreshFailedError(AggregatorError):
-    """No snapshot could be taken; the text says why, `failures` holds each query's."""
-
-    def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
-        super().__init__(reason)
-        self.failures = failures
 
 
 @dataclass(frozen=True)
