@@ -13,7 +13,7 @@ from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, gaps_of
-from aggregator.vanished import Watch
+from aggregator.vanished import Lookout
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Taker:
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
-        self._watch = Watch(plan.vanished_notice_seconds)
+        self._lookout = Lookout(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
 
@@ -71,7 +71,7 @@ class Taker:
         if self._plan.whole_only and harvest.doubt:
             raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
-        gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
+        gaps = (*harvest.gaps, *self._lookout.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
         self.render(snapshot)
         return snapshot, failures
