@@ -26,7 +26,7 @@ class Metric:
 
 _QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REFRESH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
-_OF_CALLS = ("grpc_service", "grpc_method", "grpc_type")
+METHOD_LABELS = ("grpc_service", "grpc_method", "grpc_type")
 
 HTTP_REQUESTS = Metric(
     "http_requests_total", Counter, ("handler", "code", "method"), "HTTP requests that were answered"
@@ -38,16 +38,19 @@ HTTP_DURATION = Metric(
     "time from the head of an HTTP request to the end of its answer",
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+GRPC_STARTED = Metric("grpc_server_started_total", Counter, METHOD_LABELS, "gRPC calls that began")
+GRPC_HANDLED = Metric(
+    "grpc_server_handled_total",
+    Counter,
+    (*METHOD_LABELS, "grpc_code"),
+    "gRPC calls that ended; what is under way is the difference to those that began",
+)
+
 METRICS = (
     HTTP_REQUESTS,
     HTTP_DURATION,
-    Metric("grpc_server_started_total", Counter, _OF_CALLS, "gRPC calls that began"),
-    Metric(
-        "grpc_server_handled_total",
-        Counter,
-        (*_OF_CALLS, "grpc_code"),
-        "gRPC calls that ended; what is under way is the difference to those that began",
-    ),
+    GRPC_STARTED,
+    GRPC_HANDLED,
     Metric(
         "aggregator_query_duration_seconds",
         Histogram,

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.process_collector import ProcessCollector
 
 from aggregator import __version__
+from aggregator.calls_seen import CallsSeen, MethodCalls
 from aggregator.errors import (
     MalformedError,
     QueryError,
@@ -24,6 +25,8 @@ from aggregator.errors import (
 from aggregator.own_metrics import (
     AUTH_REASONS,
     DROPPED,
+    GRPC_HANDLED,
+    GRPC_STARTED,
     HANDLERS,
     HTTP_DURATION,
     HTTP_REQUESTS,
@@ -34,8 +37,8 @@ from aggregator.own_metrics import (
 )
 from aggregator.requests_seen import OTHER, RequestsSeen
 
-# Requests are counted apart, in numbers that cost less.
-_COUNTED_APART = (HTTP_REQUESTS, HTTP_DURATION)
+# Requests and calls are counted apart, in numbers that cost less.
+_COUNTED_APART = (HTTP_REQUESTS, HTTP_DURATION, GRPC_STARTED, GRPC_HANDLED)
 _RESULT_OF: tuple[tuple[type[QueryError], str], ...] = (
     (UnreachableError, "unreachable"),
     (TooSlowError, "too_slow"),
@@ -106,22 +109,20 @@ class Telemetry:
             m.name: Histogram(m.name, m.help, m.labels, buckets=m.buckets, registry=self.registry)
             for m in _of(Histogram)
         }
-        count, duration = ((metric.name, metric.help) for metric in _COUNTED_APART)
+        count, duration, began, ended = ((metric.name, metric.help) for metric in _COUNTED_APART)
         self._requests = RequestsSeen(count, duration, HTTP_DURATION.buckets)
+        self._calls = CallsSeen(began, ended)
         self.registry.register(self._requests)
+        self.registry.register(self._calls)
         # Counts one HTTP request by handler (one of HANDLERS), method, code and seconds.
         self.answered = self._requests.add
         self._begin_at_zero(queries, sources)
 
     # --- HTTP and gRPC
 
-    def started(self, *call: str) -> Counter:
-        """Return what counts calls of a service, method and type that begin."""
-        return self._counters["grpc_server_started_total"].labels(*call)
-
-    def handled(self, *call_and_code: str) -> Counter:
-        """Return what counts calls of a service, method and type that end with a code."""
-        return self._counters["grpc_server_handled_total"].labels(*call_and_code)
+    def calls_of(self, service: str, method: str, kind: str) -> MethodCalls:
+        """Return what counts the calls of a method, on the event loop's thread."""
+        return self._calls.of(service, method, kind)
 
     def refused(self, reason: str) -> None:
         """Count a token that was refused for the reason of an AccessError."""

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
     ("errors", "grants", "logs", "own_metrics", "pb", "process", "requests_seen"),
+    ("calls_seen",),
     ("telemetry",),
     ("tracing",),
     ("querier", "certificates"),

@@ -1,16 +1,15 @@
 """The gRPC server: the ETIM contract from ready bytes, health and reflection, behind the same tokens as HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
-from aggregator.errors import AccessError, AggregatorError, PortInUseError
+from aggregator.errors import AggregatorError, PortInUseError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.aggregator.v1 import topology_pb2
@@ -19,8 +18,9 @@ from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
-from aggregator.server.grpc_patience import PatienceInterceptor
-from aggregator.server.grpc_watch import WatchInterceptor, methods_of
+from aggregator.server.grpc_methods import Methods
+from aggregator.server.grpc_tokens import TokenCheck, granted
+from aggregator.server.grpc_watch import CallWatch, methods_of
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
 from aggregator.server.shown import Snapshots, seen
@@ -38,9 +38,6 @@ DOCUMENTS = ((ETIM, "ConnectToQuerier", "etim"), (V1, "GetTopology", v1.PROTOBUF
 
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
-
-# What the caller of this call may see: the interceptor tells the handler, which runs in the same context.
-_granted: ContextVar[Grant] = ContextVar("granted")
 
 _log = logger(__name__)
 
@@ -63,25 +60,27 @@ class GrpcServer:
         self._transport = transport or GrpcTransport()
         self._health = HealthServicer()
         self._tasks: list[asyncio.Task[None]] = []
-        methods = methods_of(*(module.DESCRIPTOR for module in (server_pb2, topology_pb2, health_pb2, reflection_pb2)))
-        self._server = LastingServer(
-            options=options(self._transport),
-            maximum_concurrent_rpcs=MOST_CALLS,
-            interceptors=[
-                WatchInterceptor(watch, methods),
-                PatienceInterceptor(),
-                *([] if guard is None else [TokenInterceptor(guard, watch.telemetry)]),
-            ],
-        )
-        untaken, granted = Untaken(self._transport.untaken_bytes), _granted.get if guard else _everything
-        self._server.add_generic_rpc_handlers(
-            [
-                _handlers(service, method, _document(snapshots, granted, view), untaken)
-                for service, method, view in DOCUMENTS
-            ]
-        )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection([ETIM, V1, HEALTH, reflection.SERVICE_NAME], self._server)
+        self._server = LastingServer(options=options(self._transport), maximum_concurrent_rpcs=MOST_CALLS)
+        self._server.add_generic_rpc_handlers([self._methods(snapshots, guard, watch)])
+
+    def _methods(self, snapshots: Snapshots, guard: Guard | None, watch: Watch) -> Methods:
+        """Return all methods: health is open, the others, also those that do not exist, ask the guard."""
+        kinds = methods_of(*(module.DESCRIPTOR for module in (server_pb2, topology_pb2, health_pb2, reflection_pb2)))
+        tokens = None if guard is None else TokenCheck(guard, watch.telemetry)
+        methods = Methods(CallWatch(watch, kinds), tokens, [HEALTH])
+        untaken = Untaken(self._transport.untaken_bytes)
+        for service, method, view in DOCUMENTS:
+            answer = untaken.bounded(_guarded(_document(snapshots, granted if guard else _everything, view)))
+            # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which
+            # says nothing, is not waited for: for grpcio a method that takes any number of them decides when to read.
+            methods.add_registered_method_handlers(service, {method: grpc.stream_unary_rpc_method_handler(answer)})
+        # Generated code adds to whatever has a server's functions for that, which its types do not tell.
+        like_a_server: Any = methods
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, like_a_server)
+        services = reflection.aio.ReflectionServicer([ETIM, V1, HEALTH, reflection.SERVICE_NAME])
+        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add_reflection(services, methods)
+        return methods
 
     def listen(self, host: str, port: int) -> int:
         """Take the port, 0 for a free one, and return it; raise PortInUseError if it cannot be had."""
@@ -133,27 +132,18 @@ def _everything() -> Grant:
     return EVERYTHING
 
 
-def _document(snapshots: Snapshots, granted: Callable[[], Grant], view: str) -> Handler:
+def _document(snapshots: Snapshots, grant: Callable[[], Grant], view: str) -> Handler:
     async def document(_requests: Any, context: Any) -> bytes:
-        snapshot, body = await seen(snapshots.current(), granted(), view)
-        complete = "true" if snapshot.is_complete else "false"
-        context.set_trailing_metadata(
-            (
-                ("age", str(int(snapshots.age_seconds(snapshot)))),
-                ("x-topology-complete", complete),
-                ("x-topology-version", snapshot.topology.version),
-            )
+        snapshot, body = await seen(snapshots.current(), grant(), view)
+        told = (
+            ("age", str(int(snapshots.age_seconds(snapshot)))),
+            ("x-topology-complete", "true" if snapshot.is_complete else "false"),
+            ("x-topology-version", snapshot.topology.version),
         )
+        context.set_trailing_metadata((*context.trailing_metadata(), *told))
         return body
 
     return document
-
-
-def _handlers(service: str, method: str, handler: Handler, untaken: Untaken) -> grpc.GenericRpcHandler:
-    # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which is
-    # empty, is not waited for: for grpcio a method that takes any number of them decides when to read.
-    handlers: dict[str, Any] = {method: grpc.stream_unary_rpc_method_handler(untaken.bounded(_guarded(handler)))}
-    return grpc.method_handlers_generic_handler(service, handlers)
 
 
 def _guarded(handler: Handler) -> Handler:
@@ -171,41 +161,3 @@ def _guarded(handler: Handler) -> Handler:
         raise AssertionError("abort raises")
 
     return guarded
-
-
-class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Lets calls pass that bear a good token, and health checks; also a method that does not exist needs one."""
-
-    def __init__(self, guard: Guard, telemetry: Telemetry) -> None:
-        self._guard = guard
-        self._telemetry = telemetry
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Return the method's own handler, or one that refuses."""
-        if not details.method.startswith(f"/{HEALTH}/"):
-            metadata = details.invocation_metadata or ()
-            try:
-                values = [_as_bytes(value) for key, value in metadata if key == "authorization"]
-                _granted.set(await self._guard.admit(values))
-            except AggregatorError as error:
-                _log.debug("call refused", reason=str(error))
-                if isinstance(error, AccessError):
-                    self._telemetry.refused(error.reason)
-                return _refusal(error)
-        return await continuation(details)
-
-
-def _as_bytes(value: str | bytes) -> bytes:
-    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-
-
-def _refusal(error: AggregatorError) -> Any:
-    async def refuse(_requests: Any, context: Any) -> None:
-        await context.abort(failure_of(error).code, text_of(error))
-
-    # Refused at once, before any request has come.
-    return grpc.stream_unary_rpc_method_handler(refuse)

@@ -7,7 +7,7 @@ reached from outside; what can be done is to notice, and to put a new server in 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import grpc
@@ -22,11 +22,8 @@ Made = TypeVar("Made")
 _log = logger(__name__)
 
 
-class LastingServer(grpc.aio.Server):
-    """Stands for a `grpc.aio.server` with these options: takes the same handlers and ports, starts and stops alike.
-
-    A subclass only because grpcio's health and reflection look for one: what it does, it has another server do.
-    """
+class LastingServer:
+    """Stands for a `grpc.aio.server` with these options: takes the same handlers and ports, starts and stops alike."""
 
     def __init__(self, **options: Any) -> None:
         self._options = options
@@ -38,10 +35,6 @@ class LastingServer(grpc.aio.Server):
         """Answer with these handlers."""
         handlers = tuple(generic_rpc_handlers)
         self._take(lambda server: server.add_generic_rpc_handlers(handlers))
-
-    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
-        """Answer the methods of a service with these handlers."""
-        self._take(lambda server: server.add_registered_method_handlers(service_name, method_handlers))
 
     def add_insecure_port(self, address: str) -> int:
         """Listen on a port that is not 0; raise RuntimeError if it cannot be had."""
@@ -63,10 +56,6 @@ class LastingServer(grpc.aio.Server):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
         await self._inner.stop(grace)
-
-    async def wait_for_termination(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - grpcio's signature
-        """Wait until the server of now has ended; return whether the time was over before."""
-        return await self._inner.wait_for_termination(timeout)
 
     def _take(self, step: Callable[[grpc.aio.Server], Made]) -> Made:
         """Do to the server what its successors will need, too."""

@@ -16,9 +16,11 @@ SLOWEST_REQUEST_SECONDS = 5.0
 MOST_LASTING_CALLS = 100
 
 Requests = AsyncIterator[Any]
+# What answers a call: it reads its requests itself, and returns its one answer or writes several to the context.
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
 
-class PatienceInterceptor(grpc.aio.ServerInterceptor):
+class Patience:
     """Ends calls whose request does not come, and refuses lasting calls where there are many."""
 
     def __init__(
@@ -28,29 +30,22 @@ class PatienceInterceptor(grpc.aio.ServerInterceptor):
         self._lasting_calls = lasting_calls
         self._lasting = 0
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Return the method's handler with its bounds around it."""
-        handler = await continuation(details)
-        if handler is None:
-            return None
-        formats = (handler.request_deserializer, handler.response_serializer)
+    def around(self, handler: Any) -> Behaviour:
+        """Return what a method does, with its bounds around it; a single answer to many requests needs none."""
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._lasting_call(handler), *formats)
+            return self._lasting_call(handler)
         if not handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._short_call(handler), *formats)
-        return handler
+            return self._short_call(handler)
+        behaviour: Behaviour = handler.stream_unary
+        return behaviour
 
-    def _short_call(self, handler: Any) -> Any:
+    def _short_call(self, handler: Any) -> Behaviour:
         async def call(requests: Requests, context: Any) -> Any:
             return await handler.unary_unary(await self._request(requests, context), context)
 
         return call
 
-    def _lasting_call(self, handler: Any) -> Any:
+    def _lasting_call(self, handler: Any) -> Behaviour:
         async def call(requests: Requests, context: Any) -> None:
             if self._lasting >= self._lasting_calls:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many lasting calls")
