@@ -65,7 +65,7 @@ class Taker:
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
         if harvest.is_in_vain:
             raise RefreshFailedError(harvest.reason(), failures)
-        unknown = [row for row in self._plan.rows if row.keeps and harvest.is_unanswered(row)]
+        unknown = [row for row in self._plan.rows if row.vital and harvest.is_unanswered(row)]
         if unknown and not topology.clusters:
             raise RefreshFailedError(harvest.reason(unknown), failures)
         if self._plan.whole_only and harvest.doubt:
