@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("errors", "grants", "logs", "own_metrics", "pb", "process", "requests_seen"),
+    ("errors", "grants", "logs", "own_metrics", "pb", "requests_seen"),
     ("calls_seen",),
-    ("telemetry",),
+    ("process", "telemetry"),
     ("tracing",),
     ("querier", "certificates"),
     ("models", "settings"),
