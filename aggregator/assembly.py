@@ -10,6 +10,7 @@ from aggregator import __version__, tracing
 from aggregator.errors import NoTopologyError
 from aggregator.logs import logger
 from aggregator.models.catalog import CATALOG
+from aggregator.process import room_for_connections
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.gather import Gatherer, Source
 from aggregator.querier.thanos import Dialect
@@ -23,7 +24,7 @@ from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS, Door, Front
 from aggregator.server.http_server import HttpServer, HttpTransport
 from aggregator.server.http_watch import Watched
 from aggregator.server.keys import Keys
-from aggregator.server.listen import listener, most_connections
+from aggregator.server.listen import listener
 from aggregator.server.metrics_api import MetricsApp
 from aggregator.server.proxies import proxies
 from aggregator.server.readiness import Readiness
@@ -77,7 +78,7 @@ def assembled(settings: Settings) -> Parts:
 
 def servers_of(settings: Settings, parts: Parts) -> list[Server]:
     """Return the servers that are wanted, each with its port taken; raise PortInUseError where one cannot be had."""
-    most = most_connections(settings.MAX_CONNECTIONS)
+    most = room_for_connections(settings.MAX_CONNECTIONS)
     servers: list[Server] = []
     if settings.http_port is not None:
         servers.append(_http_server(settings, settings.http_port, parts, most))

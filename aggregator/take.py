@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aggregator.documents import Documents, Form, View
-from aggregator.errors import AggregatorError, QueryError
+from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
@@ -14,17 +14,9 @@ from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, gaps_of
-from aggregator.vanished import Watch
+from aggregator.vanished import Lookout
 
 _log = logger(__name__)
-
-
-class RefreshFailedError(AggregatorError):
-    """No snapshot could be taken; the text says why, `failures` holds each query's."""
-
-    def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
-        super().__init__(reason)
-        self.failures = failures
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class Taker:
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
-        self._watch = Watch(plan.vanished_notice_seconds)
+        self._lookout = Lookout(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
         self._wanted: frozenset[Form] = frozenset()
@@ -77,13 +69,13 @@ class Taker:
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
         if harvest.is_in_vain:
             raise RefreshFailedError(harvest.reason(), failures)
-        unknown = [row for row in self._plan.rows if row.keeps and harvest.is_unanswered(row)]
+        unknown = [row for row in self._plan.rows if row.vital and harvest.is_unanswered(row)]
         if unknown and not topology.clusters:
             raise RefreshFailedError(harvest.reason(unknown), failures)
         if self._plan.whole_only and harvest.doubt:
             raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
-        gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
+        gaps = (*harvest.gaps, *self._lookout.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
         self.render(snapshot)
         return snapshot, failures

@@ -13,16 +13,16 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("coding", "errors", "grants", "logs", "own_metrics", "pb", "process", "requests_seen"),
+    ("coding", "errors", "grants", "logs", "own_metrics", "pb", "requests_seen"),
     ("calls_seen",),
-    ("telemetry",),
+    ("process", "telemetry"),
     ("tracing",),
     ("querier", "certificates"),
     ("models", "settings"),
     ("views",),
     ("documents",),
     ("snapshot",),
-    ("harvest", "vanished"),
+    ("harvest", "report", "vanished"),
     ("take",),
     ("refresh",),
     ("server",),
