@@ -46,6 +46,7 @@ class HttpServer:
             server_header=False,
             # Whoever wants the client's address from a header must be trusted first (server/proxies.py).
             proxy_headers=False,
+            timeout_keep_alive=transport.limits.idle_seconds,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
         self._server = _Server(config, listener, transport)

@@ -7,31 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from demo.prometheus import Moment, free_port, holding
+from demo.prometheus import free_port
 from tests.exposition import Scraped, promtool, scraped
 from tests.integration.process import Gateway, ended, running, until
 from tests.integration.scraping import assert_scraped
-from tests.integration.telemetry import fleet
+from tests.integration.telemetry import FEW
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.tokens import Realm
 
-FEW = 2
 REQUEST_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
-
-
-@pytest.fixture(scope="module")
-def small() -> Iterator[str]:
-    """A Prometheus that holds a small fleet."""
-    with holding([Moment(fleet(FEW), time.time())]) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
 def gateway(small: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with a port for metrics, that is ready and logs all."""
     folder = tmp_path_factory.mktemp("gateway")
-    with running(folder, PROMETHEUS_ADDRESS=small, METRICS_PORT="0", METRICS_HOST="127.0.0.1", LOG_LEVEL="debug") as it:
+    own_port = {"METRICS_PORT": "0", "METRICS_HOST": "127.0.0.1"}
+    with running(folder, PROMETHEUS_ADDRESS=small, LOG_LEVEL="debug", REFRESH_INTERVAL="2", **own_port) as it:
         until(lambda: ask(it.http, "/readyz").status == 200, "ready")
         yield it
 

@@ -11,13 +11,12 @@ import grpc
 import psutil
 import pytest
 
-from tests.integration.process import Gateway, ended, running, until
+from tests.integration.process import NOWHERE, Gateway, ended, running, until
 from tests.server.authority import Authority, write
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.test_tls import bearing, believing, over_grpc, over_https, shown
 
-NOWHERE = "http://127.0.0.1:9"
 FEW_DESCRIPTORS = 64
 NEW_CERTIFICATE = "new certificate not taken, the last stays"
 

@@ -11,12 +11,11 @@ from aggregator import etim_client
 from aggregator.errors import NoTopologyError
 from aggregator.pb.etim import server_pb2 as pb
 from aggregator.views import BY_NAME, etim
-from tests.server.call import CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
+from tests.server.call import CHECK, CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
 from tests.server.serving import Ports
 from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
 from tests.server.tokens import Realm
 
-CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 # It turns within a quarter of a second; a machine that is busy with something else may take longer.
 HEALTH_WITHIN_SECONDS = 30.0
