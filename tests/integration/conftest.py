@@ -1,10 +1,12 @@
-"""What the tests of the process share: a Prometheus with a small fleet, and a gateway on it."""
+"""What the tests of the process share: a Prometheus with a small fleet, a gateway on it, and time."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 from demo.prometheus import holding
+from tests.integration import beside
 from tests.integration.process import Gateway, running, until
 from tests.integration.telemetry import FEW, lasting
 from tests.server.exchange import ask
@@ -30,3 +32,22 @@ def gateway(small: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ga
 def realm() -> Realm:
     """A realm with a key of its own."""
     return Realm()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def begun(
+    request: pytest.FixtureRequest, small: str, realm: Realm, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[beside.Outcomes]:
+    """What becomes of the tests that go on beside the others."""
+    shared = {"small": small, "realm": realm}
+    with beside.begun(request.session.items, shared, tmp_path_factory.mktemp) as outcomes:
+        yield outcomes
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Wait for a test that was begun beside the others, instead of running it once more."""
+    if not pyfuncitem.get_closest_marker(beside.MARK):
+        return None
+    outcomes = cast("beside.Outcomes", pyfuncitem.funcargs["begun"])
+    outcomes[pyfuncitem.nodeid].result()
+    return True

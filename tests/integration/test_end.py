@@ -109,6 +109,7 @@ def test_callers_who_do_not_go_do_not_hold_it_up(large: str, tmp_path: Path) -> 
         watching.cancel()
 
 
+@pytest.mark.beside
 def test_a_silent_upstream_does_not_hold_it_up(tmp_path: Path) -> None:
     """SIGTERM while queries wait for an upstream that never answers ends the process within the grace."""
     with upstream.silent() as (address, _listener):
@@ -126,6 +127,7 @@ def _host_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+@pytest.mark.beside
 def test_a_second_signal_changes_nothing(small: str, tmp_path: Path) -> None:
     """Whoever presses Ctrl-C twice still gets an orderly end with 0."""
     with running(tmp_path, PROMETHEUS_ADDRESS=small, REFRESH_INTERVAL="60") as started:

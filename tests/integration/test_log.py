@@ -12,6 +12,8 @@ from tests.server.call import call
 from tests.server.exchange import ask, raw
 from tests.server.tokens import Realm
 
+pytestmark = pytest.mark.beside
+
 
 def test_the_log_tells_no_secret(small: str, realm: Realm, tmp_path: Path) -> None:
     """A whole run at debug, with good and bad tokens, logs no secret and only JSON."""

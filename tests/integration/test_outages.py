@@ -18,6 +18,8 @@ from tests.integration.telemetry import FEW, fleet
 from tests.server.call import call, channel, health
 from tests.server.exchange import Answer, ask
 
+pytestmark = pytest.mark.beside
+
 
 def test_it_waits_for_a_prometheus_that_is_not_there_yet(tmp_path: Path) -> None:
     """With Prometheus down at the start the gateway lives and says so everywhere, and is ready once it appears."""

@@ -131,6 +131,7 @@ def test_the_port_of_http(environ: dict[str, str], http: int | None) -> None:
 # --- ports
 
 
+@pytest.mark.beside
 def test_only_grpc_is_only_grpc(tmp_path: Path) -> None:
     """With GRPC_PORT alone nothing else listens."""
     with running(tmp_path, PROMETHEUS_ADDRESS=NOWHERE, HTTP_PORT="", GRPC_PORT="0") as only:
@@ -140,6 +141,7 @@ def test_only_grpc_is_only_grpc(tmp_path: Path) -> None:
         assert {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN} == {port}
 
 
+@pytest.mark.beside
 def test_the_port_of_the_published_chart(tmp_path: Path) -> None:
     """AGGREGATOR_PORT stands in for HTTP_PORT, and no gRPC listens."""
     port = free_port()

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import grpc
+import pytest
 
 from aggregator.server.issuers import DISCOVERY
 from demo.prometheus import free_port
@@ -16,6 +17,8 @@ from tests.server.exchange import ask
 from tests.server.issuing import jwks, rsa_key
 
 KEY = rsa_key("k")
+
+pytestmark = pytest.mark.beside
 
 
 def publish(connection: socket.socket, request: Request, running_: Peer) -> None:

@@ -20,6 +20,8 @@ from tests.server.test_tls import bearing, believing, over_grpc, over_https, sho
 FEW_DESCRIPTORS = 64
 NEW_CERTIFICATE = "new certificate not taken, the last stays"
 
+pytestmark = pytest.mark.beside
+
 
 def is_serving(gateway: Gateway) -> bool:
     """Return whether both servers answer a new client."""
