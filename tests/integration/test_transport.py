@@ -55,7 +55,8 @@ def test_without_descriptors_it_waits_and_recovers(tmp_path: Path, server: str) 
             assert cpu_seconds(started) - before < 0.5
         until(lambda: is_serving(started), "both serve again")
         waiting = started.events("connections have to wait")
-        assert len(waiting) == (1 if server == "http" else 0)
+        # HTTP is asked while gRPC lets go of the last of its clients, and may find no descriptor once.
+        assert len(waiting) in ({1} if server == "http" else {0, 1})
         assert len(started.lines()) < 20
 
 
