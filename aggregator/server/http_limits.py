@@ -24,6 +24,8 @@ class Limits:
     pipelined: int = 128
     # A whole topology of 10 MB in this time is 85 kB/s; whoever is slower holds its bytes in memory meanwhile.
     taking_seconds: float = 120.0
+    # Between an answer that was taken and the next request on its connection.
+    idle_seconds: int = 5
     # Between the answer to a body that is too long and the end, so that a client that still sends can read it.
     linger_seconds: float = 2.0
 
@@ -68,6 +70,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """Feed the parser; give up on a header or body that is not complete after too many bytes."""
         if self._is_deaf:
             return
+        if self._patience_with_reader is not None and not self.transport.get_write_buffer_size():
+            # It took its last answer: the time for that must not cut off the next.
+            self._stop_waiting_for_reader()
         was_in_header, headers_before = self._is_in_header, self._headers_seen
         if was_in_header and self._patience is None:
             self._wait(self._limits.header_seconds)

@@ -15,7 +15,7 @@ from aggregator.models.version import versioned
 from aggregator.pb.aggregator.v1 import topology_pb2 as v1_pb
 from aggregator.pb.etim import server_pb2 as pb
 from aggregator.views import BY_NAME, etim
-from tests.server.call import CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
+from tests.server.call import CHECK, CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
 from tests.server.exchange import ask
 from tests.server.serving import Ports
 from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
@@ -23,7 +23,6 @@ from tests.server.tokens import Realm
 
 GET_TOPOLOGY = "/aggregator.v1.TopologyService/GetTopology"
 STREAM_TOPOLOGY = "/aggregator.v1.TopologyService/StreamTopology"
-CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 # It turns within a quarter of a second; a machine that is busy with something else may take longer.
 HEALTH_WITHIN_SECONDS = 30.0
