@@ -15,6 +15,8 @@ View = Callable[[Topology, float], bytes]
 
 # Parts of a snapshot that are kept: as many different sets of clusters as callers are restricted to, or so.
 MOST_PARTS = 64
+# Less than a millisecond of freeing, where these are pods with their containers.
+FREED_AT_ONCE = 500
 
 
 class GapKind(Enum):
@@ -142,8 +144,29 @@ class Snapshot:
         """Return this snapshot with other gaps and the bytes that it has."""
         return self._anew(gaps=gaps, _bytes=dict(self._bytes))
 
+    def contents(self) -> list[list[object]]:
+        """Return lists of all that is large or many in it."""
+        topology = self.topology
+        mappings: tuple[Mapping[Any, object], ...] = (topology.pods, topology.nodes, topology.clusters)
+        mine: list[list[object]] = [list(things) for mapping in mappings for things in (mapping, mapping.values())]
+        mine += [[body] for body in list(self._bytes.values())]
+        return mine + [things for part in list(self._parts.values()) for things in part.contents()]
+
     def _anew(self, **changes: Any) -> "Snapshot":
         return replace(self, **{"_bytes": {}, "_lock": threading.Lock(), "_parts": {}, **changes})
+
+
+def let_go(retired: list[Snapshot]) -> None:
+    """Free the snapshots in the list, which holds the last references to them, a little at a time.
+
+    All at once would hold the interpreter, and with it whoever is waiting to answer, for as long as it takes. It only
+    ever drops references: for who still looks at one of them, it stays as it is.
+    """
+    held = [things for snapshot in retired for things in snapshot.contents()]
+    retired.clear()
+    for things in held:
+        while things:
+            del things[-FREED_AT_ONCE:]
 
 
 def gaps_of(tally: Tally) -> list[Gap]:

@@ -1,12 +1,14 @@
 """A snapshot: its bytes are made once, and it knows what is missing."""
 
+import sys
 import threading
+import weakref
 
 import pytest
 
 from aggregator.models.tally import Tally
-from aggregator.models.topology import Topology
-from aggregator.snapshot import Gap, GapKind, Snapshot, gaps_of
+from aggregator.models.topology import Pod, Topology
+from aggregator.snapshot import FREED_AT_ONCE, Gap, GapKind, Snapshot, gaps_of, let_go
 
 WAIT_SECONDS = 10.0
 
@@ -114,3 +116,26 @@ def test_every_count_of_the_builder_is_a_gap() -> None:
         Gap(GapKind.DROPPED, "b", "out of range", 2),
         Gap(GapKind.CONFLICT, "c", "architecture", 3),
     ]
+
+
+def test_a_snapshot_that_is_let_go_is_freed() -> None:
+    """What nobody else looks at is gone, with all of its pods and its bytes, when it was let go."""
+    pods = {("c", str(number)): Pod(cluster="c", key=str(number), name="x") for number in range(2 * FREED_AT_ONCE + 1)}
+    retired = [Snapshot(Topology(pods=pods), (), 0.0, 0.0, 0.0, {"v": View()})]
+    retired[0].body("v")
+    first, ended = pods["c", "0"], weakref.ref(retired[0])
+    del pods
+    let_go(retired)
+    assert ended() is None
+    # The name here, and the argument of the function that counts.
+    assert sys.getrefcount(first) == 2
+
+
+def test_a_snapshot_that_is_let_go_stays_for_others() -> None:
+    """Who still looks at a snapshot that was let go sees all of it."""
+    pods = {("c", "p"): Pod(cluster="c", key="p", name="p")}
+    made = Snapshot(Topology(pods=pods), (), 0.0, 0.0, 0.0, {"v": View()})
+    made.body("v")
+    let_go([made])
+    assert made.topology.pods == {("c", "p"): Pod(cluster="c", key="p", name="p")}
+    assert made.is_rendered("v")

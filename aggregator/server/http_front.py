@@ -175,6 +175,8 @@ class Front:
             _NO_CACHE,
             _NO_SNIFFING,
         ]
+        # The client may take long; a snapshot that is replaced meanwhile is not to be held by it.
+        del snapshot
         await _answer(send, 200, headers, body)
 
     async def _refuse(self, error: AggregatorError, send: Send) -> None:
@@ -221,10 +223,7 @@ def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
 
 
 def _wants_fresh(scope: Scope) -> bool:
-    for key, value in scope["headers"]:
-        if key == b"cache-control" and b"no-cache" in value.lower():
-            return True
-    return False
+    return any(key == b"cache-control" and b"no-cache" in value.lower() for key, value in scope["headers"])
 
 
 async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
