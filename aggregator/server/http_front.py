@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -120,8 +120,9 @@ class Front:
             if self._guard is None or path in self._open_paths:
                 grant = EVERYTHING
             else:
-                grant = await self._guard.admit(_values(scope, b"authorization"))
-                _check_path(path, grant)
+                grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
+                if path == METRICS_PATH:
+                    _check_metrics(grant)
             if path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
@@ -198,9 +199,9 @@ class Front:
         await answer_error(send, failure.status, text_of(error), headers)
 
 
-def _check_path(path: str, grant: Grant) -> None:
-    """Raise where a path shows more than the caller may see."""
-    if path == METRICS_PATH and not grant.is_for_everything:
+def _check_metrics(grant: Grant) -> None:
+    """Raise where they show more than the caller may see."""
+    if not grant.is_for_everything:
         raise NotAllowedError("metrics of everything")
 
 
@@ -215,11 +216,6 @@ async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, b
 def _rendered(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
     part = snapshot.part(grant)
     return part, part.body(view)
-
-
-def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
-    """Return all values of a header, whose names ASGI gives in lower case."""
-    return [value for key, value in scope["headers"] if key == name]
 
 
 def _wants_fresh(scope: Scope) -> bool:
