@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aggregator.coding import CODINGS, IDENTITY
 from aggregator.grants import Grant
@@ -81,6 +81,14 @@ class Documents:
     def again(self, at_seconds: float) -> "Documents":
         """Return the documents of the same topology with its ages counted to a later moment."""
         return Documents(self.topology, at_seconds, self._views, again=True)
+
+    def contents(self) -> list[list[object]]:
+        """Return lists of all that is large or many in them."""
+        topology = self.topology
+        mappings: tuple[Mapping[Any, object], ...] = (topology.pods, topology.nodes, topology.clusters)
+        mine: list[list[object]] = [list(things) for mapping in mappings for things in (mapping, mapping.values())]
+        mine += [[body] for body in list(self._bytes.values())]
+        return mine + [things for part in list(self._parts.values()) for things in part.contents()]
 
     def _made(self, form: Form) -> bytes:
         if form.coding:

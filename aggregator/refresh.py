@@ -1,6 +1,7 @@
 """Keeps the current snapshot current: one refresh at a time, with pauses that spare the upstream."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
 from aggregator.report import by_kind, counted, log_refreshed
-from aggregator.snapshot import Gap, GapKind, Snapshot
+from aggregator.snapshot import Gap, GapKind, Snapshot, let_go
 from aggregator.take import Taker
 from aggregator.telemetry import Telemetry
 
@@ -134,7 +135,7 @@ class Refresher:
         try:
             # In a copy of the context: spans and log lines of the refresh belong to whoever asked for it.
             attempt = await asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
-            self._snapshot = attempt.snapshot
+            self._replace(attempt.snapshot)
         finally:
             self._under_way = None
             if not self._is_stopping:
@@ -144,6 +145,13 @@ class Refresher:
             self._plan(took, 0.0)
         # Never so patient that the last topology grows too old to be shown meanwhile.
         self._plan(took, min(_patience(attempt.failures), self._pace.max_stale_seconds / 2))
+
+    def _replace(self, snapshot: Snapshot | None) -> None:
+        retired = [] if self._snapshot is None or self._snapshot is snapshot else [self._snapshot]
+        self._snapshot = snapshot
+        # What served until now is freed on the refresh thread; while closing, there is none any more.
+        with contextlib.suppress(RuntimeError):
+            self._thread.submit(let_go, retired)
 
     def _plan(self, took_seconds: float, patience_seconds: float) -> None:
         ended = self._clock.monotonic()

@@ -1,13 +1,15 @@
 """A snapshot: its bytes are made once, and it knows what is missing."""
 
+import sys
 import threading
+import weakref
 
 import pytest
 
 from aggregator.documents import Documents
 from aggregator.models.tally import Tally
-from aggregator.models.topology import Topology
-from aggregator.snapshot import Gap, GapKind, Snapshot, gaps_of
+from aggregator.models.topology import Pod, Topology
+from aggregator.snapshot import FREED_AT_ONCE, Gap, GapKind, Snapshot, gaps_of, let_go
 
 WAIT_SECONDS = 10.0
 
@@ -124,3 +126,26 @@ def test_a_topology_that_is_shown_again_is_another_edition() -> None:
     assert (made.body("v"), kept.body("v")) == (b"at 100", b"at 130")
     assert made.documents.edition != kept.documents.edition
     assert made.topology is kept.topology
+
+
+def test_a_snapshot_that_is_let_go_is_freed() -> None:
+    """What nobody else looks at is gone, with all of its pods and its bytes, when it was let go."""
+    pods = {("c", str(number)): Pod(cluster="c", key=str(number), name="x") for number in range(2 * FREED_AT_ONCE + 1)}
+    retired = [Snapshot(Documents(Topology(pods=pods), 0.0, {"v": View()}), (), 0.0, 0.0)]
+    retired[0].body("v")
+    first, ended = pods["c", "0"], weakref.ref(retired[0])
+    del pods
+    let_go(retired)
+    assert ended() is None
+    # The name here, and the argument of the function that counts.
+    assert sys.getrefcount(first) == 2
+
+
+def test_a_snapshot_that_is_let_go_stays_for_others() -> None:
+    """Who still looks at a snapshot that was let go sees all of it."""
+    pods = {("c", "p"): Pod(cluster="c", key="p", name="p")}
+    made = Snapshot(Documents(Topology(pods=pods), 0.0, {"v": View()}), (), 0.0, 0.0)
+    made.body("v")
+    let_go([made])
+    assert made.topology.pods == {("c", "p"): Pod(cluster="c", key="p", name="p")}
+    assert made.is_rendered("v")

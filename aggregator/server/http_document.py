@@ -98,6 +98,8 @@ class DocumentServer:
         headers += (JSON, (b"content-length", b"%d" % len(body)))
         if form.coding:
             headers.append((b"content-encoding", form.coding.encode()))
+        # The client may take long; a snapshot that is replaced meanwhile is not to be held by it.
+        del snapshot
         await answer(send, 200, headers, body)
 
     def _headers(self, snapshot: Snapshot, form: Form) -> Headers:

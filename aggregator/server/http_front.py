@@ -6,7 +6,7 @@ takes three times as long to hand out bytes that are ready (benchmarks/README.md
 
 import logging
 import math
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -97,8 +97,9 @@ class Front:
             if self._guard is None or path in self._open_paths:
                 grant = EVERYTHING
             else:
-                grant = await self._guard.admit(_values(scope, b"authorization"))
-                _check_path(path, grant)
+                grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
+                if path == METRICS_PATH:
+                    _check_metrics(grant)
             if path in DOCUMENTS:
                 await self._document(DOCUMENTS[path], grant, scope, receive, send)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
@@ -175,12 +176,7 @@ class Front:
         await answer_error(send, failure.status, text_of(error), headers)
 
 
-def _check_path(path: str, grant: Grant) -> None:
-    """Raise where a path shows more than the caller may see."""
-    if path == METRICS_PATH and not grant.is_for_everything:
+def _check_metrics(grant: Grant) -> None:
+    """Raise where they show more than the caller may see."""
+    if not grant.is_for_everything:
         raise NotAllowedError("metrics of everything")
-
-
-def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
-    """Return all values of a header, whose names ASGI gives in lower case."""
-    return [value for key, value in scope["headers"] if key == name]

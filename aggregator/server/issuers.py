@@ -168,7 +168,7 @@ class IssuerKeys:
     @property
     def generation(self) -> int:
         """How often the keys of any issuer have changed."""
-        return sum(issuer.generation for issuer in self._issuers)
+        return sum([issuer.generation for issuer in self._issuers])
 
     def find(self, kid: str | None) -> Sequence[VerifyingKey]:
         """Return the keys of this id, one an issuer at most."""
