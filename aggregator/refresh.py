@@ -41,12 +41,19 @@ class Refresher:
     """Owns the current snapshot; servers ask it for that, and may ask for a newer one."""
 
     def __init__(
-        self, taker: Taker, pace: Pace, clock: Clock | None = None, telemetry: Telemetry | None = None
+        self,
+        taker: Taker,
+        pace: Pace,
+        clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
+        """`hide` takes secrets out of a text: clients are told why there is no topology, in the upstream's words."""
         self._telemetry = telemetry or Telemetry()
         self._taker = taker
         self._pace = pace
         self._clock = clock or Clock()
+        self._hide = hide
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
         self._under_way: asyncio.Task[None] | None = None
@@ -141,7 +148,7 @@ class Refresher:
         try:
             snapshot, failures = self._taker.take(self._clock.wall(), started)
         except RefreshFailedError as failed:
-            self._failure = str(failed)
+            self._failure = self._hide(str(failed))
             _log.warning(
                 "refresh failed",
                 reason=self._failure,

@@ -124,7 +124,7 @@ def _everything() -> Grant:
 
 def _etim_handlers(source: Source, granted: Callable[[], Grant], untaken: Untaken) -> grpc.GenericRpcHandler:
     async def connect_to_querier(_requests: Any, context: Any) -> bytes:
-        snapshot, body = await seen(source.current(), granted(), "etim")
+        snapshot, body = await seen(source, granted(), "etim")
         age = str(int(source.age_seconds(snapshot)))
         complete = "true" if snapshot.is_complete else "false"
         context.set_trailing_metadata((("age", age), ("x-topology-complete", complete)))

@@ -14,7 +14,14 @@ from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
+from aggregator.errors import (
+    NO_TOPOLOGY,
+    AccessError,
+    AggregatorError,
+    KeysMissingError,
+    NotAllowedError,
+    NoTopologyError,
+)
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
 from aggregator.server.auth import Guard
@@ -166,7 +173,7 @@ class Front:
                 return
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
             await self._source.fresh()
-        snapshot, body = await seen(self._source.current(), grant, layout)
+        snapshot, body = await seen(self._source, grant, layout)
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(body)),
@@ -202,8 +209,17 @@ def _check_path(path: str, grant: Grant) -> None:
         raise NotAllowedError("metrics of everything")
 
 
-async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
-    """Return what a caller sees of a snapshot, and its bytes; what has to be made first is made on a thread."""
+async def seen(source: Source, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
+    """Return what a caller sees of the current snapshot, and its bytes; what is not made yet is made on a thread.
+
+    Raises NoTopologyError; whoever may not see every cluster does not learn which upstream is missing, either.
+    """
+    try:
+        snapshot = source.current()
+    except NoTopologyError:
+        if grant.is_for_everything:
+            raise
+        raise NoTopologyError(NO_TOPOLOGY) from None
     part = snapshot.known_part(grant)
     if part is not None and part.is_rendered(view):
         return part, part.body(view)

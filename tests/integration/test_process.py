@@ -1,5 +1,6 @@
 """The program as operators meet it: its settings, ports, log, faults of its upstream, and its end."""
 
+import base64
 import contextlib
 import itertools
 import json
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import psutil
@@ -375,6 +377,33 @@ def test_an_upstream_that_does_not_let_in(tmp_path: Path, status: int, expected:
     assert_no_password(started.log, answer)
 
 
+def test_an_upstream_that_repeats_what_it_was_sent(tmp_path: Path) -> None:
+    """An upstream whose words hold the password, as written or as sent, tells it to nobody: not the log, no client."""
+    password = 'pa"ss\\wörd99'
+    sent = base64.b64encode(f"scraper:{password}".encode()).decode()
+    body = json.dumps({"error": f"no tenant has {password} or {sent}", "errorType": "x"}).encode()
+    with upstream.answering(503, body, {}) as (address, _asked):
+        url = f"http://scraper:{quote(password, safe='')}@{address}"
+        with running(tmp_path, PROMETHEUS_ADDRESS=url) as started:
+            until(lambda: started.events("refresh failed"), "the failure is logged")
+            told = [ask(started.http, path).json()["error"] for path in ("/", "/readyz")]
+            told.append(call(started.grpc).details)
+    assert set(told) == {"no topology yet: query oldest_sample: HTTP 503: x: no tenant has *** or ***"}
+
+
+def test_strangers_are_not_told_what_the_upstream_said(tmp_path: Path) -> None:
+    """Where tokens are asked for, who asks for the readiness without one does not read the upstream's words."""
+    body = json.dumps({"error": "tenant edge-7 is away"}).encode()
+    with (
+        upstream.answering(503, body, {}) as (address, _asked),
+        running(tmp_path, PROMETHEUS_ADDRESS=f"http://{address}", KEY=Realm().setting) as started,
+    ):
+        until(lambda: started.events("refresh failed"), "the failure is logged")
+        answer = ask(started.http, "/readyz")
+    assert (answer.status, answer.json()) == (503, {"error": "no topology to show"})
+    assert "tenant edge-7 is away" in started.events("refresh failed")[0]["reason"]
+
+
 def assert_no_password(log: str, answer: Answer) -> None:
     """Fail where the log or an answer holds the password, be it as sent or as written."""
     for text in (log, answer.body.decode(), str(answer.headers)):
@@ -469,7 +498,7 @@ def test_the_log_can_be_text(small: str, tmp_path: Path) -> None:
 # --- the end
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
 def test_it_ends_in_order(large: str, tmp_path: Path, number: signal.Signals) -> None:
     """A signal turns readiness first; answers that are under way are finished; then the process exits with 0."""
     with contextlib.ExitStack() as stack:
