@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import gc
 import math
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from aggregator.server.trust import keys_of, rules_of
 from aggregator.server.watch import Watch
 from aggregator.settings import Settings, secrets_of
 from aggregator.snapshot import Snapshot
+from aggregator.stopping import ignore_signals, stop_signal
 from aggregator.take import Plan, Taker, Views
 from aggregator.telemetry import Telemetry
 from aggregator.views import BY_NAME
@@ -88,7 +88,7 @@ def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    stop = _stop_signal()
+    stop = stop_signal()
     watch = _watch(settings)
     refresher = _refresher(settings, watch.telemetry)
     keys = keys_of(settings, watch.telemetry.keys_not_fetched)
@@ -113,6 +113,7 @@ async def _serve(settings: Settings) -> None:
     if watch.tracing is not None:
         await asyncio.to_thread(watch.tracing.close)
     _log.info("stopped")
+    ignore_signals()
     if broken:
         raise PartEndedError(", ".join(broken))
 
@@ -246,10 +247,3 @@ def _gatherer(settings: Settings, limits: Limits, address: Address, telemetry: T
     client = Client(address, limits, settings.access, dialect)
     source = Source(address.name, address.cluster)
     return Gatherer(client, settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT, source, telemetry)
-
-
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
