@@ -8,15 +8,28 @@ from typing import Any
 import grpc
 import pytest
 
+from aggregator.errors import KeysMissingError
 from aggregator.server.auth import Rules, TokenGuard
 from aggregator.server.issuers import DISCOVERY, Issuer, IssuerKeys, KeyPace, Place
 from aggregator.server.key_fetch import Fetching
 from tests.querier.peer import Peer, Request, peer
 from tests.server.call import Reply, call
 from tests.server.exchange import ask
-from tests.server.issuing import ALGORITHMS, SigningKey, curve_key, jwks, rsa_key
+from tests.server.issuing import (
+    ALGORITHMS,
+    ISSUER,
+    OTHER_ISSUER,
+    Publisher,
+    SigningKey,
+    curve_key,
+    issuer_keys,
+    jwks,
+    rsa_key,
+)
 from tests.server.serving import Ports, serving
 from tests.server.source import CommandedSource
+from tests.server.test_auth import Hands
+from tests.server.test_auth_keys import guard_of, verdict
 from tests.server.tokens import ABSENT
 
 FIRST, CURVE, NEW = rsa_key("first"), curve_key("curve"), rsa_key("new")
@@ -107,3 +120,25 @@ def test_an_issuer_that_is_away() -> None:
         assert call(ports.grpc).code is grpc.StatusCode.UNAUTHENTICATED
         assert ask(ports.http, headers=[("Authorization", "Bearer a.b.c")]).status == 401
         assert ask(ports.http, "/healthz").status == 200
+
+
+async def test_an_id_of_another_issuer_is_no_answer() -> None:
+    """An id that another issuer uses, too, does not refuse a token whose own issuer was never heard: that is 503.
+
+    Once it is heard, the token passes, and so does one of a key that takes over that id.
+    """
+    mine, others, later = rsa_key("same"), rsa_key("same"), rsa_key("new")
+    publisher, clock = Publisher(), Hands(0.0)
+    publisher.publish(ISSUER, mine, NEW)
+    guard = guard_of(issuer_keys(publisher, ISSUER, OTHER_ISSUER, pace=KeyPace(clock=clock)))
+    assert await verdict(guard, mine.token()) == "passed"
+    publisher.reason = "unreachable"
+    with pytest.raises(KeysMissingError):
+        await guard.admit([f"Bearer {others.token(iss=OTHER_ISSUER)}".encode()])
+    publisher.reason = None
+    publisher.publish(OTHER_ISSUER, others)
+    clock.at += 31
+    assert await verdict(guard, others.token(iss=OTHER_ISSUER)) == "passed"
+    publisher.publish(OTHER_ISSUER, others, later)
+    clock.at += 31
+    assert await verdict(guard, later.token(iss=OTHER_ISSUER)) == "passed"
