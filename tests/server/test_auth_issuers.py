@@ -1,5 +1,6 @@
 """Tokens of issuers over both transports: servers that follow an issuer of a real network, and one that is away."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 
 from aggregator.errors import KeysMissingError
 from aggregator.server.auth import Rules, TokenGuard
@@ -142,3 +144,27 @@ async def test_an_id_of_another_issuer_is_no_answer() -> None:
     publisher.publish(OTHER_ISSUER, others, later)
     clock.at += 31
     assert await verdict(guard, later.token(iss=OTHER_ISSUER)) == "passed"
+
+
+async def test_many_keys_are_read_aside_and_logged_in_short() -> None:
+    """A key set is read on another thread than the loop's, and a line of the log holds few of its ids, none long."""
+    publisher, published = Publisher(), [NEW.jwk(kid=f"{number:03}" + "x" * 1000) for number in range(100)]
+    publisher.documents["http://keys"] = jwks(*published)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    issuer = Issuer(Place(None, "http://keys"), ALGORITHMS, publisher.get, KeyPace())
+    counting = asyncio.ensure_future(count_turns())
+    with structlog.testing.capture_logs() as lines:
+        await issuer.look_again()
+    counting.cancel()
+    assert len(issuer.keys or ()) == 100
+    # On the loop's own thread it would have had five or so.
+    assert turns > 20
+    assert lines[0]["number"] == 100
+    assert len(str(lines[0])) < 3000
