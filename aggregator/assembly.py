@@ -8,7 +8,7 @@ from typing import Protocol
 
 from aggregator import __version__, tracing
 from aggregator.errors import NoTopologyError
-from aggregator.logs import logger
+from aggregator.logs import Mask, logger
 from aggregator.models.catalog import CATALOG
 from aggregator.process import room_for_connections
 from aggregator.querier.client import Address, Client, Limits
@@ -31,7 +31,7 @@ from aggregator.server.readiness import Readiness
 from aggregator.server.tls import Rotation
 from aggregator.server.trust import keys_of, rules_of
 from aggregator.server.watch import Watch
-from aggregator.settings import Settings
+from aggregator.settings import Settings, secrets_of
 from aggregator.snapshot import Snapshot
 from aggregator.take import Plan, Taker, Views
 from aggregator.telemetry import Telemetry
@@ -111,7 +111,8 @@ def _refresher(settings: Settings, telemetry: Telemetry) -> Refresher:
         vanished_notice_seconds=settings.VANISHED_NOTICE,
     )
     taker = Taker(gatherers, plan, Views(BY_NAME, tuple(eager)))
-    return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE), telemetry=telemetry)
+    pace = Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE)
+    return Refresher(taker, pace, telemetry=telemetry, hide=Mask(secrets_of(settings, {})).hide)
 
 
 def _gatherer(settings: Settings, limits: Limits, address: Address, telemetry: Telemetry) -> Gatherer:

@@ -52,12 +52,19 @@ class Refresher:
     """Owns the current snapshot; servers ask it for that, and may ask for a newer one."""
 
     def __init__(
-        self, taker: Taker, pace: Pace, clock: Clock | None = None, telemetry: Telemetry | None = None
+        self,
+        taker: Taker,
+        pace: Pace,
+        clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
+        """`hide` takes secrets out of a text: clients are told why there is no topology, in the upstream's words."""
         self._telemetry = telemetry or Telemetry()
         self._taker = taker
         self._pace = pace
         self._clock = clock or Clock()
+        self._hide = hide
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
         self._under_way: asyncio.Task[None] | None = None
@@ -178,7 +185,7 @@ class Refresher:
         try:
             snapshot, failures = self._taker.take(self._clock.wall(), started)
         except RefreshFailedError as failed:
-            self._failure = str(failed)
+            self._failure = self._hide(str(failed))
             took_ms, serving = self._milliseconds_since(started), self._what_is_served()
             _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
             return _Attempt(self._kept_snapshot(), is_new=False, failures=failed.failures)

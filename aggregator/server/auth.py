@@ -66,9 +66,9 @@ class TokenGuard:
             return known.grant
         token = bearer_token(authorization[0])
         header = read_header(token, self._rules.algorithms)
-        if not self._keys.find(header.kid):
+        if not self._keys.find(header.kid, token):
             await self._keys.learn(header.kid, token)
-        generation, keys = self._keys.generation, self._keys.find(header.kid)
+        generation, keys = self._keys.generation, self._keys.find(header.kid, token)
         if not keys:
             raise self._keys.why_unknown(token)
         until, grant = self._judged(token, header.algorithm, keys)

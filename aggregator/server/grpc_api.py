@@ -25,7 +25,7 @@ from aggregator.server.grpc_tokens import TokenCheck, granted
 from aggregator.server.grpc_watch import CallWatch, methods_of
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
-from aggregator.server.shown import Snapshots, bytes_of, part_of
+from aggregator.server.shown import Snapshots, bytes_of, part_shown
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
 from aggregator.snapshot import Snapshot
@@ -139,7 +139,7 @@ def _everything() -> Grant:
 
 def _document(snapshots: Snapshots, grant: Callable[[], Grant], view: str) -> Handler:
     async def document(_requests: Any, context: Any) -> bytes:
-        snapshot = await part_of(snapshots.current(), grant())
+        snapshot = await part_shown(snapshots, grant())
         _, body = await bytes_of(snapshot, Form(view))
         _tell(context, snapshots, snapshot)
         return body
@@ -151,7 +151,7 @@ def _stream(snapshots: Snapshots, grant: Callable[[], Grant]) -> Behaviour:
     """Return what writes the parts of the topology; the next is written when the client has room for it."""
 
     async def stream(_request: Any, context: Any) -> None:
-        snapshot = await part_of(snapshots.current(), grant())
+        snapshot = await part_shown(snapshots, grant())
         _, rendered = await bytes_of(snapshot, Form(v1_chunks.CHUNKS))
         _tell(context, snapshots, snapshot)
         for chunk in v1_chunks.chunks(rendered):

@@ -14,7 +14,7 @@ from aggregator.coding import CODINGS, IDENTITY, chosen
 from aggregator.documents import Form
 from aggregator.grants import Grant
 from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, answer, answer_error
-from aggregator.server.shown import Snapshots, bytes_of, part_of
+from aggregator.server.shown import Snapshots, bytes_of, part_shown
 from aggregator.snapshot import Snapshot
 
 # Seconds, milliseconds or one minute: up to a minute. OpenAPI tells it so.
@@ -85,7 +85,7 @@ class DocumentServer:
         asked = wishes(scope)
         if asked.fresh:
             await self._snapshots.fresh()
-        snapshot = await part_of(self._snapshots.current(), request.grant)
+        snapshot = await part_shown(self._snapshots, request.grant)
         if asked.known and is_known(asked.known, snapshot, request.view):
             newer = await self._news(request, seconds, asked.known, receive) if seconds else None
             if newer is None:
@@ -124,7 +124,7 @@ class DocumentServer:
                 changed = asyncio.ensure_future(self._snapshots.changed())
                 await asyncio.wait((gone, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
-                snapshot = await part_of(self._snapshots.current(), request.grant)
+                snapshot = await part_shown(self._snapshots, request.grant)
                 if not is_known(known, snapshot, request.view):
                     return snapshot
         finally:

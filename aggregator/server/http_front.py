@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
+from aggregator.errors import (
+    AccessError,
+    AggregatorError,
+    KeysMissingError,
+    NotAllowedError,
+)
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
 from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error

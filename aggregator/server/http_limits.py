@@ -42,6 +42,14 @@ _TOO_LARGE = answer(b"431 Request Header Fields Too Large", b"header too large")
 TOO_MANY = answer(b"503 Service Unavailable", b"too many connections")
 
 
+# The versions of HTTP that know no Host; from 1.1 on a request without, or with several, is malformed (RFC 9112, 3.2).
+_WITHOUT_HOST = ("0.9", "1.0")
+
+
+def _has_one_host(headers: list[tuple[bytes, bytes]]) -> bool:
+    return sum(name == b"host" for name, _ in headers) == 1
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's protocol on httptools, with limits; `ended` is called once when the connection is gone."""
 
@@ -100,6 +108,8 @@ class LimitedProtocol(HttpToolsProtocol):
         # The parser hands an error to uvicorn, which answers 400 and closes.
         if len(self.url) + fields_bytes > self._limits.header_bytes:
             raise ValueError("header too large")
+        if self.parser.get_http_version() not in _WITHOUT_HOST and not _has_one_host(self.headers):
+            raise ValueError("not one Host")
         if len(self.pipeline) >= self._limits.pipelined:
             raise ValueError("too many requests ahead")
         super().on_headers_complete()

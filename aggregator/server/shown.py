@@ -5,6 +5,7 @@ from typing import Protocol
 
 from aggregator.coding import LEAST_BYTES
 from aggregator.documents import Form
+from aggregator.errors import NO_TOPOLOGY, NoTopologyError
 from aggregator.grants import Grant
 from aggregator.snapshot import Snapshot
 
@@ -32,8 +33,17 @@ class Snapshots(Protocol):
         """Wait until another snapshot is current, or until it is stopping."""
 
 
-async def part_of(snapshot: Snapshot, grant: Grant) -> Snapshot:
-    """Return what a caller may see of a snapshot; a part that has to be taken first is taken on a thread."""
+async def part_shown(snapshots: Snapshots, grant: Grant) -> Snapshot:
+    """Return what a caller may see of the current snapshot; a part that has to be taken first is taken on a thread.
+
+    Raises NoTopologyError; whoever may not see every cluster does not learn which upstream is missing, either.
+    """
+    try:
+        snapshot = snapshots.current()
+    except NoTopologyError:
+        if grant.is_for_everything:
+            raise
+        raise NoTopologyError(NO_TOPOLOGY) from None
     known = snapshot.known_part(grant)
     return known if known is not None else await asyncio.to_thread(snapshot.part, grant)
 

@@ -33,7 +33,7 @@ def large() -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
 def test_it_ends_in_order(large: str, tmp_path: Path, number: signal.Signals) -> None:
     """A signal turns readiness first; answers that are under way are finished; then the process exits with 0."""
     with contextlib.ExitStack() as stack:

@@ -1,8 +1,11 @@
 """The program before an upstream that is away, comes back, lets nobody in, or leads elsewhere."""
 
+import base64
 import contextlib
+import json
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -17,6 +20,7 @@ from tests.integration.process import running, until
 from tests.integration.telemetry import FEW, fleet
 from tests.server.call import call, channel, health
 from tests.server.exchange import Answer, ask
+from tests.server.tokens import Realm
 
 pytestmark = pytest.mark.beside
 
@@ -97,6 +101,33 @@ def test_an_upstream_that_does_not_let_in(tmp_path: Path, status: int, expected:
     assert all(one.startswith(("/prom/api/v1/query?", "/prom/api/v1/stores ")) for one in asked)
     assert asked[0].endswith("Basic c2NyYXBlcjpzdzByZGZpc2g=")
     assert_no_password(started.log, answer)
+
+
+def test_an_upstream_that_repeats_what_it_was_sent(tmp_path: Path) -> None:
+    """An upstream whose words hold the password, as written or as sent, tells it to nobody: not the log, no client."""
+    password = 'pa"ss\\wörd99'
+    sent = base64.b64encode(f"scraper:{password}".encode()).decode()
+    body = json.dumps({"error": f"no tenant has {password} or {sent}", "errorType": "x"}).encode()
+    with upstream.answering(503, body, {}) as (address, _asked):
+        url = f"http://scraper:{quote(password, safe='')}@{address}"
+        with running(tmp_path, PROMETHEUS_ADDRESS=url) as started:
+            until(lambda: started.events("refresh failed"), "the failure is logged")
+            told = [ask(started.http, path).json()["error"] for path in ("/", "/readyz")]
+            told.append(call(started.grpc).details)
+    assert set(told) == {"no topology yet: query oldest_sample: HTTP 503: x: no tenant has *** or ***"}
+
+
+def test_strangers_are_not_told_what_the_upstream_said(tmp_path: Path) -> None:
+    """Where tokens are asked for, who asks for the readiness without one does not read the upstream's words."""
+    body = json.dumps({"error": "tenant edge-7 is away"}).encode()
+    with (
+        upstream.answering(503, body, {}) as (address, _asked),
+        running(tmp_path, PROMETHEUS_ADDRESS=f"http://{address}", KEY=Realm().setting) as started,
+    ):
+        until(lambda: started.events("refresh failed"), "the failure is logged")
+        answer = ask(started.http, "/readyz")
+    assert (answer.status, answer.json()) == (503, {"error": "no topology to show"})
+    assert "tenant edge-7 is away" in started.events("refresh failed")[0]["reason"]
 
 
 def assert_no_password(log: str, answer: Answer) -> None:

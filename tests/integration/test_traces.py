@@ -216,6 +216,6 @@ def test_a_collector_that_does_not_take_spans(small: str, tmp_path: Path, status
 
 def test_nothing_is_imported_without_a_collector() -> None:
     """Without traces nothing that makes or sends spans is in memory; FastAPI brings the interface alone."""
-    code = "import sys, aggregator.__main__; print([name for name in sys.modules if name.startswith('opentelemetry.')])"
+    code = "import sys, aggregator.gateway; print([name for name in sys.modules if name.startswith('opentelemetry.')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not re.search(r"opentelemetry\.(sdk|exporter|proto)", done.stdout)

@@ -290,6 +290,23 @@ def test_odd_request_lines(guarded: Ports, request_line: bytes, status: int) -> 
     assert ask(guarded.http, "/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    ("request_line", "hosts", "status"),
+    [
+        (b"GET /healthz HTTP/1.1", b"", 400),
+        (b"GET http://x/healthz HTTP/1.1", b"", 400),
+        (b"GET /healthz HTTP/1.1", b"Host: a\r\nHost: a\r\n", 400),
+        (b"GET /healthz HTTP/1.1", b"HOST: a\r\nhost: b\r\n", 400),
+        (b"GET /healthz HTTP/1.1", b"Host:\r\n", 200),
+        (b"GET /healthz HTTP/1.1", b"Host: a\r\n", 200),
+        (b"GET /healthz HTTP/1.0", b"", 200),
+    ],
+)
+def test_a_request_names_one_host(guarded: Ports, request_line: bytes, hosts: bytes, status: int) -> None:
+    """From HTTP/1.1 on a request without Host, or with several, is malformed."""
+    assert status_of(raw(guarded.http, request_line + b"\r\n" + hosts + b"Connection: close\r\n\r\n")) == status
+
+
 def test_a_pipelined_request_needs_its_own_token(guarded: Ports, realm: Realm) -> None:
     """The token of one request on a connection does not help the next."""
     good = f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {realm.token()}\r\n\r\n".encode()
