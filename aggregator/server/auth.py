@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from aggregator.errors import NotAllowedError, TokenRefusedError
@@ -14,6 +14,7 @@ from aggregator.server.tokens import VerifyingKey, bearer_token, read_header, ti
 from aggregator.settings.access import RSA_ALGORITHMS
 
 REMEMBERED_TOKENS = 10_000
+DIGEST_BYTES = 32
 
 
 class Guard(Protocol):
@@ -60,7 +61,7 @@ class TokenGuard:
         if len(authorization) != 1:
             raise TokenRefusedError("several authorization headers" if authorization else "no token")
         # By its digest: no token is kept, and however long one is, remembering it takes the same room.
-        digest = sha256(authorization[0]).digest()
+        digest = blake2b(authorization[0], digest_size=DIGEST_BYTES).digest()
         known = self._known.get(digest)
         if known is not None and known.until > self._clock() and known.generation == self._keys.generation:
             return known.grant
