@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 from aggregator.coding import CODINGS, IDENTITY
 from aggregator.grants import Grant
 from aggregator.models.topology import Topology
+from aggregator.views import v1, v1_chunks
+
+# Views whose documents tell no ages.
+AGELESS = frozenset({"etim", v1.JSON, v1.PROTOBUF, v1_chunks.CHUNKS})
 
 View = Callable[[Topology, float], bytes]
 
@@ -24,9 +28,7 @@ class Form(NamedTuple):
 class Documents:
     """A topology in every view.
 
-    Ages inside documents are counted to `at_seconds`, on the wall clock. `edition` tells apart what the views show:
-    it is the topology's version, with that moment where the topology is shown again, older, after a refresh failed.
-    `wanted` are the forms that somebody asked for.
+    Ages inside documents are counted to `at_seconds`, on the wall clock. `wanted` are the forms that were asked for.
     """
 
     def __init__(
@@ -34,10 +36,9 @@ class Documents:
     ) -> None:
         self.topology = topology
         self.at_seconds = at_seconds
-        self.edition = f"{topology.version}-{at_seconds:.3f}" if again else topology.version
         self.wanted: set[Form] = set()
         self._views = views
-        self._again = again
+        self.is_again = again
         self._tags: dict[Form, bytes] = {}
         self._bytes: dict[Form, bytes] = {}
         self._making: dict[Form, threading.Lock] = {}
@@ -66,7 +67,9 @@ class Documents:
         known = self._tags.get(form)
         if known is None:
             packed = f"+{form.coding}" if form.coding else ""
-            known = self._tags[form] = f'"{self.edition}-{form.view}{packed}"'.encode()
+            # A topology that is shown again, older, after a refresh failed has documents with other ages.
+            moment = f"@{self.at_seconds:.3f}" if self.is_again and form.view not in AGELESS else ""
+            known = self._tags[form] = f'"{self.topology.version}{moment}-{form.view}{packed}"'.encode()
         return known
 
     def part(self, grant: Grant, take: Callable[[Topology], Topology]) -> "Documents":
@@ -75,12 +78,14 @@ class Documents:
             if grant not in self._parts:
                 while len(self._parts) >= MOST_PARTS:
                     del self._parts[next(iter(self._parts))]
-                self._parts[grant] = Documents(take(self.topology), self.at_seconds, self._views, again=self._again)
+                self._parts[grant] = Documents(take(self.topology), self.at_seconds, self._views, again=self.is_again)
             return self._parts[grant]
 
     def again(self, at_seconds: float) -> "Documents":
         """Return the documents of the same topology with its ages counted to a later moment."""
-        return Documents(self.topology, at_seconds, self._views, again=True)
+        later = Documents(self.topology, at_seconds, self._views, again=True)
+        later._bytes.update({form: body for form, body in self._bytes.copy().items() if form.view in AGELESS})
+        return later
 
     def contents(self) -> list[list[object]]:
         """Return lists of all that is large or many in them."""

@@ -89,7 +89,7 @@ class Taker:
     def _documents(self, topology: Topology, wall_seconds: float) -> Documents:
         """Return the documents of a topology: those of the last refresh if nothing has changed since."""
         last = self._last() if self._last is not None else None
-        if last is not None and last.edition == topology.version:
+        if last is not None and not last.is_again and last.topology.version == topology.version:
             return last
         self._wanted = frozenset(last.wanted) if last is not None else frozenset()
         made = Documents(topology, wall_seconds, self._views.by_name)

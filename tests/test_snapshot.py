@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from aggregator.documents import Documents
+from aggregator.documents import Documents, Form
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Pod, Topology
 from aggregator.snapshot import FREED_AT_ONCE, Gap, GapKind, Snapshot, gaps_of, let_go
@@ -124,8 +124,19 @@ def test_a_topology_that_is_shown_again_is_another_edition() -> None:
     made = snapshot(View())
     kept = made.kept((), 130.0)
     assert (made.body("v"), kept.body("v")) == (b"at 100", b"at 130")
-    assert made.documents.edition != kept.documents.edition
+    assert made.documents.tag(Form("v")) != kept.documents.tag(Form("v"))
     assert made.topology is kept.topology
+
+
+def test_documents_without_ages_stay_the_same() -> None:
+    """What tells no ages is not made again when a topology is shown again, and keeps its tag."""
+    view = View()
+    made = Snapshot(Documents(Topology(), 100.0, {"etim": view}), (), 0.0, 0.0)
+    made.body("etim")
+    kept = made.kept((), 130.0)
+    assert kept.body("etim") is made.body("etim")
+    assert view.rendered == 1
+    assert made.documents.tag(Form("etim")) == kept.documents.tag(Form("etim"))
 
 
 def test_a_snapshot_that_is_let_go_is_freed() -> None:

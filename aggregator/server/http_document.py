@@ -120,13 +120,19 @@ class DocumentServer:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         try:
-            while (left := end - loop.time()) > 0 and not (gone.done() or self._snapshots.is_stopping):
+            while not (gone.done() or self._snapshots.is_stopping):
+                # Listened for first: a change while the part of the last one is still being taken is not missed.
                 changed = asyncio.ensure_future(self._snapshots.changed())
-                await asyncio.wait((gone, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-                snapshot = await part_shown(self._snapshots, request.grant)
-                if not is_known(known, snapshot, request.view):
-                    return snapshot
+                try:
+                    snapshot = await part_shown(self._snapshots, request.grant)
+                    if not is_known(known, snapshot, request.view):
+                        return snapshot
+                    left = end - loop.time()
+                    done, _ = await asyncio.wait((gone, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+                if not done:
+                    return None
         finally:
             gone.cancel()
         return None
