@@ -68,6 +68,8 @@ class Snapshot:
     gaps: tuple[Gap, ...]
     taken_at: float
     oldest_at: float
+    # Answers with it, as the HTTP server keeps them ready.
+    prepared: dict[Form, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _parts: dict[Grant, "Snapshot"] = field(default_factory=dict, repr=False, compare=False)
 
@@ -139,7 +141,7 @@ class Snapshot:
         return self._anew(gaps=gaps)
 
     def _anew(self, **changes: Any) -> "Snapshot":
-        return replace(self, **{"_lock": threading.Lock(), "_parts": {}, **changes})
+        return replace(self, **{"prepared": {}, "_lock": threading.Lock(), "_parts": {}, **changes})
 
 
 def let_go(retired: list[Snapshot]) -> None:

@@ -6,14 +6,13 @@ the time is over, and what is new as soon as there is something new.
 
 import asyncio
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from aggregator.coding import CODINGS, IDENTITY, chosen
 from aggregator.documents import Form
 from aggregator.grants import Grant
-from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, answer, answer_error
+from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, answer
 from aggregator.server.shown import Snapshots, bytes_of, part_shown
 from aggregator.snapshot import Snapshot
 
@@ -29,21 +28,30 @@ NO_CACHE = (b"cache-control", b"no-cache")
 _WAIT = re.compile(WAIT)
 
 
-class Wishes(NamedTuple):
-    """What the headers of a request say about its answer: a fresh one, how packed, which one is known."""
-
-    fresh: bool
-    accept_encoding: bytes
-    known: bytes
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request for a document: who may see what, in which view, and how long it waits for a change, as text."""
+class Asked(NamedTuple):
+    """Which document is asked for: in which view, for whom; and how long to wait for a change, as `wait=` has it."""
 
     grant: Grant
     view: str
     wait: str = "0"
+
+
+class Wishes(NamedTuple):
+    """What the headers of a request say about its answer: a fresh one, how packed, which one is known."""
+
+    fresh: bool = False
+    coding: str = IDENTITY
+    known: bytes = b""
+
+
+_NO_WISHES = Wishes()
+
+
+class Prepared(NamedTuple):
+    """An answer as it is sent, but for its age."""
+
+    headers: Headers
+    body: bytes
 
 
 @lru_cache(maxsize=64)
@@ -66,47 +74,55 @@ def wishes(scope: Scope) -> Wishes:
             known += b"," + value
         elif key == b"cache-control" and b"no-cache" in value.lower():
             fresh = True
-    return Wishes(fresh, accept_encoding, known if scope["method"] in ("GET", "HEAD") else b"")
+    if not (accept_encoding or known or fresh):
+        return _NO_WISHES
+    coding = chosen(accept_encoding) if accept_encoding else IDENTITY
+    return Wishes(fresh, coding, known if scope["method"] in ("GET", "HEAD") else b"")
 
 
 class DocumentServer:
-    """Answers requests for documents of the current snapshot; `vary` names what else than packing they depend on."""
+    """Answers requests for documents of the current snapshot."""
 
     def __init__(self, snapshots: Snapshots, *, has_guard: bool) -> None:
         self._snapshots = snapshots
+        # What else than how it is packed an answer depends on.
         self._vary = (b"vary", b"accept-encoding, authorization" if has_guard else b"accept-encoding")
 
-    async def serve(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise what keeps the snapshot from being shown."""
-        seconds = wait_seconds(request.wait)
-        if seconds is None:
-            await answer_error(send, 400, BAD_WAIT, [])
-            return
-        asked = wishes(scope)
-        if asked.fresh:
+        wished = wishes(scope)
+        if wished.fresh:
             await self._snapshots.fresh()
-        snapshot = await part_shown(self._snapshots, request.grant)
-        if asked.known and is_known(asked.known, snapshot, request.view):
-            newer = await self._news(request, seconds, asked.known, receive) if seconds else None
+        snapshot = await part_shown(self._snapshots, asked.grant)
+        if wished.known and is_known(wished.known, snapshot, asked.view):
+            seconds = wait_seconds(asked.wait)
+            newer = await self._news(asked, seconds, wished.known, receive) if seconds else None
             if newer is None:
-                await answer(send, 304, self._headers(snapshot, Form(request.view)), b"")
+                await answer(send, 304, [*self._headers(snapshot, Form(asked.view)), self._age(snapshot)], b"")
                 return
             snapshot = newer
-        coding = chosen(asked.accept_encoding) if asked.accept_encoding else IDENTITY
-        form, body = await bytes_of(snapshot, Form(request.view, coding))
-        headers = self._headers(snapshot, form)
-        headers += (JSON, (b"content-length", b"%d" % len(body)))
-        if form.coding:
-            headers.append((b"content-encoding", form.coding.encode()))
+        form = Form(asked.view, wished.coding)
+        headers, body = snapshot.prepared.get(form) or await self._prepare(snapshot, form)
+        age = self._age(snapshot)
         # The client may take long; a snapshot that is replaced meanwhile is not to be held by it.
         del snapshot
-        await answer(send, 200, headers, body)
+        await answer(send, 200, [*headers, age], body)
+
+    async def _prepare(self, snapshot: Snapshot, form: Form) -> Prepared:
+        made, body = await bytes_of(snapshot, form)
+        headers = [*self._headers(snapshot, made), JSON, (b"content-length", b"%d" % len(body))]
+        if made.coding:
+            headers.append((b"content-encoding", made.coding.encode()))
+        prepared = snapshot.prepared[form] = Prepared(headers, body)
+        return prepared
+
+    def _age(self, snapshot: Snapshot) -> tuple[bytes, bytes]:
+        return (b"age", b"%d" % self._snapshots.age_seconds(snapshot))
 
     def _headers(self, snapshot: Snapshot, form: Form) -> Headers:
         documents = snapshot.documents
         return [
             (b"etag", documents.tag(form)),
-            (b"age", b"%d" % self._snapshots.age_seconds(snapshot)),
             (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
             (b"x-topology-version", documents.topology.version.encode()),
             self._vary,
@@ -114,7 +130,7 @@ class DocumentServer:
             NO_SNIFFING,
         ]
 
-    async def _news(self, request: Request, seconds: float, known: bytes, receive: Receive) -> Snapshot | None:
+    async def _news(self, asked: Asked, seconds: float, known: bytes, receive: Receive) -> Snapshot | None:
         """Wait for a snapshot that the client does not know; return None if time or client are gone before."""
         gone = asyncio.ensure_future(_gone(receive))
         loop = asyncio.get_running_loop()
@@ -124,8 +140,8 @@ class DocumentServer:
                 # Listened for first: a change while the part of the last one is still being taken is not missed.
                 changed = asyncio.ensure_future(self._snapshots.changed())
                 try:
-                    snapshot = await part_shown(self._snapshots, request.grant)
-                    if not is_known(known, snapshot, request.view):
+                    snapshot = await part_shown(self._snapshots, asked.grant)
+                    if not is_known(known, snapshot, asked.view):
                         return snapshot
                     left = end - loop.time()
                     done, _ = await asyncio.wait((gone, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)

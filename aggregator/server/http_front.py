@@ -22,7 +22,7 @@ from aggregator.logs import logger, shown_path
 from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
-from aggregator.server.http_document import DocumentServer, Request
+from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
 from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
 from aggregator.views import v1
@@ -151,14 +151,20 @@ class Front:
                 await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
             wait = parameters.get("wait", [wait])[-1]
-        await self._documents.serve(Request(grant, layout, wait), scope, receive, send)
+            if wait_seconds(wait) is None:
+                await answer_error(send, 400, BAD_WAIT, [])
+                return
+        await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
     async def _document(self, view: str, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             await answer_error(send, 405, "it is asked for by GET or HEAD", [(b"allow", b"GET, HEAD")])
             return
-        parameters = parse_qs(scope["query_string"].decode("latin-1"))
-        await self._documents.serve(Request(grant, view, parameters.get("wait", ["0"])[-1]), scope, receive, send)
+        wait = parse_qs(scope["query_string"].decode("latin-1")).get("wait", ["0"])[-1]
+        if wait_seconds(wait) is None:
+            await answer_error(send, 400, BAD_WAIT, [])
+            return
+        await self._documents.serve(Asked(grant, view, wait), scope, receive, send)
 
     async def _refuse(self, error: AggregatorError, send: Send) -> None:
         failure = failure_of(error)
