@@ -34,11 +34,11 @@ def is_there(port: int, token: str = "") -> bool:
         connection.close()
 
 
-def body(url: str, path: str = "/", token: str = "") -> bytes:
-    """Return the body of an answer, which must be 200."""
+def body(url: str, path: str = "/", token: str = "", coding: str = "") -> bytes:
+    """Return the body of an answer, which must be 200; with a coding, the bytes that it was packed into."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
     try:
-        connection.request("GET", path, headers=headers(token))
+        connection.request("GET", path, headers={**headers(token), "Accept-Encoding": coding or "identity"})
         answer = connection.getresponse()
         text = answer.read()
     finally:

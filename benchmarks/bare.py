@@ -1,7 +1,8 @@
 """The least that a server can do: the same bytes as the gateway, from a constant, on the same server libraries.
 
-python -m benchmarks.bare FOLDER: `FOLDER/http` is the body for HTTP, `FOLDER/grpc` the message for gRPC. The ports are
-those of the environment's HTTP_PORT and GRPC_PORT.
+python -m benchmarks.bare FOLDER: `FOLDER/http` is the body for HTTP, `FOLDER/grpc` the message for gRPC. A file
+`FOLDER/NAME.http` is the body of the path `/NAME`; where NAME ends in `+gzip` or `+zstd`, it says so of its body. The
+ports are those of the environment's HTTP_PORT and GRPC_PORT.
 """
 
 import asyncio
@@ -21,22 +22,30 @@ from aggregator.server.http_server import UVICORN
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-def app(body: bytes) -> App:
-    """Return an application that answers everything with `body` and headers like the gateway's."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"age", b"0"),
-        (b"x-topology-complete", b"true"),
-        (b"cache-control", b"no-cache"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
+def app(folder: Path) -> App:
+    """Return an application that answers each path with the bytes of its file, and headers like the gateway's."""
+    named = {f"/{path.stem}": (_headers(path), path.read_bytes()) for path in folder.glob("*.http")}
+    otherwise = _headers(folder / "http"), (folder / "http").read_bytes()
 
-    async def answer(_scope: Any, _receive: Any, send: Any) -> None:
+    async def answer(scope: Any, _receive: Any, send: Any) -> None:
+        headers, body = named.get(scope["path"], otherwise)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return answer
+
+
+def _headers(body: Path) -> list[tuple[bytes, bytes]]:
+    packed = body.stem.partition("+")[2].encode()
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % body.stat().st_size),
+        (b"age", b"0"),
+        (b"x-topology-complete", b"true"),
+        (b"cache-control", b"no-cache"),
+        (b"x-content-type-options", b"nosniff"),
+        *([(b"content-encoding", packed)] if packed else []),
+    ]
 
 
 def handlers(message: bytes) -> grpc.GenericRpcHandler:
@@ -56,7 +65,7 @@ async def serve(folder: Path) -> None:
     server.add_insecure_port(f"127.0.0.1:{os.environ['GRPC_PORT']}")
     await server.start()
     config = uvicorn.Config(
-        app((folder / "http").read_bytes()),
+        app(folder),
         host="127.0.0.1",
         port=int(os.environ["HTTP_PORT"]),
         http="httptools",

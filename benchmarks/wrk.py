@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,10 @@ class Wrk:
     path: Path
     library_folder: str = ""
 
-    def requests_per_second(self, url: str, seconds: float, token: str = "") -> float:
+    def requests_per_second(self, url: str, seconds: float, token: str = "", headers: Sequence[str] = ()) -> float:
         """Ask `url` as fast as it answers."""
-        header = ["-H", f"Authorization: Bearer {token}"] if token else []
+        bearing = [*headers, *([f"Authorization: Bearer {token}"] if token else [])]
+        header = [word for line in bearing for word in ("-H", line)]
         load = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout", "30s", *header, url]
         environ = {**os.environ, "LD_LIBRARY_PATH": self.library_folder} if self.library_folder else None
         command = [*on_core(LOAD), str(self.path), *load]
