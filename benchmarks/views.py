@@ -1,4 +1,4 @@
-"""How fast is each view in each coding, beside a bare ASGI app with the same bytes; and what does "nothing changed" cost?"""
+"""How fast is each view in each coding, beside a bare ASGI app with the same bytes?"""
 
 import contextlib
 import http.client
