@@ -38,36 +38,23 @@ _LONGEST_SEGMENT = 40
 
 def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None:
     """Send this program's and its libraries' messages of at least `level` to stderr, with stars for all secrets."""
-    on_terminal = sys.stderr.isatty()
-    as_text = form == "text" or (form is None and on_terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         _add_ids,
     ]
-    renderer: list[structlog.typing.Processor] = (
-        # The usual traceback on a terminal shows what variables hold, secrets included.
-        [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=structlog.dev.plain_traceback)]
-        if as_text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer, Mask(secrets)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(form), Mask(secrets)],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_ours_to_tell)
-    logging.getLogger("asyncio").addFilter(_is_no_odd_path)
+    _quieten_libraries()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -78,6 +65,25 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _renderer(form: str | None) -> "list[structlog.typing.Processor]":
+    """Return what makes a line of text or of JSON from an event; without a form, text for a terminal."""
+    on_terminal = sys.stderr.isatty()
+    if form == "text" or (form is None and on_terminal):
+        # The usual traceback on a terminal shows what variables hold, secrets included.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=plain)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+
+
+def _quieten_libraries() -> None:
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_ours_to_tell)
+    logging.getLogger("asyncio").addFilter(_is_no_odd_path)
 
 
 def _is_ours_to_tell(record: logging.LogRecord) -> bool:

@@ -6,22 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from aggregator.documents import Documents, View
-from aggregator.errors import AggregatorError, QueryError
+from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, gaps_of
-from aggregator.vanished import Watch
-
-
-class RefreshFailedError(AggregatorError):
-    """No snapshot could be taken; the text says why, `failures` holds each query's."""
-
-    def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
-        super().__init__(reason)
-        self.failures = failures
+from aggregator.vanished import Lookout
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,7 @@ class Taker:
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
-        self._watch = Watch(plan.vanished_notice_seconds)
+        self._lookout = Lookout(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
 
@@ -79,7 +71,7 @@ class Taker:
         if self._plan.whole_only and harvest.doubt:
             raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
-        gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
+        gaps = (*harvest.gaps, *self._lookout.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
         self.render(snapshot)
         return snapshot, failures

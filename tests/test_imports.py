@@ -22,7 +22,7 @@ LAYERS = (
     ("views",),
     ("documents",),
     ("snapshot",),
-    ("harvest", "vanished"),
+    ("harvest", "report", "vanished"),
     ("take",),
     ("refresh",),
     ("server",),

@@ -120,8 +120,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Begin to wait for the client to take what it asked for."""
         super().pause_writing()
-        if self._patience_with_reader is None:
-            self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
         """Stop waiting: it was taken."""
@@ -135,8 +134,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
             # What is too little to have paused writing has a clock, too.
-            if self._patience_with_reader is None:
-                self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
+            self._wait_for_reader()
         else:
             super().timeout_keep_alive_handler()
 
@@ -166,6 +164,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _wait_for_reader(self) -> None:
+        if self._patience_with_reader is None:
+            self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
 
     def _stop_waiting_for_reader(self) -> None:
         if self._patience_with_reader is not None:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from aggregator.errors import AggregatorError, KeysMissingError, TokenRefusedError
+from aggregator.errors import AggregatorError, KeySetError, KeysMissingError, TokenRefusedError
 from aggregator.logs import logger
-from aggregator.server.keys import KeySetError, key_set
+from aggregator.server.keys import key_set
 from aggregator.server.tokens import VerifyingKey, claimed_issuer
 
 DISCOVERY = "/.well-known/openid-configuration"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from aggregator.errors import AggregatorError, TokenRefusedError
+from aggregator.errors import AggregatorError, KeySetError, TokenRefusedError
 from aggregator.server.tokens import PublicKey, VerifyingKey, verifying_key
 
 SHORTEST_RSA_BITS = 2048
@@ -20,14 +20,6 @@ _CURVES: Mapping[str, Callable[[], ec.EllipticCurve]] = {
     "P-384": ec.SECP384R1,
     "P-521": ec.SECP521R1,
 }
-
-
-class KeySetError(AggregatorError):
-    """What an issuer published is no set of keys; `reason` is a constant word for it."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Keys(Protocol):

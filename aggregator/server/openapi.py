@@ -37,6 +37,22 @@ _EXAMPLE = {
 ANY_PATH = "/{path}"
 _OWN_NAMES = "|".join(path.removeprefix("/").replace(".", "[.]") for path in sorted(OWN_PATHS))
 
+_LAYOUT = {
+    "name": "layout",
+    "in": "query",
+    "required": False,
+    "description": "Which layout; without it, or where it is empty, the one that the setting LAYOUT names.",
+    "schema": {"type": "string", "enum": [*LAYOUTS, ""]},
+}
+_CACHE_CONTROL = {
+    "name": "Cache-Control",
+    "in": "header",
+    "required": False,
+    "description": "`no-cache` waits for a refresh, if the last one ended long enough ago.",
+    "schema": {"type": "string"},
+    "example": "no-cache",
+}
+
 _CHALLENGE = {
     "WWW-Authenticate": {"description": "Bearer, and what is wrong with the token", "schema": {"type": "string"}}
 }
@@ -83,34 +99,21 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         ),
         "operationId": f"topology_{method}",
         "security": [{}, {"token": []}],
-        "parameters": [
-            {
-                "name": "layout",
-                "in": "query",
-                "required": False,
-                "description": "Which layout; without it, or where it is empty, the one that the setting LAYOUT names.",
-                "schema": {"type": "string", "enum": [*LAYOUTS, ""]},
-            },
-            {
-                "name": "Cache-Control",
-                "in": "header",
-                "required": False,
-                "description": "`no-cache` waits for a refresh, if the last one ended long enough ago.",
-                "schema": {"type": "string"},
-                "example": "no-cache",
-            },
-        ],
-        "responses": {
-            "200": {"description": "The topology", "headers": _headers(), **content},
-            "400": _error("A layout that does not exist", "layout must be 1.2.5 or 2025"),
-            "401": _error("No token, or one that does not hold", "not authorized", _CHALLENGE),
-            "403": _error("A token that holds, without a role that opens anything", "not allowed", _CHALLENGE),
-            "503": _error(
-                "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
-                "no topology yet: query oldest_sample: connection refused",
-                _RETRY_AFTER,
-            ),
-        },
+        "parameters": [_LAYOUT, _CACHE_CONTROL],
+        "responses": {"200": {"description": "The topology", "headers": _headers(), **content}, **_refusals()},
+    }
+
+
+def _refusals() -> dict[str, Any]:
+    return {
+        "400": _error("A layout that does not exist", "layout must be 1.2.5 or 2025"),
+        "401": _error("No token, or one that does not hold", "not authorized", _CHALLENGE),
+        "403": _error("A token that holds, without a role that opens anything", "not allowed", _CHALLENGE),
+        "503": _error(
+            "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
+            "no topology yet: query oldest_sample: connection refused",
+            _RETRY_AFTER,
+        ),
     }
 
 
