@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
+from aggregator.quality import Quality
 from aggregator.report import by_kind, counted, log_refreshed
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.take import Taker
@@ -40,11 +41,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What a refresh came to: what there is to show from now on, and the failures that the pace heeds."""
+    """What a refresh came to: what there is to show from now on, how good it was, the failures that the pace heeds."""
 
     snapshot: Snapshot | None
-    is_new: bool
+    quality: Quality
     failures: Iterable[QueryError] = ()
+    is_new: bool = False
 
 
 class Refresher:
@@ -59,6 +61,7 @@ class Refresher:
         self._clock = clock or Clock()
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
+        self._quality = Quality(self._failure)
         self._under_way: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         # On the monotonic clock: when a refresh may start on demand, and when the next is due.
@@ -73,6 +76,19 @@ class Refresher:
         if self._is_too_old(snapshot):
             raise NoTopologyError(f"the last topology is too old: {self._failure}")
         return snapshot
+
+    def quality(self) -> Quality:
+        """Return how good the last refresh was, and what is shown since; the same object until that changes."""
+        version: str | None = None
+        unavailable: str | None = None
+        try:
+            version = self.current().topology.version
+        except NoTopologyError as error:
+            unavailable = str(error)
+        known = self._quality
+        if (known.topology_version, known.unavailable) != (version, unavailable):
+            self._quality = replace(known, topology_version=version, unavailable=unavailable)
+        return self._quality
 
     def age_seconds(self, snapshot: Snapshot) -> float:
         """Return how long ago the oldest answer of a snapshot was asked for."""
@@ -117,7 +133,7 @@ class Refresher:
         try:
             # In a copy of the context: spans and log lines of the refresh belong to whoever asked for it.
             attempt = await asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
-            self._snapshot = attempt.snapshot
+            self._snapshot, self._quality = attempt.snapshot, attempt.quality
         finally:
             self._under_way = None
             took = self._clock.monotonic() - started
@@ -146,22 +162,35 @@ class Refresher:
         return attempt
 
     def _take_or_keep(self) -> _Attempt:
-        started = self._clock.monotonic()
+        started, wall_seconds = self._clock.monotonic(), self._clock.wall()
         try:
-            snapshot, failures = self._taker.take(self._clock.wall(), started)
+            snapshot, failures = self._taker.take(wall_seconds, started)
         except RefreshFailedError as failed:
             self._failure = str(failed)
             took_ms, serving = self._milliseconds_since(started), self._what_is_served()
             _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
-            return _Attempt(self._kept_snapshot(), is_new=False, failures=failed.failures)
+            return _Attempt(
+                self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure), failed.failures
+            )
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
             _log.exception("refresh broke")
-            return _Attempt(self._kept_snapshot(), is_new=False)
+            return _Attempt(self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure))
         self._failure = "the refreshes since then are not finished"
         log_refreshed(snapshot, self._milliseconds_since(started))
-        return _Attempt(snapshot, is_new=True, failures=failures)
+        return _Attempt(snapshot, self._assessed(wall_seconds, started), failures, is_new=True)
+
+    def _assessed(self, wall_seconds: float, started: float, failure: str | None = None) -> Quality:
+        """Return how good the take was that began at these moments and has just ended."""
+        known = self._taker.quality or Quality()
+        return replace(
+            known,
+            failure=failure,
+            complete=known.complete if failure is None else False,
+            refresh_seconds=wall_seconds,
+            refresh_duration_seconds=self._clock.monotonic() - started,
+        )
 
     def _what_is_served(self) -> str:
         if self._snapshot is None or self._is_too_old(self._snapshot):

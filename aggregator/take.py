@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aggregator.documents import Documents, View
@@ -11,8 +11,9 @@ from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
+from aggregator.quality import Quality, assessed
 from aggregator.querier.gather import Gatherer
-from aggregator.snapshot import Snapshot, gaps_of
+from aggregator.snapshot import GapKind, Snapshot, gaps_of
 from aggregator.vanished import Lookout
 
 
@@ -51,6 +52,8 @@ class Taker:
         self._lookout = Lookout(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
+        # How good the last take was, whether it gave a snapshot or raised; None where it broke.
+        self.quality: Quality | None = None
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
@@ -58,9 +61,11 @@ class Taker:
         `now` is the same moment on the monotonic clock. Raises RefreshFailedError where nothing was
         answered, so little that no cluster can be told, or less than all where only all counts.
         """
+        self.quality = None
         harvest = self._ask(wall_seconds, now)
         # The builder reads the first answers while later ones are under way.
         topology, tally = self._build(harvest)
+        self.quality = assessed(self._plan.rows, harvest.answers, topology, tally)
         # Of several upstreams each is given the patience that it asks for: the others go on.
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
         if harvest.is_in_vain:
@@ -73,6 +78,8 @@ class Taker:
         self._kept = harvest.keep
         gaps = (*harvest.gaps, *self._lookout.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
+        vanished = tuple(gap.detail for gap in gaps if gap.kind is GapKind.VANISHED)
+        self.quality = replace(self.quality, complete=snapshot.is_complete, vanished=vanished)
         self.render(snapshot)
         return snapshot, failures
 

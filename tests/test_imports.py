@@ -19,6 +19,7 @@ LAYERS = (
     ("tracing",),
     ("querier", "certificates"),
     ("models", "settings"),
+    ("quality",),
     ("views",),
     ("documents",),
     ("snapshot",),

@@ -119,7 +119,8 @@ class Whose:
 class Row:
     """One query and where its samples land.
 
-    `exporter` is what shows the metric. `keeps` says that the topology cannot be told without this row: while it has no answer, its last one stands in.
+    `exporter` is what shows the metric. `keeps` says that the topology cannot be told without this row: while it has
+    no answer, its last one stands in.
     """
 
     name: str

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
-from aggregator.server.asgi import JSON, NO_SNIFFING, App, Headers, Receive, Scope, Send, answer, answer_error
+from aggregator.server import quality_api
+from aggregator.server.asgi import JSON, NO_CACHE, NO_SNIFFING, App, Headers, Receive, Scope, Send, answer, answer_error
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.shown import Snapshots, seen
@@ -54,8 +55,6 @@ _PAGE_POLICY = (
 _CHALLENGES = {401: b"invalid_token", 403: b"insufficient_scope"}
 # Other hosts need not know which page of ours led to them.
 _NO_REFERRER = (b"referrer-policy", b"no-referrer")
-# Every answer is as fresh as it gets; what lies between must not keep it.
-_NO_CACHE = (b"cache-control", b"no-cache")
 
 _log = logger(__name__)
 _enabled = logging.getLogger(__name__).isEnabledFor
@@ -82,6 +81,7 @@ class Front:
     ) -> None:
         self._telemetry = telemetry or Telemetry()
         self._snapshots = snapshots
+        self._quality = quality_api.QualityPage(snapshots.quality)
         self._guard = door.guard
         self._open_paths = door.open_paths
         self._default_layout = default_layout
@@ -101,6 +101,8 @@ class Front:
                 _check_path(path, grant)
             if path in DOCUMENTS:
                 await self._document(scope, send, grant, DOCUMENTS[path])
+            elif path == quality_api.PATH:
+                await self._quality.answer(scope, send, grant)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
@@ -155,7 +157,7 @@ class Front:
             (b"age", b"%d" % self._snapshots.age_seconds(snapshot)),
             (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
             (b"x-topology-version", snapshot.topology.version.encode()),
-            _NO_CACHE,
+            NO_CACHE,
             NO_SNIFFING,
         ]
         await answer(send, 200, headers, body)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Protocol
 
 from aggregator.grants import Grant
+from aggregator.quality import Quality
 from aggregator.snapshot import Snapshot
 
 
@@ -12,6 +13,9 @@ class Snapshots(Protocol):
 
     def current(self) -> Snapshot:
         """Return the snapshot; raise NoTopologyError if there is none to show."""
+
+    def quality(self) -> Quality:
+        """Return how good the last refresh was; the same object until that changes."""
 
     def age_seconds(self, snapshot: Snapshot) -> float:
         """Return how old a snapshot is."""

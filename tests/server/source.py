@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aggregator.documents import Documents, View
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology
 from aggregator.models.version import versioned
+from aggregator.quality import Quality
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.views import BY_NAME
 
@@ -56,6 +57,9 @@ def snapshot(*gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, View
 GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")
 
 
+QUALITY = Quality(topology_version=TOPOLOGY.version, complete=True)
+
+
 @dataclass
 class CommandedSource:
     """Shows `shown`, or raises `failure`; a wait for fresh data puts `next_shown` in place and is counted."""
@@ -66,12 +70,17 @@ class CommandedSource:
     next_in: float = 0.0
     next_shown: Snapshot | None = None
     waits: int = 0
+    good: Quality = QUALITY
 
     def current(self) -> Snapshot:
         """Return what is shown, or raise."""
         if self.failure is not None:
             raise self.failure
         return self.shown
+
+    def quality(self) -> Quality:
+        """Return the quality that was set."""
+        return self.good
 
     def age_seconds(self, _snapshot: Snapshot) -> float:
         """Return the age that was set."""
