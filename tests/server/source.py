@@ -8,6 +8,7 @@ from aggregator.documents import Documents, View
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology
 from aggregator.models.version import versioned
 from aggregator.quality import Quality
+from aggregator.server.openapi_quality import EXAMPLE
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.views import BY_NAME
 
@@ -57,9 +58,6 @@ def snapshot(*gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, View
 GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")
 
 
-QUALITY = Quality(topology_version=TOPOLOGY.version, complete=True)
-
-
 @dataclass
 class CommandedSource:
     """Shows `shown`, or raises `failure`; a wait for fresh data puts `next_shown` in place and is counted."""
@@ -70,7 +68,7 @@ class CommandedSource:
     next_in: float = 0.0
     next_shown: Snapshot | None = None
     waits: int = 0
-    good: Quality = QUALITY
+    good: Quality = EXAMPLE
 
     def current(self) -> Snapshot:
         """Return what is shown, or raise."""
