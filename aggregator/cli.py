@@ -1,9 +1,10 @@
-"""The command line: help, version, and nothing else; all settings come from the environment."""
+"""The command line: help, version, and what there is to do beside serving; all settings come from the environment."""
 
 import argparse
 import textwrap
 
 from aggregator import __version__
+from aggregator.record import command as record
 from aggregator.settings import described
 
 _DESCRIPTION = (
@@ -13,7 +14,10 @@ _DESCRIPTION = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser, whose help lists every setting with its default."""
+    """Return the parser, whose help lists every setting with its default.
+
+    What it parses has a `run` where a command is given: what does it, and returns the exit code.
+    """
     made = argparse.ArgumentParser(
         prog="aggregator",
         description=textwrap.fill(_DESCRIPTION, 100),
@@ -21,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"aggregator {__version__}")
+    commands = made.add_subparsers(title="commands", description="without one, it serves", metavar="COMMAND")
+    record.add_to(commands)
     return made
 
 

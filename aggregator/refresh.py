@@ -200,7 +200,7 @@ class Refresher:
     def _kept_snapshot(self) -> Snapshot | None:
         if self._snapshot is None or self._is_too_old(self._snapshot):
             return self._snapshot
-        kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._clock.wall())
+        kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._now())
         try:
             self._taker.render(kept)
         except Exception:  # noqa: BLE001 - a view that breaks now may have worked before
@@ -208,6 +208,9 @@ class Refresher:
             # The bytes of before, marked all the same.
             return self._snapshot.marked(kept.gaps)
         return kept
+
+    def _now(self) -> float:
+        return self._taker.timeline.now(self._clock.wall())
 
     def _milliseconds_since(self, started: float) -> int:
         return round(1000 * (self._clock.monotonic() - started))

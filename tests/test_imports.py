@@ -18,6 +18,7 @@ LAYERS = (
     ("telemetry",),
     ("tracing",),
     ("querier", "certificates"),
+    ("recording",),
     ("models", "settings"),
     ("quality",),
     ("views",),
@@ -25,10 +26,11 @@ LAYERS = (
     ("snapshot",),
     ("harvest", "report", "vanished"),
     ("take",),
-    ("refresh",),
+    ("refresh", "sources"),
     ("server",),
     ("assembly",),
-    ("gateway", "cli", "etim_client"),
+    ("gateway", "record", "show", "etim_client"),
+    ("cli",),
     ("__main__",),
 )
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
