@@ -4,6 +4,7 @@ import argparse
 import textwrap
 
 from aggregator import __version__
+from aggregator.doctor import command as doctor
 from aggregator.record import command as record
 from aggregator.settings import described
 
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=f"aggregator {__version__}")
     commands = made.add_subparsers(title="commands", description="without one, it serves", metavar="COMMAND")
+    doctor.add_to(commands)
     record.add_to(commands)
     return made
 

@@ -31,7 +31,7 @@ class Sources:
 def sources_of(settings: Settings) -> Sources:
     """Return the sources; none is asked yet. Raises RecordingError where a recording cannot be read any more."""
     if settings.replay is None:
-        return Sources(tuple((_source(address), _client(settings, address)) for address in settings.upstreams))
+        return Sources(tuple((_source(address), client_of(settings, address)) for address in settings.upstreams))
     tape = Tape(settings.replay.path)
     replays = (
         (Source(each.name, each.cluster), Replay(tape, each.name, settings.MAX_ANSWER_BYTES))
@@ -64,7 +64,8 @@ def _source(address: Address) -> Source:
     return Source(address.name, address.cluster)
 
 
-def _client(settings: Settings, address: Address) -> Client:
+def client_of(settings: Settings, address: Address) -> Client:
+    """Return what asks an upstream as the settings want it."""
     limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
     dialect = Dialect(settings.THANOS, serves_partial=settings.PARTIAL_RESPONSE == "serve", source=address.name)
     return Client(address, limits, settings.access, dialect)

@@ -29,7 +29,7 @@ LAYERS = (
     ("refresh", "sources"),
     ("server",),
     ("assembly",),
-    ("gateway", "record", "show", "etim_client"),
+    ("doctor", "gateway", "record", "show", "etim_client"),
     ("cli",),
     ("__main__",),
 )
