@@ -213,6 +213,11 @@ def is_recording(source: str) -> Finding:
     return Finding("recording", "a recording answers, no upstream", "what is found is true of then, not of now", source)
 
 
+def nothing_recorded() -> Finding:
+    """A recording of an upstream that had nothing."""
+    return Finding("empty", "the recording has no samples of anything", "record an upstream that has some")
+
+
 def no_topology(reason: str) -> Finding:
     """The refresh gave nothing that may be shown."""
     return Finding("no-topology", f"a refresh gives no topology: {reason}", "mend what is told beside this")

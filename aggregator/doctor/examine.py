@@ -76,7 +76,9 @@ def _judged(refreshed: Refreshed, sources: Sources, upstreams: Sequence[Seen]) -
     if not refreshed.samples:
         yield from _of_nothing(asked, upstreams)
         return
-    yield from judgement.of_labels(refreshed, has_icos_labels=any(inquiry.has_icos_labels() for _, inquiry in asked))
+    # A recording has answers to the rows alone, so it is not asked for more.
+    has_icos_labels = not asked or any(inquiry.has_icos_labels() for _, inquiry in asked)
+    yield from judgement.of_labels(refreshed, has_icos_labels=has_icos_labels)
     yield from judgement.of_values(refreshed)
     yield from judgement.of_exporters(refreshed)
     for source, inquiry in asked:
@@ -86,6 +88,8 @@ def _judged(refreshed: Refreshed, sources: Sources, upstreams: Sequence[Seen]) -
 
 def _of_nothing(asked: Sequence[tuple[str, Inquiry]], upstreams: Sequence[Seen]) -> Iterator[Finding]:
     """Yield why there is no sample of anything that is asked for: a clock that is wrong has told why already."""
+    if not asked:
+        yield advice.nothing_recorded()
     ahead = {seen.source: seen.clock_ahead_seconds or 0.0 for seen in upstreams}
     for source, inquiry in asked:
         if abs(ahead[source]) < judgement.OLD_SECONDS:

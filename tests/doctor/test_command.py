@@ -61,11 +61,3 @@ def test_a_secret_is_not_printed(tmp_path: Path, options: list[str]) -> None:
         assert done.returncode == 1
         assert "sw0rdfish" not in done.stdout + done.stderr
         assert "127.0.0.1:1" in done.stdout
-
-
-def test_a_recording_is_none_to_reach(tmp_path: Path) -> None:
-    """What is no recording any more is told as that."""
-    broken = tmp_path / "broken"
-    broken.write_bytes(b"nothing of the kind")
-    done = ended("doctor", PROMETHEUS_ADDRESS=f"replay:{broken}")
-    assert (done.returncode, "Traceback" in done.stderr) in {(1, False), (2, False)}

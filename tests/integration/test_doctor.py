@@ -264,6 +264,16 @@ def test_one_of_two_upstreams(good: str) -> None:
     assert report.totals.nodes == 30
 
 
+def test_a_recording(good: str, empty: str, tmp_path: Path) -> None:
+    """A recording is judged by what it holds, with a note that it is no upstream."""
+    for url, name, wrong in ((good, "fleet", []), (empty, "nothing", ["empty"])):
+        done = ended("record", str(tmp_path / name), PROMETHEUS_ADDRESS=url)
+        assert done.returncode == 0, done.stderr
+        report = doctor(f"replay:{tmp_path / name}")
+        assert [finding.code for finding in report.problems] == wrong, written(report)
+        assert [note.code for note in report.notes][:1] == ["recording"]
+
+
 def test_bad_settings() -> None:
     """All problems of the settings are told, as at the start, and the exit code is 2."""
     chosen = {"PROMETHEUS_ADDRESS": "prometheus", "REFRESH_INTERVAL": "soon"}
