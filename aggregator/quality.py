@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
+from operator import attrgetter, methodcaller
 
 from aggregator.models.build import OBJECTS_WITHOUT_PLACE
 from aggregator.models.row import BECOMES, Owner, Part, Row
@@ -210,7 +211,11 @@ def _why(rows: Sequence[RowQuality]) -> str:
 
 
 def _is_filled(topology: Topology, kind: Owner | Part, field: str) -> bool:
-    return any(getattr(each, field) not in (None, {}, "") for each in _objects(topology, kind))
+    # Of some hundred thousand objects that have no value, without a line of Python for each.
+    read = attrgetter(field)
+    return any(map(read, _objects(topology, kind))) or any(
+        issubclass(each, int | float) for each in set(map(type, map(read, _objects(topology, kind))))
+    )
 
 
 def _objects(topology: Topology, kind: Owner | Part) -> Iterable[object]:
@@ -221,7 +226,7 @@ def _objects(topology: Topology, kind: Owner | Part) -> Iterable[object]:
         owners: Iterable[object] = (
             topology.pods.values() if kind in (Part.CONTAINER, Part.WORKLOAD) else topology.nodes.values()
         )
-        return chain.from_iterable(getattr(owner, kind.value).values() for owner in owners)
+        return chain.from_iterable(map(methodcaller("values"), map(attrgetter(kind.value), owners)))
     of_owner: Mapping[Owner, Iterable[object]] = {
         Owner.CLUSTER: topology.clusters.values(),
         Owner.NODE: topology.nodes.values(),

@@ -157,6 +157,13 @@ def test_parts_of_objects_are_looked_at(upstream: Upstream, taker: Taker) -> Non
     assert {"Interface.duplex", "Container.memory_bytes", "Pod.ip"} <= why.keys()
 
 
+def test_zero_fills_a_field(upstream: Upstream, taker: Taker) -> None:
+    """A value of 0, or of False, is a value."""
+    upstream.said["uptime"] = uptime(0)
+    upstream.said["interface_up"] = body([({"icos_host_id": "id-n", "device": "eth0"}, "0")])
+    assert not {"Node.uptime_seconds", "Interface.is_up"} & reasons(assessed(taker)).keys()
+
+
 def test_a_refresh_that_failed_is_told(upstream: Upstream, taker: Taker) -> None:
     """Where there is no snapshot, each row still says why."""
     upstream.everything = UnreachableError("reset")
