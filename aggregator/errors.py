@@ -25,6 +25,9 @@
         └── KeysMissingError     the token's issuer cannot be asked for its keys: come back later
 """
 
+# All that those may learn who may not learn what the upstream said.
+NO_TOPOLOGY = "no topology to show"
+
 
 class AggregatorError(Exception):
     """The root of all errors that this program raises on purpose."""

@@ -1,6 +1,7 @@
 """Keeps the current snapshot current: one refresh at a time, with pauses that spare the upstream."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
-from aggregator.quality import Quality
+from aggregator.quality import Quality, without_secrets
 from aggregator.report import by_kind, counted, log_refreshed
-from aggregator.snapshot import Gap, GapKind, Snapshot
+from aggregator.snapshot import Gap, GapKind, Snapshot, let_go
 from aggregator.take import Taker
 from aggregator.telemetry import Telemetry
 
@@ -53,16 +54,26 @@ class Refresher:
     """Owns the current snapshot; servers ask it for that, and may ask for a newer one."""
 
     def __init__(
-        self, taker: Taker, pace: Pace, clock: Clock | None = None, telemetry: Telemetry | None = None
+        self,
+        taker: Taker,
+        pace: Pace,
+        clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
+        """`hide` takes secrets out of a text: clients are told why there is no topology, in the upstream's words."""
         self._telemetry = telemetry or Telemetry()
         self._taker = taker
         self._pace = pace
         self._clock = clock or Clock()
+        self._hide = hide
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
         self._quality = Quality(self._failure)
         self._under_way: asyncio.Task[None] | None = None
+        # Set, and replaced, when a refresh is over.
+        self._news = asyncio.Event()
+        self._is_stopping = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         # On the monotonic clock: when a refresh may start on demand, and when the next is due.
         self._allowed_at = 0.0
@@ -114,6 +125,20 @@ class Refresher:
             while (pause := self.seconds_to_next()) > 0:  # noqa: ASYNC110 - it waits for a time, not for an event
                 await asyncio.sleep(pause)
 
+    async def changed(self) -> None:
+        """Wait until a refresh is over, whatever came of it, or until it is stopping."""
+        await self._news.wait()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nobody should wait for anything any more."""
+        return self._is_stopping
+
+    def stop_waiting(self) -> None:
+        """Let go of everybody who waits for a change."""
+        self._is_stopping = True
+        self._news.set()
+
     def close(self) -> None:
         """Let go of the threads and connections."""
         self._taker.close()
@@ -133,13 +158,24 @@ class Refresher:
         try:
             # In a copy of the context: spans and log lines of the refresh belong to whoever asked for it.
             attempt = await asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
-            self._snapshot, self._quality = attempt.snapshot, attempt.quality
+            self._replace(attempt.snapshot)
+            self._quality = attempt.quality
         finally:
             self._under_way = None
+            if not self._is_stopping:
+                self._news.set()
+                self._news = asyncio.Event()
             took = self._clock.monotonic() - started
             self._plan(took, 0.0)
         # Never so patient that the last topology grows too old to be shown meanwhile.
         self._plan(took, min(_patience(attempt.failures), self._pace.max_stale_seconds / 2))
+
+    def _replace(self, snapshot: Snapshot | None) -> None:
+        retired = [] if self._snapshot is None or self._snapshot is snapshot else [self._snapshot]
+        self._snapshot = snapshot
+        # What served until now is freed on the refresh thread; while closing, there is none any more.
+        with contextlib.suppress(RuntimeError):
+            self._thread.submit(let_go, retired)
 
     def _plan(self, took_seconds: float, patience_seconds: float) -> None:
         ended = self._clock.monotonic()
@@ -166,7 +202,7 @@ class Refresher:
         try:
             snapshot, failures = self._taker.take(wall_seconds, started)
         except RefreshFailedError as failed:
-            self._failure = str(failed)
+            self._failure = self._hide(str(failed))
             took_ms, serving = self._milliseconds_since(started), self._what_is_served()
             _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
             return _Attempt(
@@ -183,7 +219,7 @@ class Refresher:
 
     def _assessed(self, wall_seconds: float, started: float, failure: str | None = None) -> Quality:
         """Return how good the take was that began at these moments and has just ended."""
-        known = self._taker.quality or Quality()
+        known = without_secrets(self._taker.quality or Quality(), self._hide)
         return replace(
             known,
             failure=failure,

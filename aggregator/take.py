@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from aggregator.documents import Documents, View
+from aggregator.documents import Documents, Form, View
 from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
+from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
@@ -16,6 +17,8 @@ from aggregator.quality import Quality, assessed
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import GapKind, Snapshot, gaps_of
 from aggregator.vanished import Lookout
+
+_log = logger(__name__)
 
 
 class Timeline(Protocol):
@@ -81,6 +84,7 @@ class Taker:
         self._last: weakref.ref[Documents] | None = None
         # How good the last take was, whether it gave a snapshot or raised; None where it broke.
         self.quality: Quality | None = None
+        self._wanted: frozenset[Form] = frozenset()
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
@@ -98,7 +102,7 @@ class Taker:
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
         if harvest.is_in_vain:
             raise RefreshFailedError(harvest.reason(), failures)
-        unknown = [row for row in self._plan.rows if row.keeps and harvest.is_unanswered(row)]
+        unknown = [row for row in self._plan.rows if row.vital and harvest.is_unanswered(row)]
         if unknown and not topology.clusters:
             raise RefreshFailedError(harvest.reason(unknown), failures)
         if self._plan.whole_only and harvest.doubt:
@@ -120,16 +124,22 @@ class Taker:
     def _documents(self, topology: Topology, at_seconds: float) -> Documents:
         """Return the documents of a topology: those of the last refresh if nothing has changed since."""
         last = self._last() if self._last is not None else None
-        if last is not None and last.edition == topology.version:
+        if last is not None and not last.is_again and last.topology.version == topology.version:
             return last
+        self._wanted = frozenset(last.wanted) if last is not None else frozenset()
         made = Documents(topology, at_seconds, self._views.by_name)
         self._last = weakref.ref(made)
         return made
 
     def render(self, snapshot: Snapshot) -> None:
-        """Make the bytes that requests most likely ask for."""
+        """Make the bytes that requests most likely ask for: always those of some views, and what was asked for last."""
         for view in self._views.eager:
             snapshot.body(view)
+        for form in self._wanted:
+            try:
+                snapshot.documents.body(*form)
+            except Exception:  # noqa: BLE001 - one view that breaks costs those who ask for it, not all others
+                _log.exception("rendering broke", view=form.view)
 
     def close(self) -> None:
         """Let go of threads and connections."""

@@ -119,7 +119,7 @@ class Whose:
 class Row:
     """One query and where its samples land.
 
-    `exporter` is what shows the metric. `keeps` says that the topology cannot be told without this row: while it has
+    `exporter` is what shows the metric. `vital` says that the topology cannot be told without this row: while it has
     no answer, its last one stands in.
     """
 
@@ -129,7 +129,7 @@ class Row:
     fills: tuple[Fill, ...]
     note: str
     exporter: Exporter
-    keeps: bool = False
+    vital: bool = False
 
     def __post_init__(self) -> None:
         for problem in self._problems():

@@ -6,19 +6,25 @@ takes three times as long to hand out bytes that are ready (benchmarks/README.md
 
 import logging
 import math
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
+from aggregator.errors import (
+    AccessError,
+    AggregatorError,
+    KeysMissingError,
+    NotAllowedError,
+)
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
 from aggregator.server import quality_api
-from aggregator.server.asgi import JSON, NO_CACHE, NO_SNIFFING, App, Headers, Receive, Scope, Send, answer, answer_error
+from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
-from aggregator.server.shown import Snapshots, seen
+from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
+from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
 from aggregator.views import v1
 
@@ -82,6 +88,7 @@ class Front:
         self._telemetry = telemetry or Telemetry()
         self._snapshots = snapshots
         self._quality = quality_api.QualityPage(snapshots.quality)
+        self._documents = DocumentServer(snapshots, has_guard=door.guard is not None)
         self._guard = door.guard
         self._open_paths = door.open_paths
         self._default_layout = default_layout
@@ -97,16 +104,17 @@ class Front:
             if self._guard is None or path in self._open_paths:
                 grant = EVERYTHING
             else:
-                grant = await self._guard.admit(_values(scope, b"authorization"))
-                _check_path(path, grant)
+                grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
+                if path == METRICS_PATH:
+                    _check_metrics(grant)
             if path in DOCUMENTS:
-                await self._document(scope, send, grant, DOCUMENTS[path])
+                await self._document(DOCUMENTS[path], grant, scope, receive, send)
             elif path == quality_api.PATH:
                 await self._quality.answer(scope, send, grant)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
-                await self._topology(scope, send, grant)
+                await self._topology(grant, scope, receive, send)
         except AggregatorError as error:
             await self._refuse(error, send)
         except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
@@ -134,33 +142,33 @@ class Front:
             # An answer that began cannot become another: it ends here, and the server breaks the connection.
             _log.exception("answer broke", path=shown_path(scope["path"]))
 
-    async def _topology(self, scope: Scope, send: Send, grant: Grant) -> None:
+    async def _topology(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in METHODS:
             allowed = (b"allow", ", ".join(METHODS).encode())
             await answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
             return
-        layout = self._default_layout
+        layout, wait = self._default_layout, "0"
         if scope["query_string"]:
-            layout = parse_qs(scope["query_string"].decode("latin-1")).get("layout", [layout])[-1]
+            parameters = parse_qs(scope["query_string"].decode("latin-1"))
+            layout = parameters.get("layout", [layout])[-1]
             if layout not in LAYOUTS:
                 await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
-        await self._document(scope, send, grant, layout)
+            wait = parameters.get("wait", [wait])[-1]
+            if wait_seconds(wait) is None:
+                await answer_error(send, 400, BAD_WAIT, [])
+                return
+        await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
-    async def _document(self, scope: Scope, send: Send, grant: Grant, view: str) -> None:
-        if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
-            await self._snapshots.fresh()
-        snapshot, body = await seen(self._snapshots.current(), grant, view)
-        headers = [
-            JSON,
-            (b"content-length", b"%d" % len(body)),
-            (b"age", b"%d" % self._snapshots.age_seconds(snapshot)),
-            (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
-            (b"x-topology-version", snapshot.topology.version.encode()),
-            NO_CACHE,
-            NO_SNIFFING,
-        ]
-        await answer(send, 200, headers, body)
+    async def _document(self, view: str, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            await answer_error(send, 405, "it is asked for by GET or HEAD", [(b"allow", b"GET, HEAD")])
+            return
+        wait = parse_qs(scope["query_string"].decode("latin-1")).get("wait", ["0"])[-1]
+        if wait_seconds(wait) is None:
+            await answer_error(send, 400, BAD_WAIT, [])
+            return
+        await self._documents.serve(Asked(grant, view, wait), scope, receive, send)
 
     async def _refuse(self, error: AggregatorError, send: Send) -> None:
         failure = failure_of(error)
@@ -183,12 +191,7 @@ class Front:
         await answer_error(send, failure.status, text_of(error), headers)
 
 
-def _check_path(path: str, grant: Grant) -> None:
-    """Raise where a path shows more than the caller may see."""
-    if path == METRICS_PATH and not grant.is_for_everything:
+def _check_metrics(grant: Grant) -> None:
+    """Raise where they show more than the caller may see."""
+    if not grant.is_for_everything:
         raise NotAllowedError("metrics of everything")
-
-
-def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
-    """Return all values of a header, whose names ASGI gives in lower case."""
-    return [value for key, value in scope["headers"] if key == name]

@@ -29,8 +29,8 @@ class Keys(Protocol):
     def generation(self) -> int:
         """A number that changes when the keys do: what was verified before has to be verified anew."""
 
-    def find(self, kid: str | None) -> Sequence[VerifyingKey]:
-        """Return the keys that a token may mean; there are several where issuers use the same id."""
+    def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
+        """Return the keys that a token which names this id may mean."""
 
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Look for a key that is not known, if that is allowed now."""
@@ -56,7 +56,7 @@ class StaticKeys:
             raise KeySetError("no RSA key")
         self._keys = (verifying_key(key, algorithms),)
 
-    def find(self, _kid: str | None) -> Sequence[VerifyingKey]:
+    def find(self, _kid: str | None, _token: bytes) -> Sequence[VerifyingKey]:
         """Return the key."""
         return self._keys
 

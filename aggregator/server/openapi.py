@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.server.http_document import WAIT
 from aggregator.server.http_front import LAYOUTS, OWN_PATHS
 from aggregator.views.legacy import Document
 from aggregator.views.legacy_2025 import Document2025
@@ -58,6 +59,30 @@ CHALLENGE = {
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
 
+# What documents of the topology have in common: which one is known, and how long to wait for another.
+CONDITIONS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag of a document that is known: where nothing has changed since, the answer is 304.",
+        "schema": {"type": "string"},
+        "example": '"0f8c2f1f1c2b4d52a9f7a7f0b3c6d9e1-1.2.5"',
+    },
+    {
+        "name": "wait",
+        "in": "query",
+        "required": False,
+        "description": (
+            "With If-None-Match: how long to wait for a change, such as `30s` or `500ms`, at most `60s`. The answer is "
+            "the new document as soon as there is one, else 304."
+        ),
+        "schema": {"type": "string", "pattern": f"^({WAIT})?$"},
+        "example": "1s",
+    },
+)
+NOT_MODIFIED = {"description": "Nothing has changed since the document that If-None-Match names"}
+
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
 
@@ -99,14 +124,18 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         ),
         "operationId": f"topology_{method}",
         "security": [{}, {"token": []}],
-        "parameters": [_LAYOUT, _CACHE_CONTROL],
-        "responses": {"200": {"description": "The topology", "headers": _headers(), **content}, **_refusals()},
+        "parameters": [_LAYOUT, _CACHE_CONTROL, *CONDITIONS],
+        "responses": {
+            "200": {"description": "The topology", "headers": _headers(), **content},
+            **({} if method == "post" else {"304": NOT_MODIFIED}),
+            **_refusals(),
+        },
     }
 
 
 def _refusals() -> dict[str, Any]:
     return {
-        "400": refusal("A layout that does not exist", "layout must be 1.2.5 or 2025"),
+        "400": refusal("A layout that does not exist, or a time that is none", "layout must be 1.2.5 or 2025"),
         "401": refusal("No token, or one that does not hold", "not authorized", CHALLENGE),
         "403": refusal("A token that holds, without a role that opens anything", "not allowed", CHALLENGE),
         "503": refusal(
@@ -137,6 +166,8 @@ def _at_any_path(operation: dict[str, Any]) -> dict[str, Any]:
 
 def _headers() -> dict[str, Any]:
     return {
+        "ETag": {"description": "Version and view; the same for the same bytes", "schema": {"type": "string"}},
+        "X-Topology-Version": {"description": "The same for the same content", "schema": {"type": "string"}},
         "Age": {"description": "Seconds since the oldest part of it was asked for", "schema": {"type": "integer"}},
         "X-Topology-Complete": {
             "description": "`false` if a query failed, the upstream warned, or a sample found no place",

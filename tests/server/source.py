@@ -1,5 +1,6 @@
 """A source of snapshots that a test commands: what is shown, how old it is, what a fresh one would be."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class CommandedSource:
     next_shown: Snapshot | None = None
     waits: int = 0
     good: Quality = EXAMPLE
+    is_stopping: bool = False
+    waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
 
     def current(self) -> Snapshot:
         """Return what is shown, or raise."""
@@ -93,6 +96,19 @@ class CommandedSource:
         self.waits += 1
         if self.next_shown is not None:
             self.shown = self.next_shown
+
+    async def changed(self) -> None:
+        """Wait for `show`."""
+        event = asyncio.Event()
+        self.waiting.append((asyncio.get_running_loop(), event))
+        await event.wait()
+
+    def show(self, shown: Snapshot) -> None:
+        """Show another snapshot, and tell whoever waits for one; from any thread."""
+        self.shown = shown
+        while self.waiting:
+            loop, event = self.waiting.pop()
+            loop.call_soon_threadsafe(event.set)
 
     def reset(self) -> None:
         """Go back to how it was made."""

@@ -40,6 +40,10 @@ class GetQualityRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class StreamTopologyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class Topology(_message.Message):
     __slots__ = ("version", "oldest_sample_time", "controllers", "clusters")
     VERSION_FIELD_NUMBER: _ClassVar[int]

@@ -39,6 +39,11 @@ class TopologyServiceStub:
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetTopologyRequest.SerializeToString,
                 response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
                 _registered_method=True)
+        self.StreamTopology = channel.unary_stream(
+                '/aggregator.v1.TopologyService/StreamTopology',
+                request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.SerializeToString,
+                response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
+                _registered_method=True)
         self.GetQuality = channel.unary_unary(
                 '/aggregator.v1.TopologyService/GetQuality',
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetQualityRequest.SerializeToString,
@@ -50,7 +55,16 @@ class TopologyServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetTopology(self, request, context):
-        """The whole model in one message. Beyond 4 MiB a client has to allow larger ones.
+        """The whole model in one message. Beyond 4 MiB a client has to allow larger ones, or to take it as a stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTopology(self, request, context):
+        """The whole model in parts of at most 1 MiB, all of one version. Each part is a topology of its own: it tells all
+        of its clusters but their nodes and pods, of which each is in one part only. What a cluster's parts have is put
+        together in their order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,6 +84,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
             'GetTopology': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTopology,
                     request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetTopologyRequest.FromString,
+                    response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.SerializeToString,
+            ),
+            'StreamTopology': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamTopology,
+                    request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.FromString,
                     response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.SerializeToString,
             ),
             'GetQuality': grpc.unary_unary_rpc_method_handler(
@@ -104,6 +123,33 @@ class TopologyService:
             target,
             '/aggregator.v1.TopologyService/GetTopology',
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetTopologyRequest.SerializeToString,
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aggregator.v1.TopologyService/StreamTopology',
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.SerializeToString,
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
             options,
             channel_credentials,
