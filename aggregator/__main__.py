@@ -1,5 +1,6 @@
 """The composition root: settings → parts → run until signalled → stop in order."""
 
+import argparse
 import os
 import sys
 
@@ -14,8 +15,17 @@ def main() -> None:
     # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     if "run" in arguments:
-        sys.exit(arguments.run(arguments, os.environ))
+        sys.exit(_done(arguments))
     serve()
+
+
+def _done(arguments: argparse.Namespace) -> int:
+    """Do what the command is for; return its exit code, for Ctrl-C that of a program which it ended."""
+    try:
+        done: int = arguments.run(arguments, os.environ)
+    except KeyboardInterrupt:
+        return 130
+    return done
 
 
 def serve() -> None:

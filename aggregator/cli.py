@@ -6,6 +6,7 @@ import textwrap
 from aggregator import __version__
 from aggregator.record import command as record
 from aggregator.settings import described
+from aggregator.show import command as show
 
 _DESCRIPTION = (
     "Serves the live topology of a multi-cluster system over HTTP and gRPC, from the metrics in Prometheus or "
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"aggregator {__version__}")
     commands = made.add_subparsers(title="commands", description="without one, it serves", metavar="COMMAND")
     record.add_to(commands)
+    show.add_to(commands)
     return made
 
 
