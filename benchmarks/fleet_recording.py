@@ -1,8 +1,8 @@
 """A recording of a fleet that no Prometheus at hand could hold: python -m benchmarks.fleet_recording NODES FILE.
 
 Each of the catalog's queries is answered from the simulated fleet itself, host by host (`demo.promql`); what is in
-memory is one host and the answers, packed. PROMETHEUS_ADDRESS='replay:FILE#speed=max' then gives a refresh's cost without
-that of asking. Values move from one refresh to the next, so that no refresh finds that nothing has changed.
+memory is one host and the answers, packed. PROMETHEUS_ADDRESS='replay:FILE#speed=max' then tells what a refresh costs
+without the asking. Values move from one refresh to the next, so that no refresh finds that nothing has changed.
 """
 
 import argparse
