@@ -23,6 +23,8 @@ STEP_SECONDS = 24
 # Two minutes in all, after which it begins anew: at the last moment the host that comes and goes is away.
 FIRST_SECONDS = 1_795_208_160.0
 LEVEL = 22
+# It is part of every checkout.
+MOST_BYTES = 200_000
 
 
 def made() -> bytes:

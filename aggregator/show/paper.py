@@ -46,7 +46,10 @@ class Paper:
                 break
             shown += [Word("  "), *more]
             used += needed
-        return "".join(self._painted(word) for word in self._cut(shown)).rstrip()
+        kept = list(self._cut(shown))
+        while kept and not kept[-1].text.strip():
+            kept.pop()
+        return "".join([*map(self._painted, kept[:-1]), *(self._painted(_bare(word)) for word in kept[-1:])])
 
     def _cut(self, words: Sequence[Word]) -> Iterable[Word]:
         left = self.width
@@ -62,6 +65,10 @@ class Paper:
         if not self.has_colours or word.colour is Colour.PLAIN or not word.text:
             return word.text
         return f"\x1b[{word.colour.value}m{word.text}\x1b[0m"
+
+
+def _bare(word: Word) -> Word:
+    return Word(word.text.rstrip(), word.colour)
 
 
 def printable(text: str) -> str:

@@ -12,6 +12,7 @@ from tests.upstreams import EMPTY
 
 FIRST_SECONDS = 1795208200.0
 SOURCE = "prometheus:9090"
+ROW_NAMES = tuple(row.name for row in CATALOG)
 
 # What each row says in one refresh; a row of which nothing is said has no samples.
 Said = Mapping[str, bytes | QueryError]
@@ -22,7 +23,7 @@ def write(
     refreshes: Sequence[Said],
     step_seconds: float = 10.0,
     sources: Sequence[Source] = (Source(SOURCE),),
-    rows: Sequence[str] = tuple(row.name for row in CATALOG),
+    rows: Sequence[str] = ROW_NAMES,
 ) -> Path:
     """Write a recording of some refreshes of `rows`, in which every source says the same."""
     with Writer(path.open("wb"), sources, FIRST_SECONDS) as writer:
