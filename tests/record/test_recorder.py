@@ -27,7 +27,7 @@ from aggregator.take import Views
 from aggregator.views import BY_NAME, v1
 from tests import cases
 from tests.samples import body
-from tests.upstreams import NAMES, Upstream, cluster
+from tests.upstreams import NAMES, Said, Upstream, cluster
 
 SECRET = "hunter2-hunter2"
 QUIET = Progress(1, io.StringIO())
@@ -109,7 +109,7 @@ def test_what_is_no_answer_is_not_written(tmp_path: Path) -> None:
 
 def test_secrets_in_errors_are_stars(tmp_path: Path) -> None:
     """What an upstream or a library repeats of a password, a token or a URL's credentials is not in the file."""
-    said = {
+    said: dict[str, Said] = {
         "uptime": RefusedError(401, f"wrong password {SECRET} for you"),
         "memory_free": UnreachableError("https://u:p4ss@host refused Bearer abcdefgh12345678"),
     }
@@ -122,7 +122,10 @@ def test_secrets_in_errors_are_stars(tmp_path: Path) -> None:
 
 def test_with_masked_labels_no_upstream_is_quoted(tmp_path: Path) -> None:
     """An error of the upstream may repeat what is masked: its status stays, its words do not."""
-    said = {"uptime": RefusedError(422, 'found duplicate series {pod="p-secret"}'), "memory_free": b"p-secret"}
+    said: dict[str, Said] = {
+        "uptime": RefusedError(422, 'found duplicate series {pod="p-secret"}'),
+        "memory_free": b"p-secret",
+    }
     with recorder(tmp_path / "a", {"p": Upstream(said)}, Mask(["pod"], SALT)) as made:
         made.record(1, beat(), QUIET)
     assert str(answers(tmp_path / "a")["uptime"]) == f"HTTP 422: {LEFT_OUT}"
