@@ -7,6 +7,7 @@ import io
 import sys
 from pathlib import Path
 
+from aggregator.errors import RecordingError
 from aggregator.models.catalog import CATALOG
 from aggregator.recording.lines import Source
 from aggregator.recording.tape import Tape
@@ -39,8 +40,12 @@ def made() -> bytes:
 
 
 def is_current(path: Path = SHIPPED) -> bool:
-    """Return whether a recording has answers to just what the catalog asks."""
-    with Tape(str(path)) as tape:
+    """Return whether a recording has answers to just what the catalog asks; one that cannot be read has not."""
+    try:
+        tape = Tape(str(path))
+    except RecordingError:
+        return False
+    with tape:
         recorded = {answer.promql for number in range(len(tape.moments)) for answer, _ in tape.answers(number)}
     return recorded == {row.ask.text for row in CATALOG}
 
