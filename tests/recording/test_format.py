@@ -217,6 +217,14 @@ def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
     assert int(done.stdout.splitlines()[-1]) < 30
 
 
+def test_a_frame_that_wants_much_memory_is_refused(tmp_path: Path) -> None:
+    """A frame whose window is larger than readers have to have room for is not unpacked at all."""
+    wide = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=27)).compressobj()
+    line = lines.encoded(Refresh(1e10, 0)) + b"\n"
+    with pytest.raises(RecordingError, match="is damaged"):
+        tape_of(tmp_path, recorded([]) + wide.compress(line) + wide.flush())
+
+
 def test_a_query_that_was_not_recorded_has_no_answer(tmp_path: Path) -> None:
     """What another version of the program asks is told as such, and no earlier answer stands in for it."""
     with Tape(str(write(tmp_path / "a", [ONE], rows=["memory_free"]))) as tape:
