@@ -7,6 +7,7 @@ from aggregator import __version__
 from aggregator.doctor import command as doctor
 from aggregator.record import command as record
 from aggregator.settings import described
+from aggregator.show import command as show
 
 _DESCRIPTION = (
     "Serves the live topology of a multi-cluster system over HTTP and gRPC, from the metrics in Prometheus or "
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(title="commands", description="without one, it serves", metavar="COMMAND")
     doctor.add_to(commands)
     record.add_to(commands)
+    show.add_to(commands)
     return made
 
 

@@ -1,9 +1,10 @@
 """The composition root: settings → parts → run until signalled → stop in order."""
 
+import argparse
 import os
 import sys
 
-from aggregator import cli, logs, settings
+from aggregator import cli, logs, settings, stopping
 from aggregator.errors import CertificateError, PartEndedError, PortInUseError, RecordingError, SettingsError
 from aggregator.settings import Settings
 
@@ -15,13 +16,23 @@ def start() -> None:
     # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     if "run" in arguments:
-        sys.exit(arguments.run(arguments, os.environ))
+        sys.exit(_done(arguments))
     try:
         chosen = settings.read(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     serve(chosen)
+
+
+def _done(arguments: argparse.Namespace) -> int:
+    """Do what the command is for; return its exit code, for Ctrl-C that of a program which it ended."""
+    stopping.break_off_when_told()
+    try:
+        done: int = arguments.run(arguments, os.environ)
+    except KeyboardInterrupt:
+        return 130
+    return done
 
 
 def serve(chosen: Settings) -> None:

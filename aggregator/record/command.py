@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _recorded(arguments: argparse.Namespace, chosen: Settings, hide: logs.Mask) -> int:
     sources = sources_of(chosen)
-    mask = Mask(together(arguments.mask, _telling()), secrets.token_bytes(_SALT_BYTES)) if arguments.mask else None
+    mask = Mask(together(arguments.mask, telling()), secrets.token_bytes(_SALT_BYTES)) if arguments.mask else None
     gatherers = gatherers_of(chosen, sources)
     masked = {*(mask.labels if mask else ()), *(sources.tape.header.masked if sources.tape else ())}
     try:
@@ -119,7 +119,7 @@ def _opened(arguments: argparse.Namespace, chosen: Settings) -> BinaryIO:
     return path.open("wb" if arguments.force else "xb")
 
 
-def _telling() -> Iterator[tuple[str, str]]:
+def telling() -> Iterator[tuple[str, str]]:
     """Yield which label is told by which other: those that rows compare tell each other, and some hold another."""
     for row in CATALOG:
         for way in row.whose.find:

@@ -98,7 +98,7 @@ class Tape:
         """Return the body that a query was answered with; raise the QueryError that it has instead."""
         found = self._answers_of(number).get(asked)
         if found is None:
-            raise NotRecordedError("the recording has nothing of this query; an other version of the program made it")
+            raise NotRecordedError("the recording has nothing of this query; another version of the program made it")
         answer, frame = found
         if answer.failure is not None:
             raise lines.error_of(answer.failure)

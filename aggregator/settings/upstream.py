@@ -49,7 +49,7 @@ class UpstreamSettings(Group):
         "listed with commas between; #name=…&cluster=… at the end of one says what to call it in logs and gaps, host "
         "and port otherwise, and which cluster its series are of that have no `cluster` label. replay:FILE answers "
         "from a recording instead; #speed=10 at its end replays faster, #speed=max gives each refresh the next one",
-        "a URL that begins with http:// or https://, or several; or replay: and a file that `aggregator record` made",
+        "a URL that begins with http:// or https://, or several; or replay: and a file",
     )
     PROMETHEUS_BEARER_TOKEN: Annotated[SecretStr, AfterValidator(_token)] | None = setting(
         None, "token that every upstream is shown", "one word of ASCII characters", "none"
