@@ -1,6 +1,8 @@
 """How the doctor is asked and what it prints; before real upstreams it is in tests/integration/test_doctor.py."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from aggregator import cli
 from aggregator.doctor import advice
 from aggregator.doctor.report import Report, Seen
 from aggregator.doctor.text import WIDTH, written
-from tests.integration.process import ended
+from tests.integration import upstream
+from tests.integration.process import COMMAND, START_SECONDS, ended, environment
 
 SEEN = Seen("eu", "http://eu:9090", "Prometheus", "2.42.0", 0.0, 0.01)
 LONG = Report(
@@ -61,3 +64,15 @@ def test_a_secret_is_not_printed(tmp_path: Path, options: list[str]) -> None:
         assert done.returncode == 1
         assert "sw0rdfish" not in done.stdout + done.stderr
         assert "127.0.0.1:1" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
+def test_broken_off_is_not_well(number: signal.Signals, code: int) -> None:
+    """A doctor that a signal ends before it has looked does not end as if all were well."""
+    with upstream.silent() as (place, listener):
+        chosen = environment({"PROMETHEUS_ADDRESS": f"http://{place}"})
+        with subprocess.Popen([*COMMAND, "doctor"], env=chosen, stdout=subprocess.PIPE) as process:
+            listener.settimeout(START_SECONDS)
+            with listener.accept()[0]:
+                process.send_signal(number)
+                assert process.wait(START_SECONDS) == code
