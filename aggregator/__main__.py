@@ -4,7 +4,7 @@ from aggregator import stopping
 
 
 def main() -> None:
-    """Run the gateway; exit 2 on bad settings, 1 where a port, a file for TLS or a part fails, 0 when told to stop."""
+    """Run the gateway or a command; exit 2 on bad settings, 1 where it cannot be done or breaks, else 0."""
     stopping.leave_when_told()
     # Importing the rest takes a second, and a signal in that second is one to stop, too.
     from aggregator import start  # noqa: PLC0415 - see above

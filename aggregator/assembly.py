@@ -11,9 +11,6 @@ from aggregator.errors import NoTopologyError
 from aggregator.logs import Mask, logger
 from aggregator.models.catalog import CATALOG
 from aggregator.process import room_for_connections
-from aggregator.querier.client import Address, Client, Limits
-from aggregator.querier.gather import Gatherer, Source
-from aggregator.querier.thanos import Dialect
 from aggregator.refresh import Pace, Refresher
 from aggregator.server import http_api
 from aggregator.server.auth import Guard, TokenGuard
@@ -33,7 +30,8 @@ from aggregator.server.trust import keys_of, rules_of
 from aggregator.server.watch import Watch
 from aggregator.settings import Settings, secrets_of
 from aggregator.snapshot import Snapshot
-from aggregator.take import Plan, Taker, Views
+from aggregator.sources import Sources, sources_of, taker_of
+from aggregator.take import Views
 from aggregator.telemetry import Telemetry
 from aggregator.views import BY_NAME
 
@@ -67,11 +65,13 @@ class Parts:
 
 def assembled(settings: Settings) -> Parts:
     """Return the parts that these settings ask for."""
-    watch = _watch(settings)
-    refresher = _refresher(settings, watch.telemetry)
+    sources = sources_of(settings)
+    watch = _watch(settings, sources)
+    refresher = _refresher(settings, sources, watch.telemetry)
     keys = keys_of(settings, watch.telemetry.keys_not_fetched)
     guard = TokenGuard(keys, rules_of(settings)) if keys else None
     readiness = Readiness(refresher.current, keys.require) if keys else Readiness(refresher.current)
+    _tell_replay(sources)
     _show_state(watch.telemetry, refresher, readiness)
     return Parts(watch, refresher, keys, guard, readiness)
 
@@ -89,37 +89,31 @@ def servers_of(settings: Settings, parts: Parts) -> list[Server]:
     return servers
 
 
-def _watch(settings: Settings) -> Watch:
+def _watch(settings: Settings, sources: Sources) -> Watch:
     """Return what counts, traces if there is a collector, and logs."""
-    telemetry = Telemetry((row.name for row in CATALOG), (address.name for address in settings.upstreams))
+    telemetry = Telemetry((row.name for row in CATALOG), sources.names)
     endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
     traces = tracing.start(endpoint.get_secret_value(), telemetry.spans_dropped) if endpoint is not None else None
     telemetry.traces = traces
     return Watch(telemetry, traces, settings.LOG_LEVEL == "debug")
 
 
-def _refresher(settings: Settings, telemetry: Telemetry) -> Refresher:
-    limits = Limits(settings.QUERY_TIMEOUT, settings.MAX_ANSWER_BYTES, settings.QUERY_CONCURRENCY)
-    gatherers = [_gatherer(settings, limits, address, telemetry) for address in settings.upstreams]
+def _refresher(settings: Settings, sources: Sources, telemetry: Telemetry) -> Refresher:
     eager: list[str] = [settings.LAYOUT] if settings.http_port is not None else []
     eager += ["etim"] if settings.GRPC_PORT is not None else []
-    plan = Plan(
-        CATALOG,
-        settings.MAX_STALE,
-        settings.CLUSTER_NAME,
-        whole_only=settings.PARTIAL_RESPONSE == "abort",
-        vanished_notice_seconds=settings.VANISHED_NOTICE,
-    )
-    taker = Taker(gatherers, plan, Views(BY_NAME, tuple(eager)))
+    taker = taker_of(settings, sources, Views(BY_NAME, tuple(eager)), telemetry)
     pace = Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE)
     return Refresher(taker, pace, telemetry=telemetry, hide=Mask(secrets_of(settings, {})).hide)
 
 
-def _gatherer(settings: Settings, limits: Limits, address: Address, telemetry: Telemetry) -> Gatherer:
-    dialect = Dialect(settings.THANOS, serves_partial=settings.PARTIAL_RESPONSE == "serve", source=address.name)
-    client = Client(address, limits, settings.access, dialect)
-    source = Source(address.name, address.cluster)
-    return Gatherer(client, settings.QUERY_CONCURRENCY, settings.REFRESH_TIMEOUT, source, telemetry)
+def _tell_replay(sources: Sources) -> None:
+    """Say that what is shown is not of now, and which part of a recording is lacking."""
+    if sources.tape is None:
+        return
+    header, moments = sources.tape.header, sources.tape.moments
+    _log.warning("a recording is replayed", recorded=header.created, refreshes=len(moments), by=header.program)
+    if sources.tape.is_cut_short:
+        _log.warning("the recording ends within a refresh, which is left out")
 
 
 def _show_state(telemetry: Telemetry, refresher: Refresher, readiness: Readiness) -> None:

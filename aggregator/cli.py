@@ -1,10 +1,13 @@
-"""The command line: help, version, and nothing else; all settings come from the environment."""
+"""The command line: help, version, and what there is to do beside serving; all settings come from the environment."""
 
 import argparse
 import textwrap
 
 from aggregator import __version__
+from aggregator.doctor import command as doctor
+from aggregator.record import command as record
 from aggregator.settings import described
+from aggregator.show import command as show
 
 _DESCRIPTION = (
     "Serves the live topology of a multi-cluster system over HTTP and gRPC, from the metrics in Prometheus or "
@@ -13,7 +16,10 @@ _DESCRIPTION = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser, whose help lists every setting with its default."""
+    """Return the parser, whose help lists every setting with its default.
+
+    What it parses has a `run` where a command is given: what does it, and returns the exit code.
+    """
     made = argparse.ArgumentParser(
         prog="aggregator",
         description=textwrap.fill(_DESCRIPTION, 100),
@@ -21,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"aggregator {__version__}")
+    commands = made.add_subparsers(title="commands", description="without one, it serves", metavar="COMMAND")
+    doctor.add_to(commands)
+    record.add_to(commands)
+    show.add_to(commands)
     return made
 
 

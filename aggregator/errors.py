@@ -13,9 +13,11 @@
     │   ├── TooSlowError         the answer did not come in time: ask again later, or ask for less
     │   ├── RefusedError         Prometheus answered with an error: read its reason
     │   ├── TooLargeError        the answer is over the cap: raise the cap or ask for less
-    │   └── MalformedError       what came is no answer to an instant query: look at what stands at the address
+    │   ├── MalformedError       what came is no answer to an instant query: look at what stands at the address
+    │   └── NotRecordedError     the recording that is replayed has no answer to it: make a new one
     ├── RefreshFailedError       no snapshot could be taken: the last one stays
     ├── KeySetError              an issuer's keys could not be had: the last ones stay
+    ├── RecordingError           the file is no recording that can be replayed: name another
     ├── NoTopologyError          there is no usable snapshot: come back later
     └── AccessError
         ├── TokenRefusedError    send a valid token
@@ -98,6 +100,12 @@ class MalformedError(QueryError):
     """The bytes are not the JSON of an instant vector."""
 
 
+class NotRecordedError(QueryError):
+    """The recording that stands in for an upstream holds nothing of this query."""
+
+    may_use_last_answer = False
+
+
 class RefreshFailedError(AggregatorError):
     """No snapshot could be taken; the text says why, `failures` holds each query's."""
 
@@ -112,6 +120,10 @@ class KeySetError(AggregatorError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class RecordingError(AggregatorError):
+    """A file cannot be replayed; the text says why and repeats nothing of it."""
 
 
 class NoTopologyError(AggregatorError):

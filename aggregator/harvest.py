@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from aggregator.errors import QueryError, RefusedError
 from aggregator.logs import logger
 from aggregator.models.row import Owner, Row
+from aggregator.quality import QueryResult, SourceAnswer
 from aggregator.querier.decode import Answer, Sample
 from aggregator.querier.gather import Gathering
 from aggregator.querier.packing import unpack
@@ -56,6 +57,8 @@ class Harvest(Mapping[str, list[Sample]]):
         self._missing: dict[Asked, Gap] = {}
         self.failures: dict[Asked, QueryError] = {}
         self.keep: dict[Asked, Kept] = {}
+        # What each source answered to the rows that were read, by the row's name.
+        self.answers: dict[str, list[SourceAnswer]] = {row.name: [] for row in rows}
         # When the oldest answer that was read had been asked for.
         self.oldest = now
 
@@ -118,11 +121,12 @@ class Harvest(Mapping[str, list[Sample]]):
         source = gathering.source
         outcome = gathering[row.name]
         if not isinstance(outcome.result, Answer):
-            return self._instead(row, gathering, outcome.result)
+            return self._instead(row, gathering, outcome.result, outcome.seconds)
         samples = outcome.result.samples
         took_ms = round(1000 * outcome.seconds)
         _log.debug("query answered", query=row.name, source=source.name, took_ms=took_ms, samples=len(samples))
         self.keep[source.name, row.name] = Kept(outcome.packed, self._now)
+        self.answers[row.name].append(_answered(source.name, outcome.seconds, outcome.result))
         for kind, texts in ((GapKind.WARNING, outcome.result.warnings), (GapKind.REMARK, outcome.result.remarks)):
             for text in texts:
                 self._note(Gap(kind, row.name, self._told(source.name, text)))
@@ -133,7 +137,7 @@ class Harvest(Mapping[str, list[Sample]]):
         known = self._said.get((gap.kind, gap.detail))
         self._said[gap.kind, gap.detail] = replace(known, count=known.count + 1) if known else gap
 
-    def _instead(self, row: Row, gathering: Gathering, error: QueryError) -> list[Sample] | None:
+    def _instead(self, row: Row, gathering: Gathering, error: QueryError, seconds: float) -> list[Sample] | None:
         """Return the row's last answer where it may stand in for the one that did not come.
 
         It may where the upstream said nothing against the query, or where the row tells what clusters and
@@ -145,16 +149,32 @@ class Harvest(Mapping[str, list[Sample]]):
         may_stand_in = row.vital or error.may_use_last_answer
         if kept is None or not may_stand_in or self._now - kept.at >= self._max_stale_seconds:
             self._missing[asked] = Gap(GapKind.FAILED, row.name, self._told(asked[0], str(error)))
+            self.answers[row.name].append(SourceAnswer(asked[0], QueryResult.FAILED, seconds, str(error)))
             return None
         self.keep[asked] = kept
         age = f"{self._now - kept.at:.0f} s old, because {error}"
         self._missing[asked] = Gap(GapKind.STALE, row.name, self._told(asked[0], age))
         self.oldest = min(self.oldest, kept.at)
-        return row.query.decode(unpack(kept.packed), gathering.source.cluster).samples
+        samples = row.query.decode(unpack(kept.packed), gathering.source.cluster).samples
+        stood_in = SourceAnswer(asked[0], QueryResult.STOOD_IN, seconds, str(error), len(samples), self._now - kept.at)
+        self.answers[row.name].append(stood_in)
+        return samples
 
     def _told(self, source: str, text: str) -> str:
         """Return the text with the source's name, where there are several."""
         return f"source {source}: {text}" if len(self._gatherings) > 1 else text
+
+
+def _answered(source: str, seconds: float, answer: Answer) -> SourceAnswer:
+    return SourceAnswer(
+        source,
+        QueryResult.OK,
+        seconds,
+        samples=len(answer.samples),
+        age_seconds=0.0,
+        warnings=answer.warnings,
+        remarks=answer.remarks,
+    )
 
 
 def _is_lack(error: QueryError) -> bool:

@@ -108,7 +108,7 @@ AUTH_REASONS = (
     *("no token", "several authorization headers", "too long", "no bearer token", "not the shape of a token"),
     *("header", "algorithm", "signature", "claims", "not an access token", "expired", "not yet valid"),
     *("issued in the future", "exp", "nbf", "iat", "unknown key", "keys missing", "issuer", "audience"),
-    *("authorized party", "role", "no role for any cluster", "metrics of everything"),
+    *("authorized party", "role", "no role for any cluster", "metrics of everything", "quality of everything"),
 )
 HANDLERS = ("topology", "probes", "metrics", "docs", "api", "ui")
 # What an answer that never began counts as: the process stopped first.

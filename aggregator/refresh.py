@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
+from aggregator.quality import Quality, without_secrets
 from aggregator.report import by_kind, counted, log_refreshed
 from aggregator.snapshot import Gap, GapKind, Snapshot, let_go
 from aggregator.take import Taker
@@ -41,11 +42,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What a refresh came to: what there is to show from now on, and the failures that the pace heeds."""
+    """What a refresh came to: what there is to show from now on, how good it was, the failures that the pace heeds."""
 
     snapshot: Snapshot | None
-    is_new: bool
+    quality: Quality
     failures: Iterable[QueryError] = ()
+    is_new: bool = False
 
 
 class Refresher:
@@ -67,6 +69,7 @@ class Refresher:
         self._hide = hide
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
+        self._quality = Quality(self._failure)
         self._under_way: asyncio.Task[None] | None = None
         # Set, and replaced, when a refresh is over.
         self._news = asyncio.Event()
@@ -84,6 +87,19 @@ class Refresher:
         if self._is_too_old(snapshot):
             raise NoTopologyError(f"the last topology is too old: {self._failure}")
         return snapshot
+
+    def quality(self) -> Quality:
+        """Return how good the last refresh was, and what is shown since; the same object until that changes."""
+        version: str | None = None
+        unavailable: str | None = None
+        try:
+            version = self.current().topology.version
+        except NoTopologyError as error:
+            unavailable = str(error)
+        known = self._quality
+        if (known.topology_version, known.unavailable) != (version, unavailable):
+            self._quality = replace(known, topology_version=version, unavailable=unavailable)
+        return self._quality
 
     def age_seconds(self, snapshot: Snapshot) -> float:
         """Return how long ago the oldest answer of a snapshot was asked for."""
@@ -143,6 +159,7 @@ class Refresher:
             # In a copy of the context: spans and log lines of the refresh belong to whoever asked for it.
             attempt = await asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
             self._replace(attempt.snapshot)
+            self._quality = attempt.quality
         finally:
             self._under_way = None
             if not self._is_stopping:
@@ -181,22 +198,35 @@ class Refresher:
         return attempt
 
     def _take_or_keep(self) -> _Attempt:
-        started = self._clock.monotonic()
+        started, wall_seconds = self._clock.monotonic(), self._clock.wall()
         try:
-            snapshot, failures = self._taker.take(self._clock.wall(), started)
+            snapshot, failures = self._taker.take(wall_seconds, started)
         except RefreshFailedError as failed:
             self._failure = self._hide(str(failed))
             took_ms, serving = self._milliseconds_since(started), self._what_is_served()
             _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
-            return _Attempt(self._kept_snapshot(), is_new=False, failures=failed.failures)
+            return _Attempt(
+                self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure), failed.failures
+            )
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
             _log.exception("refresh broke")
-            return _Attempt(self._kept_snapshot(), is_new=False)
+            return _Attempt(self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure))
         self._failure = "the refreshes since then are not finished"
         log_refreshed(snapshot, self._milliseconds_since(started))
-        return _Attempt(snapshot, is_new=True, failures=failures)
+        return _Attempt(snapshot, self._assessed(wall_seconds, started), failures, is_new=True)
+
+    def _assessed(self, wall_seconds: float, started: float, failure: str | None = None) -> Quality:
+        """Return how good the take was that began at these moments and has just ended."""
+        known = without_secrets(self._taker.quality or Quality(), self._hide)
+        return replace(
+            known,
+            failure=failure,
+            complete=known.complete if failure is None else False,
+            refresh_seconds=wall_seconds,
+            refresh_duration_seconds=self._clock.monotonic() - started,
+        )
 
     def _what_is_served(self) -> str:
         if self._snapshot is None or self._is_too_old(self._snapshot):
@@ -206,7 +236,7 @@ class Refresher:
     def _kept_snapshot(self) -> Snapshot | None:
         if self._snapshot is None or self._is_too_old(self._snapshot):
             return self._snapshot
-        kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._clock.wall())
+        kept = self._snapshot.kept([Gap(GapKind.FAILED, "refresh", self._failure)], self._now())
         try:
             self._taker.render(kept)
         except Exception:  # noqa: BLE001 - a view that breaks now may have worked before
@@ -214,6 +244,9 @@ class Refresher:
             # The bytes of before, marked all the same.
             return self._snapshot.marked(kept.gaps)
         return kept
+
+    def _now(self) -> float:
+        return self._taker.timeline.now(self._clock.wall())
 
     def _milliseconds_since(self, started: float) -> int:
         return round(1000 * (self._clock.monotonic() - started))

@@ -1,16 +1,22 @@
 """The composition root: settings → parts → run until signalled → stop in order."""
 
+import argparse
 import os
 import sys
 
-from aggregator import cli, logs, settings
-from aggregator.errors import CertificateError, PartEndedError, PortInUseError, SettingsError
+from aggregator import cli, logs, settings, stopping
+from aggregator.errors import CertificateError, PartEndedError, PortInUseError, RecordingError, SettingsError
 from aggregator.settings import Settings
 
 
 def start() -> None:
-    """Read the command line and the environment, and serve; bad settings end the process with code 2."""
-    cli.parser().parse_args()
+    """Do what the command line says, or serve; bad settings end the process with code 2."""
+    arguments = cli.parser().parse_args()
+    # gRPC's C library writes lines in a form of its own to stderr, for each handshake that fails and each malformed
+    # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    if "run" in arguments:
+        sys.exit(_done(arguments))
     try:
         chosen = settings.read(os.environ)
     except SettingsError as error:
@@ -19,19 +25,29 @@ def start() -> None:
     serve(chosen)
 
 
+def _done(arguments: argparse.Namespace) -> int:
+    """Do what the command is for; return its exit code, for Ctrl-C that of a program which it ended."""
+    stopping.break_off_when_told()
+    try:
+        done: int = arguments.run(arguments, os.environ)
+    except KeyboardInterrupt:
+        return 130
+    return done
+
+
 def serve(chosen: Settings) -> None:
     """Serve until told to stop; what hinders it ends the process with code 1, and is told in one line."""
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
-    # gRPC's C library writes lines in a form of its own to stderr, for each handshake that fails and each malformed
-    # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from aggregator import gateway  # noqa: PLC0415 - see above
+    from aggregator import gateway  # noqa: PLC0415 - imports gRPC, which looks at the environment
 
     try:
         gateway.run(chosen)
     except (CertificateError, PortInUseError) as error:
         # The files for TLS were good when the settings were read; they may be written anew at this moment.
         sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except RecordingError as error:
+        sys.stderr.write(f"PROMETHEUS_ADDRESS: the recording {error}\n")
         sys.exit(1)
     except PartEndedError:
         # The log has said which, and why.

@@ -15,6 +15,12 @@ def leave_when_told() -> None:
         signal.signal(number, _leave)
 
 
+def break_off_when_told() -> None:
+    """Let a signal end the process as it ends any other: a command that is broken off has not ended well."""
+    for number in _signals():
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+
+
 def stop_signal() -> asyncio.Event:
     """Return an event of the loop that runs, which a signal sets from now on."""
     stop = asyncio.Event()

@@ -2,8 +2,9 @@
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from aggregator.documents import Documents, Form, View
 from aggregator.errors import QueryError, RefreshFailedError
@@ -12,11 +13,37 @@ from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
+from aggregator.quality import Quality, assessed
 from aggregator.querier.gather import Gatherer
-from aggregator.snapshot import Snapshot, gaps_of
+from aggregator.snapshot import GapKind, Snapshot, gaps_of
 from aggregator.vanished import Lookout
 
 _log = logger(__name__)
+
+
+class Timeline(Protocol):
+    """Which moment it is at the upstreams."""
+
+    def begin(self, wall_seconds: float) -> float:
+        """Return the moment that a refresh is for which begins now."""
+
+    def now(self, wall_seconds: float) -> float:
+        """Return the moment to which the ages of what the last refresh saw are counted."""
+
+
+class Present:
+    """The upstreams live in our time."""
+
+    def begin(self, wall_seconds: float) -> float:
+        """Return the same moment."""
+        return wall_seconds
+
+    def now(self, wall_seconds: float) -> float:
+        """Return the same moment."""
+        return wall_seconds
+
+
+PRESENT = Present()
 
 
 @dataclass(frozen=True)
@@ -45,8 +72,9 @@ class Plan:
 class Taker:
     """Takes snapshots from one upstream or several, and remembers each row's last answer from each, packed."""
 
-    def __init__(self, gatherers: Sequence[Gatherer], plan: Plan, views: Views) -> None:
+    def __init__(self, gatherers: Sequence[Gatherer], plan: Plan, views: Views, timeline: Timeline = PRESENT) -> None:
         self._gatherers = gatherers
+        self.timeline = timeline
         self._plan = plan
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
@@ -54,6 +82,8 @@ class Taker:
         self._lookout = Lookout(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
+        # How good the last take was, whether it gave a snapshot or raised; None where it broke.
+        self.quality: Quality | None = None
         self._wanted: frozenset[Form] = frozenset()
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
@@ -62,9 +92,12 @@ class Taker:
         `now` is the same moment on the monotonic clock. Raises RefreshFailedError where nothing was
         answered, so little that no cluster can be told, or less than all where only all counts.
         """
-        harvest = self._ask(wall_seconds, now)
+        self.quality = None
+        at_seconds = self.timeline.begin(wall_seconds)
+        harvest = self._ask(at_seconds, now)
         # The builder reads the first answers while later ones are under way.
         topology, tally = self._build(harvest)
+        self.quality = assessed(self._plan.rows, harvest.answers, topology, tally)
         # Of several upstreams each is given the patience that it asks for: the others go on.
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
         if harvest.is_in_vain:
@@ -76,23 +109,25 @@ class Taker:
             raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
         gaps = (*harvest.gaps, *self._lookout.look(topology, now), *gaps_of(tally))
-        snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
+        snapshot = Snapshot(self._documents(topology, at_seconds), gaps, now, harvest.oldest)
+        vanished = tuple(gap.detail for gap in gaps if gap.kind is GapKind.VANISHED)
+        self.quality = replace(self.quality, complete=snapshot.is_complete, vanished=vanished)
         self.render(snapshot)
         return snapshot, failures
 
-    def _ask(self, wall_seconds: float, now: float) -> Harvest:
+    def _ask(self, at_seconds: float, now: float) -> Harvest:
         queries = [row.query for row in reading_order(self._plan.rows)]
         several = len(self._gatherers) > 1
-        gatherings = [gatherer.gather(queries, wall_seconds, beside_others=several) for gatherer in self._gatherers]
+        gatherings = [gatherer.gather(queries, at_seconds, beside_others=several) for gatherer in self._gatherers]
         return Harvest(self._plan.rows, gatherings, self._kept, now, self._plan.max_stale_seconds)
 
-    def _documents(self, topology: Topology, wall_seconds: float) -> Documents:
+    def _documents(self, topology: Topology, at_seconds: float) -> Documents:
         """Return the documents of a topology: those of the last refresh if nothing has changed since."""
         last = self._last() if self._last is not None else None
         if last is not None and not last.is_again and last.topology.version == topology.version:
             return last
         self._wanted = frozenset(last.wanted) if last is not None else frozenset()
-        made = Documents(topology, wall_seconds, self._views.by_name)
+        made = Documents(topology, at_seconds, self._views.by_name)
         self._last = weakref.ref(made)
         return made
 

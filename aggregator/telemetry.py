@@ -16,6 +16,7 @@ from aggregator import __version__
 from aggregator.calls_seen import CallsSeen, MethodCalls
 from aggregator.errors import (
     MalformedError,
+    NotRecordedError,
     QueryError,
     RefusedError,
     TooLargeError,
@@ -43,6 +44,7 @@ _RESULT_OF: tuple[tuple[type[QueryError], str], ...] = (
     (UnreachableError, "unreachable"),
     (TooSlowError, "too_slow"),
     (RefusedError, "refused"),
+    (NotRecordedError, "refused"),
     (TooLargeError, "too_large"),
     (MalformedError, "malformed"),
 )

@@ -70,11 +70,16 @@ def exposition(fleet: Fleet, at_seconds: float) -> str:
     """Return everything that is exposed at a time, as Prometheus text with # TYPE lines."""
     page = Page()
     for host in fleet.hosts_at(at_seconds):
-        if host.position == 0:
-            pod_series.orchestrators(page, host)
-        host_series.describe(page, host, at_seconds)
-        for pod in fleet.pods_at(host, at_seconds):
-            pod_series.pod(page, host, pod, fleet.containers_per_pod, at_seconds)
-        if not host.is_kubernetes:
-            pod_series.docker(page, host, fleet.pod_count // len(fleet.hosts), at_seconds)
+        expose(page, fleet, host, at_seconds)
     return page.text()
+
+
+def expose(page: Page, fleet: Fleet, host: Host, at_seconds: float) -> None:
+    """Add everything that is exposed at a time on one host of a fleet."""
+    if host.position == 0:
+        pod_series.orchestrators(page, host)
+    host_series.describe(page, host, at_seconds)
+    for pod in fleet.pods_at(host, at_seconds):
+        pod_series.pod(page, host, pod, fleet.containers_per_pod, at_seconds)
+    if not host.is_kubernetes:
+        pod_series.docker(page, host, fleet.pod_count // len(fleet.hosts), at_seconds)

@@ -14,11 +14,11 @@ COMMAND = (sys.executable, "-m", "aggregator")
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def environment(environ: Mapping[str, str], prometheus_url: str, ports: Ports) -> dict[str, str]:
+def environment(environ: Mapping[str, str], address: str, ports: Ports) -> dict[str, str]:
     """Return the gateway's environment: all that the caller has set, and where to read and to listen."""
     return {
         **environ,
-        "PROMETHEUS_ADDRESS": prometheus_url,
+        "PROMETHEUS_ADDRESS": address,
         "HTTP_PORT": str(ports.http),
         "GRPC_PORT": str(ports.grpc),
         "REFRESH_INTERVAL": environ.get("REFRESH_INTERVAL") or "5",

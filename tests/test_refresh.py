@@ -375,3 +375,22 @@ async def test_what_is_replaced_is_freed_on_the_refresh_thread(refresher: Refres
     await until(lambda: bool(threads))
     assert ended() is None
     assert threads[0].startswith("refresh")
+
+
+async def test_how_good_the_last_refresh_was_is_told(refresher: Refresher, upstream: Upstream, time: Time) -> None:
+    """Before the first refresh, after a good one, after one that failed, and when nothing is shown any more."""
+    assert (refresher.quality().failure, refresher.quality().rows) == ("the first refresh is not finished", ())
+    await refresher.fresh()
+    good = refresher.quality()
+    assert (good.failure, good.complete, good.unavailable) == (None, True, None)
+    assert (good.topology_version, good.refresh_seconds) == (refresher.current().topology.version, START_SECONDS + 1000)
+    assert refresher.quality() is good
+    upstream.everything = UnreachableError("reset")
+    await refreshed(refresher, time)
+    failed = refresher.quality()
+    assert (failed.failure, failed.complete) == ("query oldest_sample: reset", False)
+    assert (failed.topology_version, failed.rows[0].sources[0].error) == (good.topology_version, "reset")
+    time.seconds += MAX_STALE_SECONDS
+    old = refresher.quality()
+    assert (old.unavailable, old.topology_version) == ("the last topology is too old: query oldest_sample: reset", None)
+    assert refresher.quality() is old

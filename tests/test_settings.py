@@ -24,6 +24,7 @@ from aggregator.querier.client import Address
 from aggregator.settings import Settings, described, read
 from tests.server.authority import Authority, write
 
+AN_ADDRESS = "a URL that begins with http:// or https://, or several; or replay: and a file"
 ADDRESS = {"PROMETHEUS_ADDRESS": "http://prometheus:9090"}
 NUMBERS = ("REFRESH_INTERVAL", "REFRESH_TIMEOUT", "QUERY_TIMEOUT", "MAX_STALE", "GRACE")
 WHOLE_NUMBERS = ("QUERY_CONCURRENCY", "MAX_ANSWER_BYTES", "HTTP_PORT", "GRPC_PORT", "AGGREGATOR_PORT")
@@ -65,7 +66,7 @@ def test_the_address_alone_is_enough() -> None:
 
 def test_without_an_address_there_is_nothing_to_ask() -> None:
     """The one required variable is named."""
-    expected = "PROMETHEUS_ADDRESS: is not set; expected: a URL that begins with http:// or https://, or several"
+    expected = f"PROMETHEUS_ADDRESS: is not set; expected: {AN_ADDRESS}"
     assert problems({}) == [expected]
     assert problems({"PROMETHEUS_ADDRESS": "  "}) == [expected]
 
@@ -73,7 +74,7 @@ def test_without_an_address_there_is_nothing_to_ask() -> None:
 def test_a_value_that_is_no_text_is_refused() -> None:
     """Bytes that are no UTF-8, which could not be sent or printed, are a problem of their variable alone."""
     assert problems({"PROMETHEUS_ADDRESS": "http://u:\udcff@h"}) == [
-        "PROMETHEUS_ADDRESS: is no UTF-8 text; expected: a URL that begins with http:// or https://, or several"
+        f"PROMETHEUS_ADDRESS: is no UTF-8 text; expected: {AN_ADDRESS}"
     ]
     assert problems(ADDRESS | {"CLUSTER_NAME": "\udcff"}) == ["CLUSTER_NAME: is no UTF-8 text; expected: a name"]
 
@@ -126,9 +127,7 @@ def test_the_upstreams_address(text: str, expected: Address) -> None:
 )
 def test_a_bad_address_is_told(text: str, wrong: str) -> None:
     """What is wrong with a URL is said without repeating it."""
-    assert problems({"PROMETHEUS_ADDRESS": text}) == [
-        f"PROMETHEUS_ADDRESS: {wrong}; expected: a URL that begins with http:// or https://, or several"
-    ]
+    assert problems({"PROMETHEUS_ADDRESS": text}) == [f"PROMETHEUS_ADDRESS: {wrong}; expected: {AN_ADDRESS}"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,13 @@ from aggregator.querier.decode import Sample
 Answers = Mapping[str, list[Sample]]
 
 DEFAULT_CLUSTER = "default"
+
+# Why an object that samples identify has no place.
+NO_CLUSTER = "belongs to no known cluster"
+CLUSTER_WITHOUT_NODE = "its cluster has no node"
+NO_NODE = "no node belongs to its cluster"
+OBJECTS_WITHOUT_PLACE = frozenset({NO_CLUSTER, CLUSTER_WITHOUT_NODE, NO_NODE})
+
 # One or two milliseconds of freeing.
 FREED_AT_ONCE = 10_000
 
@@ -152,15 +159,15 @@ class _Site:
     def count_empty_clusters(self, membership: Membership) -> None:
         empty = {home.uid for home in membership.homes} - self.settled.clusters.keys()
         if empty:
-            self.tally.unplaced["orchestrators", "no node belongs to its cluster"] += len(empty)
+            self.tally.unplaced["orchestrators", NO_NODE] += len(empty)
 
     def _count_homeless(self, member: Draft, kind: str, membership: Membership) -> None:
         if is_controllers(member):
             self.tally.skipped[kind] += 1
         elif membership.home(member):
-            self.tally.unplaced[kind, "its cluster has no node"] += 1
+            self.tally.unplaced[kind, CLUSTER_WITHOUT_NODE] += 1
         else:
-            self.tally.unplaced[kind, "belongs to no known cluster"] += 1
+            self.tally.unplaced[kind, NO_CLUSTER] += 1
 
     def _cluster(self, home: Home) -> Draft:
         known = self.settled.clusters.get(home.uid)

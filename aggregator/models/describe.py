@@ -26,6 +26,7 @@ def _section(row: Row) -> str:
         f"## {row.name}\n",
         f"{row.note[0].upper()}{row.note[1:]}.\n",
         f"```promql\n{row.ask}\n```\n",
+        f"* shown by {row.exporter}",
         f"* {_whose(row)}",
         *(f"* fills `{_target(row)}.{_filled(fill)}` from {_source(fill)}" for fill in row.fills),
     ]

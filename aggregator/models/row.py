@@ -8,6 +8,7 @@ from typing import get_origin, get_type_hints
 import msgspec
 
 from aggregator.models import topology
+from aggregator.models.exporters import Exporter
 from aggregator.models.values import Converter
 from aggregator.querier.decode import decoder
 from aggregator.querier.gather import Query
@@ -118,7 +119,8 @@ class Whose:
 class Row:
     """One query and where its samples land.
 
-    `vital` says that the topology cannot be told without this row: while it has no answer, its last one stands in.
+    `exporter` is what shows the metric. `vital` says that the topology cannot be told without this row: while it has
+    no answer, its last one stands in.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Row:
     whose: Whose
     fills: tuple[Fill, ...]
     note: str
+    exporter: Exporter
     vital: bool = False
 
     def __post_init__(self) -> None:

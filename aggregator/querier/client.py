@@ -6,7 +6,7 @@ would do (no time limit, four requests for one refusal) and why an adapter of ou
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import requests.auth
@@ -51,6 +51,14 @@ class Limits:
     connections: int
 
 
+@dataclass(frozen=True)
+class Page:
+    """What stands at a path: its bytes, and the headers that came with them, whatever their letters' case."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class Client:
     """Asks one Prometheus or Thanos, from several threads at once."""
 
@@ -87,6 +95,19 @@ class Client:
             self._sleep(random.uniform(0.05, 0.15))  # noqa: S311 - spreads load, guards nothing
             return self._ask_once(promql, at_seconds)
 
+    def look(self, path: str, parameters: Mapping[str, str] | None = None) -> Page:
+        """Return what stands at a path of the upstream, beside its queries; raise a QueryError if nothing does."""
+        seconds = min(self._limits.query_seconds, PROBE_SECONDS)
+        try:
+            answer = self._session.get(
+                self._url + path, params=parameters, auth=self._credentials, timeout=(seconds, seconds)
+            )
+        except QueryError:
+            raise
+        except FOREIGN as error:
+            raise translated(error) from error
+        return Page(answer.content, answer.headers)
+
     def abort(self) -> None:
         """Break every open connection, so that whoever waits on one stops waiting at once."""
         self._adapter.abort()
@@ -122,15 +143,13 @@ class Client:
 
     def _is_thanos(self) -> bool | None:
         """Return whether the upstream is Thanos, None if it does not tell."""
-        seconds = min(self._limits.query_seconds, PROBE_SECONDS)
         try:
-            answer = self._session.get(self._url + STORES_PATH, auth=self._credentials, timeout=(seconds, seconds))
+            return lists_stores(self.look(STORES_PATH).body)
         except RefusedError as error:
             return False if error.status in (400, 404, 405) else None
-        except (QueryError, *FOREIGN):
+        except QueryError:
             # Whatever is wrong, the queries will tell.
             return None
-        return lists_stores(answer.content)
 
 
 def _session(access: Access) -> Session:

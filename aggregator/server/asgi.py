@@ -13,6 +13,8 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+# Every answer is as fresh as it gets; what lies between must not keep it.
+NO_CACHE = (b"cache-control", b"no-cache")
 
 
 async def answer(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -10,7 +10,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from aggregator.documents import Form
-from aggregator.errors import AggregatorError, PortInUseError
+from aggregator.errors import AccessError, AggregatorError, PortInUseError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.aggregator.v1 import topology_pb2
@@ -24,13 +24,14 @@ from aggregator.server.grpc_patience import Behaviour
 from aggregator.server.grpc_tokens import TokenCheck, granted
 from aggregator.server.grpc_watch import CallWatch, methods_of
 from aggregator.server.listen import listener
+from aggregator.server.quality_api import QualityBytes
 from aggregator.server.readiness import Readiness
 from aggregator.server.shown import Snapshots, bytes_of, part_shown
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
 from aggregator.snapshot import Snapshot
 from aggregator.telemetry import Telemetry
-from aggregator.views import v1, v1_chunks
+from aggregator.views import quality, v1, v1_chunks
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 V1 = topology_pb2.DESCRIPTOR.services_by_name["TopologyService"].full_name
@@ -77,6 +78,8 @@ class GrpcServer:
             # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which
             # says nothing, is not waited for: for grpcio a method that takes any number of them decides when to read.
             methods.add_registered_method_handlers(service, {method: grpc.stream_unary_rpc_method_handler(answer)})
+        answer = untaken.bounded(_guarded(_quality(snapshots, granted if guard else _everything, watch.telemetry)))
+        methods.add_registered_method_handlers(V1, {"GetQuality": grpc.stream_unary_rpc_method_handler(answer)})
         stream = _guarded(_stream(snapshots, granted if guard else _everything))
         methods.add_registered_method_handlers(V1, {"StreamTopology": grpc.unary_stream_rpc_method_handler(stream)})
         # Generated code adds to whatever has a server's functions for that, which its types do not tell.
@@ -145,6 +148,19 @@ def _document(snapshots: Snapshots, grant: Callable[[], Grant], view: str) -> Ha
         return body
 
     return document
+
+
+def _quality(snapshots: Snapshots, grant: Callable[[], Grant], telemetry: Telemetry) -> Handler:
+    made = QualityBytes(snapshots.quality, quality.render_protobuf)
+
+    async def answer(_requests: Any, _context: Any) -> bytes:
+        try:
+            return await made.shown_to(grant())
+        except AccessError as error:
+            telemetry.refused(error.reason)
+            raise
+
+    return answer
 
 
 def _stream(snapshots: Snapshots, grant: Callable[[], Grant]) -> Behaviour:

@@ -11,6 +11,7 @@ from aggregator import __version__
 from aggregator.server.http_front import METRICS_PATH
 from aggregator.server.metrics_api import exposition
 from aggregator.server.openapi import describe_topology
+from aggregator.server.openapi_quality import describe_quality
 from aggregator.server.readiness import Readiness
 from aggregator.telemetry import Telemetry
 
@@ -81,12 +82,12 @@ def _add_metrics(app: FastAPI, telemetry: Telemetry) -> None:
 
 
 def _describe(app: FastAPI) -> None:
-    """Let the OpenAPI document tell of the topology, too, which the front answers before FastAPI is asked."""
+    """Let the OpenAPI document tell of topology and quality, too, which the front answers before FastAPI is asked."""
     of_routes = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = describe_topology(of_routes())
+            app.openapi_schema = describe_topology(describe_quality(of_routes()))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # the way that FastAPI documents

@@ -19,6 +19,7 @@ from aggregator.errors import (
 )
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
+from aggregator.server import quality_api
 from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
@@ -86,6 +87,7 @@ class Front:
     ) -> None:
         self._telemetry = telemetry or Telemetry()
         self._snapshots = snapshots
+        self._quality = quality_api.QualityPage(snapshots.quality)
         self._documents = DocumentServer(snapshots, has_guard=door.guard is not None)
         self._guard = door.guard
         self._open_paths = door.open_paths
@@ -107,6 +109,8 @@ class Front:
                     _check_metrics(grant)
             if path in DOCUMENTS:
                 await self._document(DOCUMENTS[path], grant, scope, receive, send)
+            elif path == quality_api.PATH:
+                await self._quality.answer(scope, send, grant)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:

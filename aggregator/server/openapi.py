@@ -54,7 +54,7 @@ _CACHE_CONTROL = {
     "example": "no-cache",
 }
 
-_CHALLENGE = {
+CHALLENGE = {
     "WWW-Authenticate": {"description": "Bearer, and what is wrong with the token", "schema": {"type": "string"}}
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
@@ -135,10 +135,10 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _refusals() -> dict[str, Any]:
     return {
-        "400": _error("A layout that does not exist, or a time that is none", "layout must be 1.2.5 or 2025"),
-        "401": _error("No token, or one that does not hold", "not authorized", _CHALLENGE),
-        "403": _error("A token that holds, without a role that opens anything", "not allowed", _CHALLENGE),
-        "503": _error(
+        "400": refusal("A layout that does not exist, or a time that is none", "layout must be 1.2.5 or 2025"),
+        "401": refusal("No token, or one that does not hold", "not authorized", CHALLENGE),
+        "403": refusal("A token that holds, without a role that opens anything", "not allowed", CHALLENGE),
+        "503": refusal(
             "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
             "no topology yet: query oldest_sample: connection refused",
             _RETRY_AFTER,
@@ -160,7 +160,7 @@ def _at_any_path(operation: dict[str, Any]) -> dict[str, Any]:
         "summary": "The same at any other path",
         "operationId": f"{operation['operationId']}_at_any_path",
         "parameters": [path, *operation["parameters"]],
-        "responses": operation["responses"] | {"404": _error("A path of ours where nothing is", "nothing is here")},
+        "responses": operation["responses"] | {"404": refusal("A path of ours where nothing is", "nothing is here")},
     }
 
 
@@ -176,7 +176,8 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def _error(description: str, example: str, headers: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+def refusal(description: str, example: str, headers: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the description of an answer in the form of all our errors."""
     body = {"schema": {"$ref": "#/components/schemas/Error"}, "example": {"error": example}}
     described = {"headers": dict(headers)} if headers else {}
     return {"description": description, **described, "content": {"application/json": body}}

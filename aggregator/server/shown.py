@@ -7,6 +7,7 @@ from aggregator.coding import LEAST_BYTES
 from aggregator.documents import Form
 from aggregator.errors import NO_TOPOLOGY, NoTopologyError
 from aggregator.grants import Grant
+from aggregator.quality import Quality
 from aggregator.snapshot import Snapshot
 
 
@@ -19,6 +20,9 @@ class Snapshots(Protocol):
 
     def current(self) -> Snapshot:
         """Return the snapshot; raise NoTopologyError if there is none to show."""
+
+    def quality(self) -> Quality:
+        """Return how good the last refresh was; the same object until that changes."""
 
     def age_seconds(self, snapshot: Snapshot) -> float:
         """Return how old a snapshot is."""

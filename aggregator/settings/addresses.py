@@ -16,7 +16,10 @@ def addresses(text: str) -> tuple[Address, ...]:
 
     Raises ValueError; its text never repeats a URL, for that may hold a password.
     """
-    found = tuple(_numbered([url for url in BETWEEN.split(text) if url]))
+    listed = [url for url in BETWEEN.split(text) if url]
+    if any(url.startswith("replay:") for url in listed):
+        raise ValueError("has a recording among others; one is replayed alone")
+    found = tuple(_numbered(listed))
     if not found:
         raise ValueError("lists none")
     if len({address.name for address in found}) < len(found):

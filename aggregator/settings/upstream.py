@@ -12,10 +12,15 @@ from aggregator.querier.client import Address
 from aggregator.settings.addresses import addresses
 from aggregator.settings.headers import headers
 from aggregator.settings.kinds import AuthoritiesFile, Group, ReadableFile, setting
+from aggregator.settings.replays import Replayed, check, replayed
 
 
 def _listed(secret: SecretStr) -> SecretStr:
-    addresses(secret.get_secret_value())
+    recording = replayed(secret.get_secret_value())
+    if recording is not None:
+        check(recording)
+    else:
+        addresses(secret.get_secret_value())
     return secret
 
 
@@ -42,8 +47,9 @@ class UpstreamSettings(Group):
         ...,
         "base URL of Prometheus or Thanos Query; may end in a slash, have a path, and hold user:password@. Several are "
         "listed with commas between; #name=…&cluster=… at the end of one says what to call it in logs and gaps, host "
-        "and port otherwise, and which cluster its series are of that have no `cluster` label",
-        "a URL that begins with http:// or https://, or several",
+        "and port otherwise, and which cluster its series are of that have no `cluster` label. replay:FILE answers "
+        "from a recording instead; #speed=10 at its end replays faster, #speed=max gives each refresh the next one",
+        "a URL that begins with http:// or https://, or several; or replay: and a file",
     )
     PROMETHEUS_BEARER_TOKEN: Annotated[SecretStr, AfterValidator(_token)] | None = setting(
         None, "token that every upstream is shown", "one word of ASCII characters", "none"
@@ -91,8 +97,13 @@ class UpstreamSettings(Group):
 
     @property
     def upstreams(self) -> tuple[Address, ...]:
-        """The upstreams that are listed."""
-        return addresses(self.PROMETHEUS_ADDRESS.get_secret_value())
+        """The upstreams that are listed; none where a recording stands in for them."""
+        return () if self.replay is not None else addresses(self.PROMETHEUS_ADDRESS.get_secret_value())
+
+    @property
+    def replay(self) -> Replayed | None:
+        """The recording that stands in for the upstreams, None where they are asked."""
+        return replayed(self.PROMETHEUS_ADDRESS.get_secret_value())
 
     @property
     def access(self) -> Access:

@@ -92,8 +92,10 @@ def _enum_number(_field: FieldDescriptor) -> Convert:
     return int
 
 
-MESSAGES = Format(Converts(lambda message: message, _time_message, None, _enum_number))
-DOCUMENTS = Format(Converts(json_class, _time_text, str, _enum_name))
+MESSAGE_CONVERTS = Converts(lambda message: message, _time_message, None, _enum_number)
+DOCUMENT_CONVERTS = Converts(json_class, _time_text, str, _enum_name)
+MESSAGES = Format(MESSAGE_CONVERTS)
+DOCUMENTS = Format(DOCUMENT_CONVERTS)
 
 
 def render_protobuf(topology: Topology, _now_seconds: float) -> bytes:

@@ -9,8 +9,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 
@@ -28,8 +29,10 @@ GIVEN: Mapping[str, frozenset[str]] = {
     "Pod": frozenset({"containers"}),
     "Container": frozenset({"id", "cluster", "namespace", "pod", "node"}),
 }
-# Of the model's -1, 0 and 1.
-DEVICE_STATES = {-1: pb.DEVICE_STATE_DETACHED, 0: pb.DEVICE_STATE_BUSY, 1: pb.DEVICE_STATE_AVAILABLE}
+# The numbers of an enumeration by the model's; those of the others are the same.
+NUMBERS: Mapping[str, Mapping[int, int]] = {
+    "DeviceState": {-1: pb.DEVICE_STATE_DETACHED, 0: pb.DEVICE_STATE_BUSY, 1: pb.DEVICE_STATE_AVAILABLE},
+}
 
 _TIMESTAMP = "google.protobuf.Timestamp"
 _LONGEST_INT32 = 9
@@ -102,14 +105,19 @@ def _change(field: FieldDescriptor, converts: Converts) -> Convert | None:
     if kind is not None and kind.GetOptions().map_entry:
         return _of_map(kind.fields_by_name["value"], converts)
     if kind is not None:
-        return _of_list(getattr(pb, kind.name), converts)
+        message = GetMessageClass(kind)
+        return _of_list(message, converts) if field.is_repeated else maker(message, converts)
     if field.enum_type is not None:
-        enum = converts.enum(field)
-        return lambda state: enum(DEVICE_STATES.get(state, pb.DEVICE_STATE_UNSPECIFIED))
+        return _of_enum(field, field.enum_type, converts)
     if field.type == FieldDescriptor.TYPE_INT64:
         return converts.int64
     # Where text is empty, in the model as in labels, nothing is known.
     return _unless_empty if field.type == FieldDescriptor.TYPE_STRING else None
+
+
+def _of_enum(field: FieldDescriptor, kind: EnumDescriptor, converts: Converts) -> Convert:
+    enum, numbers = converts.enum(field), NUMBERS.get(kind.name)
+    return enum if numbers is None else lambda value: enum(numbers.get(value, 0))
 
 
 def _of_map(value: FieldDescriptor, converts: Converts) -> Convert:
@@ -125,7 +133,9 @@ def _of_list(message: type[Message], converts: Converts) -> Convert:
     return lambda named: [make(part) for part in parts(named)] or None
 
 
-def _in_order(named: Mapping[str, Any]) -> Iterable[Any]:
+def _in_order(named: Mapping[str, Any] | tuple[Any, ...]) -> Iterable[Any]:
+    if isinstance(named, tuple):
+        return named
     return named.values() if len(named) < 2 else [named[name] for name in sorted(named)]
 
 

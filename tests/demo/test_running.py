@@ -1,5 +1,6 @@
 """The parts of `python -m demo`: ports, the gateway's environment, children, and what a person is told."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from demo import gateway, signals
-from demo.__main__ import invitation
+from demo.__main__ import Upstream, invitation, live_fleet, recorded_fleet
 from demo.children import Child, ChildError, watch
 from demo.ports import PortError, Ports, choose
-from demo.prometheus import free_port
+from demo.prometheus import Binaries, PrometheusMissingError, free_port
 
 PORTS = Ports(http=8080, grpc=8181)
 
@@ -112,14 +113,42 @@ def test_the_first_signal_stops_and_later_ones_are_ignored() -> None:
             signal.signal(number, handler)
 
 
-def test_the_invitation_names_what_to_open() -> None:
-    """A person is told the topology, the API, Prometheus and two commands to try."""
-    text = invitation(PORTS, "http://127.0.0.1:9090", has_key=False)
+def test_the_invitation_names_what_to_open(tmp_path: Path) -> None:
+    """A person is told the topology, the API, Prometheus and three commands to try."""
+    prometheus = child(tmp_path, "")
+    prometheus.process.wait()
+    text = invitation(PORTS, Upstream("http://127.0.0.1:9090", (prometheus,)), has_key=False)
     for expected in (
         "http://localhost:8080/\n",
         "http://localhost:8080/docs",
         "http://127.0.0.1:9090",
         "curl -s localhost:8080/ | head -40",
+        ".venv/bin/python -m aggregator show --url http://localhost:8080",
         ".venv/bin/python -m aggregator.etim_client localhost:8181",
     ):
         assert expected in text
+
+
+def missing(_say: object) -> Binaries:
+    """Be a machine on which no Prometheus is to be had."""
+    raise PrometheusMissingError("none was found")
+
+
+def test_without_prometheus_a_recording_is_shown_and_said_to_be_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no Prometheus is to be had, the gateway is given the shipped recording, and a person is told so twice."""
+    with contextlib.ExitStack() as parts:
+        assert live_fleet(parts, tmp_path, missing, {}) is None
+    upstream = recorded_fleet()
+    assert upstream == Upstream("replay:demo/fleet.recording")
+    told = capsys.readouterr().out
+    assert "no Prometheus is to be had: none was found" in told
+    assert "comes from a recording, demo/fleet.recording" in told
+    assert "RECORDED     not live" in invitation(PORTS, upstream, has_key=False)
+
+
+def test_a_named_folder_without_prometheus_is_an_error(tmp_path: Path) -> None:
+    """Who names a folder with PROMETHEUS_HOME is told that it holds none, instead of being shown a recording."""
+    with contextlib.ExitStack() as parts, pytest.raises(PrometheusMissingError, match="none was found"):
+        live_fleet(parts, tmp_path, missing, {"PROMETHEUS_HOME": "/elsewhere"})

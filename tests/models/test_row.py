@@ -5,6 +5,7 @@ import pytest
 from aggregator.models.build import reading_order
 from aggregator.models.catalog import CATALOG
 from aggregator.models.describe import page
+from aggregator.models.exporters import Exporter
 from aggregator.models.row import BECOMES, FILLED_BY_THE_BUILDER, Fill, Match, Owner, Part, Row, Whose, match
 from aggregator.models.values import word
 from aggregator.querier.promql import present
@@ -14,7 +15,7 @@ ASK = present("m", ("a", "b"))
 
 def row(whose: Whose, *fills: Fill) -> Row:
     """Return a row that asks for the labels a and b."""
-    return Row("r", ASK, whose, fills, "a note")
+    return Row("r", ASK, whose, fills, "a note", Exporter("an exporter"))
 
 
 @pytest.mark.parametrize(
@@ -71,11 +72,12 @@ def test_every_field_of_the_topology_is_filled(kind: Owner | Part) -> None:
 
 
 def test_the_page_tells_of_every_row() -> None:
-    """The printed catalog has a section for each row, with its PromQL and where it lands."""
+    """The printed catalog has a section for each row, with its PromQL, its exporter and where it lands."""
     text = page()
     for row in CATALOG:
         section = text.split(f"## {row.name}\n")[1].split("\n## ")[0]
         assert row.ask.text in section
+        assert f"* shown by {row.exporter}\n" in section
         assert section.count("* fills") == len(row.fills)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from aggregator.documents import Documents, View
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology
 from aggregator.models.version import versioned
+from aggregator.quality import Quality
+from aggregator.server.openapi_quality import EXAMPLE
 from aggregator.snapshot import Gap, GapKind, Snapshot
 from aggregator.views import BY_NAME
 
@@ -67,6 +69,7 @@ class CommandedSource:
     next_in: float = 0.0
     next_shown: Snapshot | None = None
     waits: int = 0
+    good: Quality = EXAMPLE
     is_stopping: bool = False
     waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
 
@@ -75,6 +78,10 @@ class CommandedSource:
         if self.failure is not None:
             raise self.failure
         return self.shown
+
+    def quality(self) -> Quality:
+        """Return the quality that was set."""
+        return self.good
 
     def age_seconds(self, _snapshot: Snapshot) -> float:
         """Return the age that was set."""

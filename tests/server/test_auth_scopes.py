@@ -26,7 +26,7 @@ from tests.server.tokens import Realm
 
 MINE = Grant(frozenset({MY_PATTERN}))
 POLICY = Policy(required_role=role("user"), cluster_roles=dict(cluster_roles(f"tenant={MY_PATTERN}; dash:admin=*")))
-PATHS = ["/", "/aggregator", "/?layout=2025", "/?layout=1.2.5", "//x"]
+PATHS = ["/", "/aggregator", "/?layout=2025", "/?layout=1.2.5", "//x", "/api/v1/topology", "/api/v1/quality"]
 
 
 def names_differ(scene: Scene) -> bool:

@@ -8,6 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from aggregator import settings
+from aggregator.doctor.examine import examined
+from aggregator.doctor.report import Report
 from demo import prometheus as prometheus_2
 from demo.prometheus import free_port
 from tests.integration.process import Gateway, running, until
@@ -212,6 +215,50 @@ def test_thanos_is_told_from_prometheus(stack: Programs, exporter: Exporter) -> 
             with gateway(stack, url) as started:
                 wait_for(started, BOTH)
                 assert asked(started) == [is_thanos]
+
+
+def diagnosis(url: str) -> Report:
+    """Return what the doctor finds before an upstream."""
+    return examined(settings.read({"PROMETHEUS_ADDRESS": url}))
+
+
+def test_the_doctor_tells_what_it_is(stack: Programs, exporter: Exporter) -> None:
+    """Thanos Query, a Query Frontend before it and Prometheus 3 are told by name and version."""
+    prometheus, sidecar = stack.replica("a", exporter.target)
+    query = stack.query(sidecar)
+    frontend = stack.frontend(query)
+    told = [diagnosis(program.url).upstreams[0] for program in (query, frontend, prometheus)]
+    assert [(seen.kind, seen.version.split(".")[0]) for seen in told] == [
+        ("Thanos", "0"),
+        ("Thanos", "0"),
+        ("Prometheus", "3"),
+    ]
+
+
+def test_the_doctor_tells_of_a_store_that_is_away(stack: Programs, exporter: Exporter) -> None:
+    """A Thanos that lacks a store gives partial answers, and its own words name the store."""
+    (prometheus, sidecar), (_, other) = replicas(stack, exporter)
+    query = stack.query(sidecar, other, strict=True)
+    until(lambda: "partial-answers" not in found(query.url), "both stores are known")
+    prometheus.kill()
+    sidecar.kill()
+    until(lambda: f"127.0.0.1:{sidecar.api}" in found(query.url).get("partial-answers", ""), "the store is named", 40)
+
+
+def test_the_doctor_tells_of_duplicates(stack: Programs, exporter: Exporter) -> None:
+    """Replicas that Thanos does not merge are told with the label that tells them apart; merged ones are well."""
+    (_, sidecar), (_, other) = replicas(stack, exporter)
+    told = "; they differ in replica"
+    query = stack.query(sidecar, other, labels=())
+    until(lambda: found(query.url).get("duplicates", "").endswith(told), "duplicates are told", 40)
+    merged = stack.query(sidecar, other)
+    until(lambda: diagnosis(merged.url).totals is not None, "stores are known")
+    assert "duplicates" not in found(merged.url)
+
+
+def found(url: str) -> dict[str, str]:
+    """Return what is wrong before an upstream, by code."""
+    return {finding.code: finding.what for finding in diagnosis(url).problems}
 
 
 def test_prometheus_3_scrapes_the_gateway(parts: Parts, stack: Programs, exporter: Exporter, tmp_path: Path) -> None:

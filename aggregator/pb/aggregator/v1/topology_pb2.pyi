@@ -16,12 +16,27 @@ class DeviceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEVICE_STATE_DETACHED: _ClassVar[DeviceState]
     DEVICE_STATE_BUSY: _ClassVar[DeviceState]
     DEVICE_STATE_AVAILABLE: _ClassVar[DeviceState]
+
+class QueryResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    QUERY_RESULT_UNSPECIFIED: _ClassVar[QueryResult]
+    QUERY_RESULT_OK: _ClassVar[QueryResult]
+    QUERY_RESULT_STOOD_IN: _ClassVar[QueryResult]
+    QUERY_RESULT_FAILED: _ClassVar[QueryResult]
 DEVICE_STATE_UNSPECIFIED: DeviceState
 DEVICE_STATE_DETACHED: DeviceState
 DEVICE_STATE_BUSY: DeviceState
 DEVICE_STATE_AVAILABLE: DeviceState
+QUERY_RESULT_UNSPECIFIED: QueryResult
+QUERY_RESULT_OK: QueryResult
+QUERY_RESULT_STOOD_IN: QueryResult
+QUERY_RESULT_FAILED: QueryResult
 
 class GetTopologyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetQualityRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -266,3 +281,135 @@ class Workload(_message.Message):
     app: str
     component: str
     def __init__(self, instance: _Optional[str] = ..., app: _Optional[str] = ..., component: _Optional[str] = ...) -> None: ...
+
+class Quality(_message.Message):
+    __slots__ = ("refresh_time", "refresh_duration_seconds", "failure", "unavailable", "topology_version", "complete", "totals", "rows", "unplaced_objects", "unfilled_fields", "vanished")
+    REFRESH_TIME_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    UNPLACED_OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    UNFILLED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    VANISHED_FIELD_NUMBER: _ClassVar[int]
+    refresh_time: _timestamp_pb2.Timestamp
+    refresh_duration_seconds: float
+    failure: str
+    unavailable: str
+    topology_version: str
+    complete: bool
+    totals: QualityTotals
+    rows: _containers.RepeatedCompositeFieldContainer[RowQuality]
+    unplaced_objects: _containers.RepeatedCompositeFieldContainer[UnplacedObjects]
+    unfilled_fields: _containers.RepeatedCompositeFieldContainer[UnfilledField]
+    vanished: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, refresh_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_duration_seconds: _Optional[float] = ..., failure: _Optional[str] = ..., unavailable: _Optional[str] = ..., topology_version: _Optional[str] = ..., complete: _Optional[bool] = ..., totals: _Optional[_Union[QualityTotals, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[RowQuality, _Mapping]]] = ..., unplaced_objects: _Optional[_Iterable[_Union[UnplacedObjects, _Mapping]]] = ..., unfilled_fields: _Optional[_Iterable[_Union[UnfilledField, _Mapping]]] = ..., vanished: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class QualityTotals(_message.Message):
+    __slots__ = ("clusters", "nodes", "pods", "containers", "queries", "failed_queries", "stood_in_queries", "samples", "placed_samples", "unplaced_samples", "dropped_samples", "conflicting_samples", "warnings")
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    PODS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
+    FAILED_QUERIES_FIELD_NUMBER: _ClassVar[int]
+    STOOD_IN_QUERIES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    PLACED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    UNPLACED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTING_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    clusters: int
+    nodes: int
+    pods: int
+    containers: int
+    queries: int
+    failed_queries: int
+    stood_in_queries: int
+    samples: int
+    placed_samples: int
+    unplaced_samples: int
+    dropped_samples: int
+    conflicting_samples: int
+    warnings: int
+    def __init__(self, clusters: _Optional[int] = ..., nodes: _Optional[int] = ..., pods: _Optional[int] = ..., containers: _Optional[int] = ..., queries: _Optional[int] = ..., failed_queries: _Optional[int] = ..., stood_in_queries: _Optional[int] = ..., samples: _Optional[int] = ..., placed_samples: _Optional[int] = ..., unplaced_samples: _Optional[int] = ..., dropped_samples: _Optional[int] = ..., conflicting_samples: _Optional[int] = ..., warnings: _Optional[int] = ...) -> None: ...
+
+class RowQuality(_message.Message):
+    __slots__ = ("name", "note", "exporter", "promql", "samples", "placed_samples", "unplaced", "dropped", "conflicts", "sources")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    EXPORTER_FIELD_NUMBER: _ClassVar[int]
+    PROMQL_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    PLACED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    UNPLACED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    note: str
+    exporter: str
+    promql: str
+    samples: int
+    placed_samples: int
+    unplaced: _containers.RepeatedCompositeFieldContainer[LeftOut]
+    dropped: _containers.RepeatedCompositeFieldContainer[LeftOut]
+    conflicts: _containers.RepeatedCompositeFieldContainer[LeftOut]
+    sources: _containers.RepeatedCompositeFieldContainer[SourceAnswer]
+    def __init__(self, name: _Optional[str] = ..., note: _Optional[str] = ..., exporter: _Optional[str] = ..., promql: _Optional[str] = ..., samples: _Optional[int] = ..., placed_samples: _Optional[int] = ..., unplaced: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., conflicts: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[SourceAnswer, _Mapping]]] = ...) -> None: ...
+
+class LeftOut(_message.Message):
+    __slots__ = ("reason", "samples")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    samples: int
+    def __init__(self, reason: _Optional[str] = ..., samples: _Optional[int] = ...) -> None: ...
+
+class SourceAnswer(_message.Message):
+    __slots__ = ("source", "result", "error", "duration_seconds", "samples", "age_seconds", "warnings", "remarks")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    REMARKS_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    result: QueryResult
+    error: str
+    duration_seconds: float
+    samples: int
+    age_seconds: float
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    remarks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, source: _Optional[str] = ..., result: _Optional[_Union[QueryResult, str]] = ..., error: _Optional[str] = ..., duration_seconds: _Optional[float] = ..., samples: _Optional[int] = ..., age_seconds: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., remarks: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UnplacedObjects(_message.Message):
+    __slots__ = ("kind", "reason", "objects")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    reason: str
+    objects: int
+    def __init__(self, kind: _Optional[str] = ..., reason: _Optional[str] = ..., objects: _Optional[int] = ...) -> None: ...
+
+class UnfilledField(_message.Message):
+    __slots__ = ("kind", "field", "reason", "rows", "exporters")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    EXPORTERS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    field: str
+    reason: str
+    rows: _containers.RepeatedScalarFieldContainer[str]
+    exporters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., field: _Optional[str] = ..., reason: _Optional[str] = ..., rows: _Optional[_Iterable[str]] = ..., exporters: _Optional[_Iterable[str]] = ...) -> None: ...

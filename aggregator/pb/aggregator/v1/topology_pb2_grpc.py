@@ -44,6 +44,11 @@ class TopologyServiceStub:
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.SerializeToString,
                 response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
                 _registered_method=True)
+        self.GetQuality = channel.unary_unary(
+                '/aggregator.v1.TopologyService/GetQuality',
+                request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetQualityRequest.SerializeToString,
+                response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Quality.FromString,
+                _registered_method=True)
 
 
 class TopologyServiceServicer:
@@ -65,6 +70,14 @@ class TopologyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetQuality(self, request, context):
+        """What became of each query at the last refresh, and what is missing from the topology. It is answered while there is
+        no topology, too. Only for callers who may see all clusters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TopologyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
                     servicer.StreamTopology,
                     request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.FromString,
                     response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.SerializeToString,
+            ),
+            'GetQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuality,
+                    request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetQualityRequest.FromString,
+                    response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Quality.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +151,33 @@ class TopologyService:
             '/aggregator.v1.TopologyService/StreamTopology',
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.SerializeToString,
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aggregator.v1.TopologyService/GetQuality',
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetQualityRequest.SerializeToString,
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Quality.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,1 @@
+"""`aggregator record`: what the upstreams answer, written into a file."""

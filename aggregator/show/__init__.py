@@ -1,0 +1,1 @@
+"""`aggregator show`: the topology as a tree in a terminal."""

@@ -1,0 +1,98 @@
+"""What is shown, read: from a gateway that runs, or by one refresh of our own."""
+
+import time
+from dataclasses import dataclass
+
+import requests
+
+from aggregator.errors import AggregatorError
+from aggregator.models.topology import Topology
+from aggregator.querier.access import TOKEN, Nobody
+from aggregator.querier.translation import FOREIGN, translated
+from aggregator.settings import Settings
+from aggregator.show.document import NoDocumentError, topology_of
+from aggregator.snapshot import Snapshot
+from aggregator.sources import sources_of, taker_of
+from aggregator.take import Views
+from aggregator.views import v1
+
+PATH = "/api/v1/topology"
+SECONDS = 30.0
+MOST_BYTES = 2**30
+_PIECE_BYTES = 2**18
+_SHOWN_CHARACTERS = 200
+
+
+class NotReadError(AggregatorError):
+    """There is nothing to show; the text says why."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A topology, its v1 document, and what is known to be missing from it."""
+
+    topology: Topology
+    document: bytes
+    missing: tuple[str, ...]
+
+
+def refreshed(settings: Settings) -> Read:
+    """Take one refresh with the settings; raise RefreshFailedError or RecordingError where there is none."""
+    taker = taker_of(settings, sources_of(settings), Views({v1.JSON: v1.render_json}, ()))
+    try:
+        snapshot, _failures = taker.take(time.time(), time.monotonic())
+    finally:
+        taker.close()
+    return Read(snapshot.topology, snapshot.body(v1.JSON), _missing(snapshot))
+
+
+def _missing(snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(str(gap) for gap in snapshot.gaps if gap.kind.is_missing_data)
+
+
+def asked(url: str, token: str) -> Read:
+    """Ask a gateway that runs; raise NotReadError where it does not answer with a topology."""
+    if token and not TOKEN.fullmatch(token):
+        raise NotReadError("TOKEN is no token: one word of ASCII characters")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with requests.get(
+            url.rstrip("/") + PATH,
+            headers=headers,
+            auth=Nobody(),
+            timeout=SECONDS,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            document = _body(answer)
+            _check(answer, document)
+    except FOREIGN as error:
+        raise NotReadError(str(translated(error))) from None
+    try:
+        topology = topology_of(document)
+    except NoDocumentError as error:
+        raise NotReadError(f"what it answers is not ours: {error}") from None
+    is_complete = answer.headers.get("X-Topology-Complete") != "false"
+    return Read(topology, document, () if is_complete else ("the gateway says so; its log tells what",))
+
+
+def _body(answer: requests.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in answer.iter_content(_PIECE_BYTES):
+        size += len(part)
+        if size > MOST_BYTES:
+            raise NotReadError(f"its answer is larger than {MOST_BYTES} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _check(answer: requests.Response, body: bytes) -> None:
+    status = answer.status_code
+    if status == 401:
+        raise NotReadError("it wants a valid token: set TOKEN")
+    if status == 403:
+        raise NotReadError("it does not show anything to the holder of this token")
+    if status != 200:
+        said = body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+        raise NotReadError(f"HTTP {status}" + (f": {said}" if said else ""))

@@ -1,0 +1,1 @@
+"""The doctor, before upstreams that are played."""

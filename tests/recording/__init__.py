@@ -1,0 +1,1 @@
+"""Recordings: the format, pseudonyms, and what is replayed."""

@@ -1,0 +1,139 @@
+"""The command as it runs: from a recording, from a gateway, and where there is neither."""
+
+import argparse
+import http.server
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from aggregator import cli
+from aggregator.views.v1 import render_json
+from tests import cases
+from tests.recording.tapes import write
+from tests.upstreams import cluster
+
+TOKEN = "abc.def.ghi"
+
+
+def run(environment: Mapping[str, str], *arguments: str) -> int:
+    """Run the command in this process."""
+    chosen: argparse.Namespace = cli.parser().parse_args(["show", *arguments])
+    code: int = chosen.run(chosen, environment)
+    return code
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """Answers as a gateway with a token does, as the test says."""
+
+    document = b""
+    complete = "true"
+
+    def do_GET(self) -> None:
+        """Answer with the document to whoever has the token, at the right path."""
+        status, body = 404, b"not here"
+        if self.path == "/base/api/v1/topology":
+            is_known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            status, body = (200, self.document) if is_known else (401, b"not authorized")
+        self.send_response(status)
+        self.send_header("X-Topology-Complete", self.complete)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[tuple[str, type[Gateway]]]:
+    """Serve a document of the test's choice; give the URL and what it is chosen with."""
+    handler = type("Chosen", (Gateway,), {})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/base/", handler
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_refresh_of_its_own_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --url it asks what the settings name, once, and draws that."""
+    path = write(tmp_path / "a", [cluster(hosts=["one", "two"])])
+    assert run({"PROMETHEUS_ADDRESS": f"replay:{path}"}) == 0
+    assert capsys.readouterr().out == "u  ocm  2 nodes, 0 pods\n├─ one\n└─ two\n"
+
+
+def test_json_is_the_v1_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json writes what /api/v1/topology would answer."""
+    path = write(tmp_path / "a", [cluster(hosts=["one"])])
+    assert run({"PROMETHEUS_ADDRESS": f"replay:{path}"}, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [node["name"] for node in document["clusters"][0]["nodes"]] == ["one"]
+
+
+def test_a_gateway_is_asked_with_the_token(
+    gateway: tuple[str, type[Gateway]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--url draws what a gateway shows, with TOKEN as its token, and says when something is missing there."""
+    url, chosen = gateway
+    chosen.document = render_json(cases.topology("nuvla"), 0.0)
+    chosen.complete = "false"
+    assert run({"TOKEN": TOKEN}, "--url", url, "--depth", "1") == 0
+    told = capsys.readouterr().out
+    assert "nuvla" in told
+    assert "incomplete:" in told
+    assert run({"TOKEN": TOKEN}, "--url", url, "--json") == 0
+    assert capsys.readouterr().out.encode() == chosen.document + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("document", "token", "path", "reason"),
+    [
+        (b"{}", "", "", "it wants a valid token: set TOKEN"),
+        (b"{}", "two words", "", "TOKEN is no token"),
+        (b"{}", TOKEN, "elsewhere", "HTTP 404: not here"),
+        (b"<html>", TOKEN, "", "what it answers is not ours"),
+    ],
+)
+def test_what_is_wrong_with_a_gateway_is_one_line(
+    gateway: tuple[str, type[Gateway]],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    document: bytes,
+    token: str,
+    path: str,
+    reason: str,
+) -> None:
+    """Where a gateway shows nothing the reason is told, the exit code is 1, and the token is not repeated."""
+    url, chosen = gateway
+    chosen.document = document
+    assert run({"TOKEN": token}, "--url", url + path) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert reason in told.err
+    assert len(told.err.splitlines()) == 1
+    assert not token or token not in told.err
+
+
+def test_where_there_is_nothing_to_show_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """An upstream that is not there, a gateway that is not there, and bad settings have their exit codes."""
+    assert run({"PROMETHEUS_ADDRESS": "http://127.0.0.1:9"}) == 1
+    assert "no topology: query " in capsys.readouterr().err
+    assert run({}, "--url", "http://127.0.0.1:9") == 1
+    assert capsys.readouterr().err == "http://127.0.0.1:9: connection refused\n"
+    assert run({}) == 2
+    assert "PROMETHEUS_ADDRESS: is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--url", "host:80"], ["--url", "http://u:p4ss@h"], ["--depth", "5"], ["x"]])
+def test_arguments_that_make_no_sense_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A URL that is none, or has a password, and a depth that there is not, are refused with status 2."""
+    with pytest.raises(SystemExit) as ended:
+        cli.parser().parse_args(["show", *arguments])
+    assert ended.value.code == 2
+    assert "p4ss" not in capsys.readouterr().err
