@@ -1,4 +1,4 @@
-"""How fast is each view in each coding, beside a bare ASGI app with the same bytes?"""
+"""How fast is each view in each coding? Beside a bare ASGI app with the same bytes."""
 
 import contextlib
 import http.client
