@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("errors", "grants", "logs", "own_metrics", "pb", "process", "requests_seen"),
+    ("errors", "grants", "logs", "own_metrics", "pb", "ports", "process", "requests_seen"),
     ("calls_seen",),
     ("telemetry",),
     ("tracing",),
@@ -27,13 +27,13 @@ LAYERS = (
     ("refresh",),
     ("server",),
     ("assembly",),
-    ("gateway", "cli", "etim_client"),
+    ("gateway", "cli", "etim_client", "health"),
     ("__main__",),
 )
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # The only places that look at the environment: where the program begins.
-MAY_READ_THE_ENVIRONMENT = {"__main__", "etim_client"}
+MAY_READ_THE_ENVIRONMENT = {"__main__", "etim_client", "health"}
 
 SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))

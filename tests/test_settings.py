@@ -143,6 +143,10 @@ def test_a_bad_address_is_told(text: str, wrong: str) -> None:
         ({"AGGREGATOR_PORT": "82", "HTTP_PORT": "80"}, 80, None),
         ({"HTTP_PORT": "0", "GRPC_PORT": "0"}, 0, 0),
         ({"HTTP_PORT": "", "AGGREGATOR_PORT": "82"}, 82, None),
+        ({"AGGREGATOR_PORT": "tcp://10.0.0.1:8080"}, 8080, None),
+        ({"AGGREGATOR_PORT": "tcp://10.0.0.1:8080", "GRPC_PORT": "81"}, None, 81),
+        ({"AGGREGATOR_PORT": "tcp://10.0.0.1:8080", "HTTP_PORT": "80"}, 80, None),
+        ({"AGGREGATOR_PORT": "x", "HTTP_PORT": "80"}, 80, None),
     ],
 )
 def test_which_servers_start_on_which_port(ports: dict[str, str], http: int | None, grpc: int | None) -> None:

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from aggregator import ports
 from aggregator.errors import SettingsError
 from aggregator.settings.access import AccessSettings
 from aggregator.settings.refreshing import RefreshSettings
@@ -42,6 +43,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     A variable that is empty counts as not set, as charts write it. NAME_FILE names a file that holds a secret NAME.
     """
     given = {name: environment[name].strip() for name in Settings.model_fields if environment.get(name, "").strip()}
+    if "AGGREGATOR_PORT" in given and not ports.stand_in(given["AGGREGATOR_PORT"], given.get("HTTP_PORT", "")):
+        del given["AGGREGATOR_PORT"]
     problems: dict[str, str] = {}
     for name, info in Settings.model_fields.items():
         if name in SECRETS and name + FILE_SUFFIX not in Settings.model_fields:

@@ -7,12 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from aggregator import certificates
+from aggregator import certificates, ports
 from aggregator.certificates import CertificateFiles
 from aggregator.errors import CertificateError
 from aggregator.settings.kinds import CertificatesFile, Group, KeyFile, ManyCount, Port, Seconds, Words, setting
-
-DEFAULT_HTTP_PORT = 8080
 
 _PEM = "path of a PEM file"
 _CERT = "certificate of the {} server, followed by those between it and its authority; set: it speaks only TLS"
@@ -49,7 +47,11 @@ class ServingSettings(Group):
     )
     GRPC_PORT: Port | None = setting(None, "port of the gRPC server; 0 takes a free one", "0 to 65535", "no gRPC")
     AGGREGATOR_PORT: Port | None = setting(
-        None, "stands in for HTTP_PORT where that is not set, for charts of the Go service", "0 to 65535", "not set"
+        None,
+        "stands in for HTTP_PORT where that is not set, for charts of the Go service; beside HTTP_PORT, and where it "
+        "is a URL that Kubernetes puts there (tcp://…), it is not looked at",
+        "0 to 65535",
+        "not set",
     )
     HTTP_HOST: str = setting("0.0.0.0", "address that the HTTP server listens on", "an IP address or host name")  # noqa: S104 - what the contract says
     GRPC_HOST: str = setting("0.0.0.0", "address that the gRPC server listens on", "an IP address or host name")  # noqa: S104 - what the contract says
@@ -86,11 +88,7 @@ class ServingSettings(Group):
     @property
     def http_port(self) -> int | None:
         """The port of the HTTP server, None for no such server."""
-        if self.HTTP_PORT is not None:
-            return self.HTTP_PORT
-        if self.AGGREGATOR_PORT is not None:
-            return self.AGGREGATOR_PORT
-        return DEFAULT_HTTP_PORT if self.GRPC_PORT is None else None
+        return ports.http_port(self.HTTP_PORT, self.GRPC_PORT, self.AGGREGATOR_PORT)
 
     @property
     def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
