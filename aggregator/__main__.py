@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+from typing import NoReturn
 
 from aggregator import cli, logs, settings
 from aggregator.errors import PartEndedError, PortInUseError, SettingsError
@@ -25,10 +27,19 @@ def main() -> None:
         gateway.run(chosen)
     except PortInUseError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+        _end(1)
     except PartEndedError:
         # The log has said which, and why.
-        sys.exit(1)
+        _end(1)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process. Python would wait for threads that wait, say, for a name server; all that matters is done."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

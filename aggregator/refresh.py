@@ -52,6 +52,7 @@ class Refresher:
         self._failure = "the first refresh is not finished"
         self._under_way: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
+        self._is_closed = False
         # On the monotonic clock: when a refresh may start on demand, and when the next is due.
         self._allowed_at = 0.0
         self._due_at = 0.0
@@ -90,9 +91,15 @@ class Refresher:
                 await asyncio.sleep(pause)
 
     def close(self) -> None:
-        """Let go of the threads and connections."""
+        """Let go of the threads and connections; a refresh that this breaks off is not told of."""
+        self._is_closed = True
         self._taker.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def ended(self, within_seconds: float) -> None:
+        """Wait until the refresh that is under way has ended, but not for longer."""
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way], timeout=within_seconds)
 
     async def _join(self) -> None:
         joins = self._under_way is not None
@@ -143,21 +150,26 @@ class Refresher:
             snapshot, failures = self._taker.take(self._clock.wall(), started)
         except RefreshFailedError as failed:
             self._failure = str(failed)
+            self._report_failure(started)
+            return self._kept_snapshot(), failed.failures, False
+        except Exception:  # noqa: BLE001 - whatever broke, the process lives
+            # A defect of ours in building or rendering: the last good topology is still good.
+            self._failure = "an internal error; the log has it"
+            if not self._is_closed:
+                _log.exception("refresh broke")
+            return self._kept_snapshot(), (), False
+        self._failure = "the refreshes since then are not finished"
+        self._report(snapshot, started)
+        return snapshot, failures, True
+
+    def _report_failure(self, started: float) -> None:
+        if not self._is_closed:
             _log.warning(
                 "refresh failed",
                 reason=self._failure,
                 took_ms=self._milliseconds_since(started),
                 serving=self._what_is_served(),
             )
-            return self._kept_snapshot(), failed.failures, False
-        except Exception:  # noqa: BLE001 - whatever broke, the process lives
-            # A defect of ours in building or rendering: the last good topology is still good.
-            self._failure = "an internal error; the log has it"
-            _log.exception("refresh broke")
-            return self._kept_snapshot(), (), False
-        self._failure = "the refreshes since then are not finished"
-        self._report(snapshot, started)
-        return snapshot, failures, True
 
     def _what_is_served(self) -> str:
         if self._snapshot is None or self._is_too_old(self._snapshot):
@@ -177,6 +189,8 @@ class Refresher:
         return kept
 
     def _report(self, snapshot: Snapshot, started: float) -> None:
+        if self._is_closed:
+            return
         missing = [str(gap) for gap in snapshot.gaps if gap.kind.is_missing_data]
         failed = (GapKind.FAILED, GapKind.STALE)
         log = _log.warning if any(gap.kind in failed for gap in snapshot.gaps) else _log.info

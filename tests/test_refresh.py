@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from aggregator.errors import NotListeningError, NoTopologyError, RefusedError, UnreachableError
 from aggregator.models.catalog import CATALOG
@@ -320,6 +321,29 @@ def test_closing_breaks_off_what_is_under_way(refresher: Refresher, upstream: Up
     """When the program ends, nothing is waited for."""
     refresher.close()
     assert upstream.aborted.is_set()
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answered", "broken off"])
+async def test_what_our_own_end_breaks_off_is_not_told(
+    refresher: Refresher, upstream: Upstream, *, answers: bool
+) -> None:
+    """A refresh that is under way when the program ends is waited for, and is not reported however it went."""
+    upstream.everything = None if answers else UnreachableError("broken off")
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin(_name: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert upstream.aborted.wait(WAIT_SECONDS)
+
+    upstream.before = begin
+    with structlog.testing.capture_logs() as logged:
+        waiting = asyncio.create_task(refresher.fresh())
+        await begun.wait()
+        refresher.close()
+        await refresher.ended(WAIT_SECONDS)
+        await waiting
+    assert {line["log_level"] for line in logged} <= {"debug"}
 
 
 def void(_value: object) -> None:

@@ -28,14 +28,16 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
     def __init__(self, answer_bytes: int, connections: int) -> None:
         self._answer_bytes = answer_bytes
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        # How often everything was broken off: who began before the last time is not to go on.
+        self.breaks = 0
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make pools that remember their connections."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _remembering(urllib3.HTTPConnectionPool, self._open),
-            "https": _remembering(urllib3.HTTPSConnectionPool, self._open),
+            "http": _remembering(urllib3.HTTPConnectionPool, self),
+            "https": _remembering(urllib3.HTTPSConnectionPool, self),
         }
 
     def build_response(self, request: requests.PreparedRequest, raw: urllib3.BaseHTTPResponse) -> requests.Response:
@@ -53,7 +55,8 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         return response
 
     def abort(self) -> None:
-        """Break every connection that is open, whoever waits on it."""
+        """Break every connection that is open, whoever waits on it, and those that are just being made."""
+        self.breaks += 1
         for connection in list(self._open):
             if connection.sock is not None:
                 with contextlib.suppress(OSError):
@@ -62,6 +65,10 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
     def forget(self) -> None:
         """Let go of the connections that nobody uses at the moment; the others are closed once they are not used."""
         self.poolmanager.clear()
+
+    def opening(self, connection: Any) -> None:
+        """Remember a connection that is about to be made."""
+        self._open.add(connection)
 
     def _read(self, raw: urllib3.BaseHTTPResponse) -> bytes:
         chunks: list[bytes] = []
@@ -78,14 +85,18 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         return b"".join(chunks)
 
 
-def _remembering(pool: type[Any], opened: "weakref.WeakSet[Any]") -> type[Any]:
-    """Return a connection pool class that adds each connection it makes to `opened`."""
+def _remembering(pool: type[Any], adapter: BoundedAdapter) -> type[Any]:
+    """Return a connection pool class that tells the adapter of each connection it makes."""
     base = pool.ConnectionCls
 
     class Connection(base):  # type: ignore[misc,valid-type] # a base known at run time only
         def connect(self) -> None:
-            opened.add(self)
+            breaks = adapter.breaks
+            adapter.opening(self)
             super().connect()
+            # While there was no socket yet, there was none to break.
+            if adapter.breaks != breaks:
+                raise ConnectionAbortedError("broken off")
 
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 

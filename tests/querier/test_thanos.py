@@ -1,15 +1,18 @@
 """What is asked of Thanos, and how it is told from a Prometheus."""
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from aggregator.errors import QueryError
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.thanos import KNOWN_SECONDS, UNKNOWN_SECONDS, Dialect, Mode, lists_stores
-from tests.querier.peer import Peer, Request, Script, hanging, peer, response, sending
+from tests.querier.peer import WAIT_SECONDS, Peer, Request, Script, hanging, peer, response, sending
 
 BODY = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
 STORES = response(b'{"status":"success","data":{"sidecar":[]}}')
@@ -163,3 +166,19 @@ def test_stores_that_hang_hold_nothing_up_for_long(make: Make) -> None:
 
     with peer(script) as upstream:
         assert make(upstream.url, query_seconds=0.1).ask("up", 1.0) == BODY
+
+
+def test_what_is_broken_off_while_it_finds_out_is_not_asked_later() -> None:
+    """Queries that wait for the answer to who is there end with it when all is broken off, and are never sent."""
+    limits = Limits(query_seconds=WAIT_SECONDS, answer_bytes=1000, connections=3)
+    with peer(hanging) as upstream, contextlib.ExitStack() as stack:
+        client = Client(Address(upstream.url), limits, dialect=Dialect("auto"))
+        stack.callback(client.close)
+        threads = stack.enter_context(ThreadPoolExecutor(3))
+        asked = [threads.submit(client.ask, "up", 1.0) for _ in range(3)]
+        assert upstream.asked.wait(WAIT_SECONDS)
+        started_at = time.monotonic()
+        client.abort()
+        assert {str(one.exception(WAIT_SECONDS)) for one in asked} == {"broken off"}
+        assert time.monotonic() - started_at < 2
+        assert [request.path for request in upstream.requests] == ["/api/v1/stores"]
