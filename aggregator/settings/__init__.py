@@ -111,15 +111,15 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[s
 
     The headers for a trace collector are no setting of ours, but secret all the same.
     """
-    held = [getattr(settings, name) for name in SECRETS]
-    texts = [value.get_secret_value() for value in held if isinstance(value, SecretStr)]
-    texts += [value for name, value in environment.items() if name.startswith("OTEL_") and name.endswith("_HEADERS")]
-    for text in texts:
+    held = {name: getattr(settings, name) for name in SECRETS}
+    texts = {name: value.get_secret_value() for name, value in held.items() if isinstance(value, SecretStr)}
+    texts |= {name: value for name, value in environment.items() if re.fullmatch("OTEL_.*_HEADERS", name)}
+    for name, text in texts.items():
         yield text
-        for url in re.findall(r"//[^/\s@]*:([^/\s@]+)@", text):
-            yield from (url, unquote(url))
-        for value in re.findall(r"=([^,\s]+)", text):
-            yield from (value, unquote(value))
+        # What stands behind the # of an upstream, its name and cluster, is there to be told.
+        pairs = [] if name == "PROMETHEUS_ADDRESS" else re.findall(r"=([^,\s]+)", text)
+        for part in (*re.findall(r"//[^/\s@]*:([^/\s@]+)@", text), *pairs):
+            yield from (part, unquote(part))
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:
