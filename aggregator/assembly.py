@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator import __version__, tracing
+from aggregator.certificates import CertificateFiles
 from aggregator.errors import NoTopologyError
 from aggregator.logs import logger
 from aggregator.models.catalog import CATALOG
@@ -144,7 +145,7 @@ def _http_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
     open_paths = OPEN_PATHS if settings.CLUSTER_ROLES is None else OPEN_PATHS - {METRICS_PATH}
     front = Front(parts.refresher, Door(parts.guard, open_paths), settings.LAYOUT, behind, telemetry)
     socket = listener("HTTP", settings.HTTP_HOST, port)
-    rotation = Rotation("http", settings.http_tls) if settings.http_tls else None
+    rotation = _rotation("http", settings.http_tls, telemetry)
     app = browsers(proxies(front, settings.trusted_proxies), settings.CORS_ORIGINS)
     server = HttpServer(Watched(app, parts.watch), socket, settings.GRACE, HttpTransport(most, rotation=rotation))
     telemetry.watch("aggregator_http_connections", lambda: server.connections)
@@ -163,10 +164,19 @@ def _grpc_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
     if guard is not None and settings.GRPC_AUTH == "off":
         _log.warning("gRPC is open to callers without tokens, as GRPC_AUTH=off says")
         guard = None
-    transport = GrpcTransport(most, Rotation("grpc", settings.grpc_tls) if settings.grpc_tls else None)
+    transport = GrpcTransport(most, _rotation("grpc", settings.grpc_tls, parts.watch.telemetry))
     server = GrpcServer(parts.refresher, guard, parts.readiness, settings.GRACE, transport, parts.watch)
     _tell_listening("grpc", settings.GRPC_HOST, server.listen(settings.GRPC_HOST, port))
     return server
+
+
+def _rotation(server: str, files: CertificateFiles | None, telemetry: Telemetry) -> Rotation | None:
+    """Return what keeps a server's identity current, None for no TLS."""
+    if files is None:
+        return None
+    made = Rotation(server, files)
+    telemetry.watch("aggregator_certificate_expiry_timestamp_seconds", made.expires_at_seconds, server)
+    return made
 
 
 def _tell_listening(server: str, host: str, port: int) -> None:
