@@ -18,6 +18,7 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
+    _tell_doubts(chosen)
     # gRPC's C library writes lines in a form of its own to stderr, for each handshake that fails and each malformed
     # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -32,6 +33,15 @@ def main() -> None:
         # The log has said which, and why.
         _end(1)
     _end(0)
+
+
+def _tell_doubts(chosen: settings.Settings) -> None:
+    """Warn of what is most likely not meant; what a misspelled variable holds may be a secret."""
+    log = logs.logger(__name__)
+    for variable, meant in settings.misspelled_in(os.environ):
+        log.warning("a variable is no setting, but looks like one", variable=variable, setting=meant)
+    for remark in chosen.remarks():
+        log.warning("a setting has no effect", reason=remark)
 
 
 def _end(code: int) -> NoReturn:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,7 +78,8 @@ def assembled(settings: Settings) -> Parts:
 
 def servers_of(settings: Settings, parts: Parts) -> list[Server]:
     """Return the servers that are wanted, each with its port taken; raise PortInUseError where one cannot be had."""
-    most = most_connections(settings.MAX_CONNECTIONS)
+    is_default = "MAX_CONNECTIONS" not in settings.model_fields_set
+    most = most_connections(settings.MAX_CONNECTIONS, is_default=is_default)
     servers: list[Server] = []
     if settings.http_port is not None:
         servers.append(_http_server(settings, settings.http_port, parts, most))
@@ -149,13 +150,15 @@ def _http_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
     app = browsers(proxies(front, settings.trusted_proxies), settings.CORS_ORIGINS)
     server = HttpServer(Watched(app, parts.watch), socket, settings.GRACE, HttpTransport(most, rotation=rotation))
     telemetry.watch("aggregator_http_connections", lambda: server.connections)
-    _tell_listening("http", settings.HTTP_HOST, socket.getsockname()[1])
+    _tell_listening(
+        "http", settings.HTTP_HOST, socket.getsockname()[1], _door(settings, parts.guard, settings.http_tls)
+    )
     return server
 
 
 def _metrics_server(settings: Settings, port: int, telemetry: Telemetry) -> Server:
     socket = listener("METRICS", settings.METRICS_HOST, port)
-    _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1])
+    _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1], _door(settings, None, None))
     return HttpServer(MetricsApp(telemetry), socket, settings.GRACE)
 
 
@@ -166,7 +169,8 @@ def _grpc_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
         guard = None
     transport = GrpcTransport(most, _rotation("grpc", settings.grpc_tls, parts.watch.telemetry))
     server = GrpcServer(parts.refresher, guard, parts.readiness, settings.GRACE, transport, parts.watch)
-    _tell_listening("grpc", settings.GRPC_HOST, server.listen(settings.GRPC_HOST, port))
+    taken = server.listen(settings.GRPC_HOST, port)
+    _tell_listening("grpc", settings.GRPC_HOST, taken, _door(settings, guard, settings.grpc_tls))
     return server
 
 
@@ -179,5 +183,16 @@ def _rotation(server: str, files: CertificateFiles | None, telemetry: Telemetry)
     return made
 
 
-def _tell_listening(server: str, host: str, port: int) -> None:
-    _log.info("listening", server=server, host=host, port=port, version=__version__)
+def _door(settings: Settings, guard: Guard | None, files: CertificateFiles | None) -> dict[str, bool]:
+    """Return what a server asks of who comes: what was set and did not arrive shows here."""
+    has_roles = settings.CLUSTER_ROLES is not None or settings.REQUIRED_ROLE is not None
+    return {
+        "tokens": guard is not None,
+        "roles": guard is not None and has_roles,
+        "tls": files is not None,
+        "client_certificates": files is not None and files.client_ca is not None,
+    }
+
+
+def _tell_listening(server: str, host: str, port: int, door: Mapping[str, bool]) -> None:
+    _log.info("listening", server=server, host=host, port=port, **door, version=__version__)

@@ -293,8 +293,11 @@ def test_password_leak(address: str) -> None:
 
 def test_a_topology_outlives_a_refresh() -> None:
     """MAX_STALE has to be longer than REFRESH_INTERVAL, or there would be nothing to show in between."""
-    with pytest.raises(SettingsError, match=r"^MAX_STALE: is 10; expected: more than REFRESH_INTERVAL$"):
-        read({"PROMETHEUS_ADDRESS": "http://host", "REFRESH_INTERVAL": "10", "MAX_STALE": "10"})
+    told = "MAX_STALE: is 10; expected: more than REFRESH_INTERVAL, which is 10"
+    assert problems(ADDRESS | {"REFRESH_INTERVAL": "10", "MAX_STALE": "10"}) == [told]
+    assert problems(ADDRESS | {"MAX_STALE": "10"}) == [told]
+    told = "REFRESH_INTERVAL: is 300; expected: less than MAX_STALE, which is 300 unless set"
+    assert problems(ADDRESS | {"REFRESH_INTERVAL": "300"}) == [told]
 
 
 @pytest.mark.parametrize(
@@ -366,13 +369,38 @@ def test_files_for_tls_belong_together(tmp_path: Path, server: str) -> None:
     one, other = write(tmp_path / "one", authority.pair(), authority.pem), write(tmp_path / "other", authority.pair())
     cert, key, ca = (f"{server}_TLS_{kind}" for kind in ("CERT", "KEY", "CLIENT_CA"))
     expected = "; expected: path of a PEM file"
-    assert problems(ADDRESS | {cert: one.cert}) == [f"{key}: is not set beside {cert}{expected}"]
-    assert problems(ADDRESS | {key: one.key}) == [f"{cert}: is not set beside {key}{expected}"]
-    assert problems(ADDRESS | {ca: one.client_ca or ""}) == [f"{cert}: is not set beside {ca}{expected}"]
-    (line,) = problems(ADDRESS | {cert: one.cert, key: other.key})
+    serving = ADDRESS | {f"{server}_PORT": "80"}
+    assert problems(serving | {cert: one.cert}) == [f"{key}: is not set beside {cert}{expected}"]
+    assert problems(serving | {key: one.key}) == [f"{cert}: is not set beside {key}{expected}"]
+    assert problems(serving | {ca: one.client_ca or ""}) == [f"{cert}: is not set beside {ca}{expected}"]
+    (line,) = problems(serving | {cert: one.cert, key: other.key})
     assert line.startswith(f"{key}: {other.key}: is not the key of the certificate in {one.cert}; expected: ")
-    settings = read(ADDRESS | {cert: one.cert, key: one.key, ca: one.client_ca or ""})
+    settings = read(serving | {cert: one.cert, key: one.key, ca: one.client_ca or ""})
     assert (settings.http_tls if server == "HTTP" else settings.grpc_tls) == one
+
+
+@pytest.mark.parametrize(("server", "other"), [("HTTP", "GRPC"), ("GRPC", "HTTP")])
+def test_files_for_a_server_that_does_not_run_are_told(tmp_path: Path, server: str, other: str) -> None:
+    """A certificate of a server that has no port would be silently without effect."""
+    files = write(tmp_path / "tls", Authority().pair())
+    cert, key = f"{server}_TLS_CERT", f"{server}_TLS_KEY"
+    assert problems(ADDRESS | {f"{other}_PORT": "80", cert: files.cert, key: files.key}) == [
+        f"{name}: is set, but there is no such server; expected: {server}_PORT beside it" for name in (cert, key)
+    ]
+
+
+def test_what_lies_beside_a_public_key_is_named() -> None:
+    """A private key and a certificate in KEY are told as such, be they PEM or the base64 of DER, and not repeated."""
+    certificate, key = Authority().pair()
+    for pem_text, wrong in (
+        (certificate, "is a certificate, not the public key in it"),
+        (key, "is a private key, which"),
+    ):
+        body = "".join(pem_text.decode().splitlines()[1:-1])
+        for text in (pem_text.decode(), body):
+            (line,) = problems(ADDRESS | {"KEY": text})
+            assert line.startswith(f"KEY: {wrong}")
+            assert body[20:40] not in line
 
 
 def test_a_key_with_a_password_is_told(tmp_path: Path) -> None:

@@ -26,12 +26,16 @@ def listener(server: str, host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise PortInUseError(f"{server}_HOST: cannot listen on {host}:{port}: no address of this machine") from None
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise PortInUseError(f"{server}_PORT: cannot listen on {host}:{port}: {reason}") from None
 
 
-def most_connections(wanted: int) -> int:
+def most_connections(wanted: int, *, is_default: bool = False) -> int:
     """Return how many connections each of two servers may have: what is wanted, or what the system leaves to us.
+
+    That is told, but only to who looks closely where nobody asked for a number.
 
     The system's soft limit is raised to the hard one: the soft one is low only for the sake of programs that cannot
     do with more.
@@ -43,5 +47,6 @@ def most_connections(wanted: int) -> int:
     # At least a few, in the hope that we need less: when descriptors run out, new connections wait.
     possible = max(8, (hard - OWN_DESCRIPTORS) // 2)
     if possible < wanted:
-        _log.info("fewer connections than MAX_CONNECTIONS", most=possible, descriptors=hard)
+        log = _log.debug if is_default else _log.info
+        log("fewer connections than MAX_CONNECTIONS", most=possible, descriptors=hard)
     return min(wanted, possible)

@@ -4,7 +4,7 @@ docs/configuration.md and `aggregator --help` are printed from the fields of the
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 from urllib.parse import unquote
@@ -16,12 +16,16 @@ from pydantic_core import PydanticUndefined
 from aggregator import ports
 from aggregator.errors import SettingsError
 from aggregator.settings.access import AccessSettings
+from aggregator.settings.kinds import shown
+from aggregator.settings.lookalikes import lookalikes
 from aggregator.settings.refreshing import RefreshSettings
 from aggregator.settings.serving import ServingSettings
 from aggregator.settings.telling import TellingSettings
 from aggregator.settings.upstream import UpstreamSettings
 
 FILE_SUFFIX = "_FILE"
+# Stands in for what is required, where that is bad and the others are to be judged all the same.
+_JUDGEABLE = {"PROMETHEUS_ADDRESS": "http://localhost"}
 
 
 class Settings(TellingSettings, RefreshSettings, ServingSettings, AccessSettings, UpstreamSettings):
@@ -57,11 +61,29 @@ def read(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError([*problems.values(), *_problems(error, given, problems)]) from None
-    contradictions = [*problems.values(), *settings.contradictions()]
-    if contradictions:
-        raise SettingsError(contradictions)
+        misspelled = {meant: variable for variable, meant in misspelled_in(environment)}
+        problems |= _problems(error, given, problems, misspelled)
+        settings = Settings.model_validate(_JUDGEABLE | {name: given[name] for name in given.keys() - problems.keys()})
+    found = [*problems.values(), *_judgeable(settings.contradictions(), set(problems))]
+    if found:
+        raise SettingsError(found)
     return settings
+
+
+def misspelled_in(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each variable that looks like a setting and is none, and the setting that was most likely meant."""
+    known = {*Settings.model_fields, *(name + FILE_SUFFIX for name in SECRETS)}
+    return lookalikes(environment, known)
+
+
+def _judgeable(contradictions: Iterable[str], bad: set[str]) -> Iterator[str]:
+    """Yield what settings have against each other, without what rests on the default of one that is bad itself."""
+    if bad & {"HTTP_PORT", "AGGREGATOR_PORT", "GRPC_PORT"}:
+        # Which port HTTP has depends on all three.
+        bad = bad | {"HTTP"}
+    for line in contradictions:
+        if bad.isdisjoint(re.findall(r"\w+", line)):
+            yield line
 
 
 def _read_secret(name: str, path: str, given: dict[str, str], problems: dict[str, str]) -> None:
@@ -95,15 +117,21 @@ def _is_choice(info: FieldInfo) -> bool:
     return any(get_origin(kind) is Literal for kind in (info.annotation, *get_args(info.annotation)))
 
 
-def _problems(error: ValidationError, given: Mapping[str, str], known: Mapping[str, str]) -> Iterator[str]:
-    told: set[str] = set()
+def _problems(
+    error: ValidationError, given: Mapping[str, str], known: Mapping[str, str], misspelled: Mapping[str, str]
+) -> dict[str, str]:
+    """Return a line for each setting that is bad and not known to be, by its name."""
+    told: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_input=False):
         name = str(detail["loc"][0])
         if name not in told and name not in known:
-            told.add(name)
-            wrong = "is not set" if name not in given else detail["msg"].removeprefix("Value error, ")
-            expected = _extra(Settings.model_fields[name])["expected"]
-            yield f"{name}: {wrong[0].lower()}{wrong[1:]}; expected: {expected}"
+            wrong = detail["msg"].removeprefix("Value error, ")
+            if name not in given:
+                wrong = f"is not set, but {misspelled[name]} is" if name in misspelled else "is not set"
+            elif detail["type"] == "literal_error":
+                wrong = f"is {shown(given[name])}"
+            told[name] = f"{name}: {wrong}; expected: {_extra(Settings.model_fields[name])['expected']}"
+    return told
 
 
 def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:

@@ -10,7 +10,17 @@ from pydantic import AfterValidator
 from aggregator import certificates, ports
 from aggregator.certificates import CertificateFiles
 from aggregator.errors import CertificateError
-from aggregator.settings.kinds import CertificatesFile, Group, KeyFile, ManyCount, Port, Seconds, Words, setting
+from aggregator.settings.kinds import (
+    CertificatesFile,
+    Group,
+    KeyFile,
+    ManyCount,
+    Port,
+    Seconds,
+    Words,
+    check_each,
+    setting,
+)
 
 _PEM = "path of a PEM file"
 _CERT = "certificate of the {} server, followed by those between it and its authority; set: it speaks only TLS"
@@ -21,19 +31,25 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        try:
-            ip_network(word)
-        except ValueError:
-            raise ValueError(f"{word!r} is no network") from None
+    check_each(_network, words)
     return words
+
+
+def _network(word: str) -> None:
+    try:
+        ip_network(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no network") from None
 
 
 def _origins(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        if word != "*" and not _ORIGIN.fullmatch(word):
-            raise ValueError(f"{word!r} is no origin")
+    check_each(_origin, words)
     return words
+
+
+def _origin(word: str) -> None:
+    if word != "*" and not _ORIGIN.fullmatch(word):
+        raise ValueError(f"{word!r} is no origin")
 
 
 class ServingSettings(Group):
@@ -110,8 +126,17 @@ class ServingSettings(Group):
         yield from super().contradictions()
         if self.http_port and self.http_port == self.GRPC_PORT:
             yield f"GRPC_PORT: is {self.GRPC_PORT}, the port of HTTP, too; expected: a port of its own"
+        yield from self._tls_without_server()
         yield from _tls_contradictions("HTTP", self.HTTP_TLS_CERT, self.HTTP_TLS_KEY, self.HTTP_TLS_CLIENT_CA)
         yield from _tls_contradictions("GRPC", self.GRPC_TLS_CERT, self.GRPC_TLS_KEY, self.GRPC_TLS_CLIENT_CA)
+
+    def _tls_without_server(self) -> Iterator[str]:
+        """Yield files of a server that does not run: whoever names them takes it for one that does."""
+        ports = {"HTTP": self.http_port, "GRPC": self.GRPC_PORT}
+        for server in (name for name, port in ports.items() if port is None):
+            for kind in ("CERT", "KEY", "CLIENT_CA"):
+                if getattr(self, f"{server}_TLS_{kind}") is not None:
+                    yield f"{server}_TLS_{kind}: is set, but there is no such server; expected: {server}_PORT beside it"
 
 
 def _files(cert: str | None, key: str | None, client_ca: str | None) -> CertificateFiles | None:

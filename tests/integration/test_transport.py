@@ -62,7 +62,9 @@ def test_without_descriptors_it_waits_and_recovers(tmp_path: Path, server: str) 
 
 def test_with_few_descriptors_it_takes_few_connections(tmp_path: Path) -> None:
     """Started with 64 descriptors it takes only as many connections as leave it some, on both servers."""
-    with running(tmp_path, prefix=("prlimit", "--nofile=64:64"), PROMETHEUS_ADDRESS=NOWHERE) as started:
+    with running(
+        tmp_path, prefix=("prlimit", "--nofile=64:64"), PROMETHEUS_ADDRESS=NOWHERE, MAX_CONNECTIONS="10000"
+    ) as started:
         until(lambda: is_serving(started), "both serve")
         with contextlib.ExitStack() as stack:
             for port in (started.http, started.grpc) * 100:
