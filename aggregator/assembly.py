@@ -71,7 +71,9 @@ def assembled(settings: Settings) -> Parts:
     refresher = _refresher(settings, watch.telemetry)
     keys = keys_of(settings, watch.telemetry.keys_not_fetched)
     guard = TokenGuard(keys, rules_of(settings)) if keys else None
-    readiness = Readiness(refresher.current, keys.require) if keys else Readiness(refresher.current)
+    readiness = (
+        Readiness(refresher.current, keys.require, tells_details=False) if keys else Readiness(refresher.current)
+    )
     _show_state(watch.telemetry, refresher, readiness)
     return Parts(watch, refresher, keys, guard, readiness)
 

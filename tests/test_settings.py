@@ -379,30 +379,6 @@ def test_files_for_tls_belong_together(tmp_path: Path, server: str) -> None:
     assert (settings.http_tls if server == "HTTP" else settings.grpc_tls) == one
 
 
-@pytest.mark.parametrize(("server", "other"), [("HTTP", "GRPC"), ("GRPC", "HTTP")])
-def test_files_for_a_server_that_does_not_run_are_told(tmp_path: Path, server: str, other: str) -> None:
-    """A certificate of a server that has no port would be silently without effect."""
-    files = write(tmp_path / "tls", Authority().pair())
-    cert, key = f"{server}_TLS_CERT", f"{server}_TLS_KEY"
-    assert problems(ADDRESS | {f"{other}_PORT": "80", cert: files.cert, key: files.key}) == [
-        f"{name}: is set, but there is no such server; expected: {server}_PORT beside it" for name in (cert, key)
-    ]
-
-
-def test_what_lies_beside_a_public_key_is_named() -> None:
-    """A private key and a certificate in KEY are told as such, be they PEM or the base64 of DER, and not repeated."""
-    certificate, key = Authority().pair()
-    for pem_text, wrong in (
-        (certificate, "is a certificate, not the public key in it"),
-        (key, "is a private key, which"),
-    ):
-        body = "".join(pem_text.decode().splitlines()[1:-1])
-        for text in (pem_text.decode(), body):
-            (line,) = problems(ADDRESS | {"KEY": text})
-            assert line.startswith(f"KEY: {wrong}")
-            assert body[20:40] not in line
-
-
 def test_a_key_with_a_password_is_told(tmp_path: Path) -> None:
     """A key that nobody can open without a password is told as such, without its content."""
     cert, _key = Authority().pair()

@@ -1,8 +1,11 @@
 """What is told of settings that are wrong together, wrong several times, or most likely not meant."""
 
+from pathlib import Path
+
 import pytest
 
 from aggregator.settings import Settings, misspelled_in, read
+from tests.server.authority import Authority, write
 from tests.test_settings import ADDRESS, der, problems, rsa_key
 
 
@@ -115,3 +118,27 @@ def test_a_patience_without_effect_is_remarked() -> None:
     (remark,) = read(ADDRESS | {"QUERY_TIMEOUT": "30"}).remarks()
     assert remark == "QUERY_TIMEOUT is more than REFRESH_TIMEOUT: no query gets more than 10 s"
     assert not list(read(ADDRESS | {"REFRESH_TIMEOUT": "1"}).remarks())
+
+
+@pytest.mark.parametrize(("server", "other"), [("HTTP", "GRPC"), ("GRPC", "HTTP")])
+def test_files_for_a_server_that_does_not_run_are_told(tmp_path: Path, server: str, other: str) -> None:
+    """A certificate of a server that has no port would be silently without effect."""
+    files = write(tmp_path / "tls", Authority().pair())
+    cert, key = f"{server}_TLS_CERT", f"{server}_TLS_KEY"
+    assert problems(ADDRESS | {f"{other}_PORT": "80", cert: files.cert, key: files.key}) == [
+        f"{name}: is set, but there is no such server; expected: {server}_PORT beside it" for name in (cert, key)
+    ]
+
+
+def test_what_lies_beside_a_public_key_is_named() -> None:
+    """A private key and a certificate in KEY are told as such, be they PEM or the base64 of DER, and not repeated."""
+    certificate, key = Authority().pair()
+    for pem_text, wrong in (
+        (certificate, "is a certificate, not the public key in it"),
+        (key, "is a private key, which"),
+    ):
+        body = "".join(pem_text.decode().splitlines()[1:-1])
+        for text in (pem_text.decode(), body):
+            (line,) = problems(ADDRESS | {"KEY": text})
+            assert line.startswith(f"KEY: {wrong}")
+            assert body[20:40] not in line
