@@ -4,12 +4,14 @@ import contextlib
 import socket
 import weakref
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import requests.adapters
 import urllib3
 
 from aggregator.errors import RefusedError, TooLargeError
+from aggregator.logs import shown_path
 from aggregator.querier.said import reason
 
 CHUNK_BYTES = 256 * 1024
@@ -48,7 +50,13 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
             plain._content = body  # noqa: SLF001 - see below
             return plain
         if plain.status_code != 200:
-            raise RefusedError(plain.status_code, reason(body, plain.reason), _retry_after(plain))
+            why = reason(body, plain.reason)
+            if plain.status_code == 404:
+                # Of all refusals this one is mostly due to the address.
+                why += f" at {shown_path(urlsplit(request.url or '').path)}; is the path of the address right?"
+            elif _is_plain_to_tls(plain.status_code, body):
+                why = "it speaks only TLS there: the address has to begin with https://"
+            raise RefusedError(plain.status_code, why, _retry_after(plain))
         response = _BodyResponse()
         response.__dict__.update(plain.__dict__)
         response._content = body  # noqa: SLF001 - requests offers no other way to hand over a body
@@ -99,6 +107,11 @@ def _remembering(pool: type[Any], adapter: BoundedAdapter) -> type[Any]:
                 raise ConnectionAbortedError("broken off")
 
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+
+
+def _is_plain_to_tls(status: int, body: bytes) -> bool:
+    """Return whether this is how Go's servers and nginx answer to plain HTTP on a port of TLS."""
+    return status == 400 and (b"HTTP request to an HTTPS server" in body or b"sent to HTTPS port" in body)
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -117,6 +117,7 @@ class Client:
         except FOREIGN as error:
             self._dialect.doubt()
             raise translated(error) from error
+        self._dialect.confirm()
         return body
 
     def _doubt(self, error: QueryError) -> None:

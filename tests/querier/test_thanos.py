@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
 
 from aggregator.errors import QueryError
 from aggregator.querier.client import Address, Client, Limits
@@ -182,3 +183,14 @@ def test_what_is_broken_off_while_it_finds_out_is_not_asked_later() -> None:
         assert {str(one.exception(WAIT_SECONDS)) for one in asked} == {"broken off"}
         assert time.monotonic() - started_at < 2
         assert [request.path for request in upstream.requests] == ["/api/v1/stores"]
+
+
+@pytest.mark.parametrize(("query", "told"), [(response(BODY), [False]), (NOT_FOUND, [])], ids=["Prometheus", "nothing"])
+def test_only_who_answers_queries_is_told_of(make: Make, query: bytes, told: list[bool]) -> None:
+    """A server that has nothing at any path is not said to be a Prometheus; one that answers is, once."""
+    with peer(replying(NOT_FOUND, query)) as upstream, structlog.testing.capture_logs() as logged:
+        client = make(upstream.url)
+        for at_seconds in (1.0, 2.0):
+            with contextlib.suppress(QueryError):
+                client.ask("up", at_seconds)
+    assert [line["thanos"] for line in logged if line["event"] == "upstream found out"] == told
