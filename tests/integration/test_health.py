@@ -14,7 +14,7 @@ from aggregator import health
 from aggregator.certificates import CertificateFiles
 from demo.prometheus import free_port
 from tests.integration import upstream
-from tests.integration.process import Gateway, environment, running
+from tests.integration.process import Gateway, environment, running, until
 from tests.server.authority import Authority, write
 
 NOWHERE = "http://127.0.0.1:9"
@@ -40,9 +40,16 @@ def hanging(gateway: Gateway) -> Iterator[None]:
     """Keep a gateway from doing anything while the block runs."""
     gateway.process.send_signal(signal.SIGSTOP)
     try:
+        # One of its threads may go on for a moment, and greet.
+        threads = Path(f"/proc/{gateway.process.pid}/task")
+        until(lambda: all(_is_stopped(thread) for thread in threads.iterdir()), "all threads are stopped")
         yield
     finally:
         gateway.process.send_signal(signal.SIGCONT)
+
+
+def _is_stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @pytest.mark.parametrize("server", ["HTTP", "GRPC"])
