@@ -64,22 +64,10 @@ STOPSIGNAL SIGTERM
 
 ENTRYPOINT ["python", "-m", "aggregator"]
 
-# "Does the process live": /healthz, on the HTTP port in force. A missing Prometheus does not make it unhealthy, since
-# starting anew would not bring it back. With GRPC_PORT alone there is no HTTP: then the gRPC server must greet who
-# connects, as HTTP/2 has it; gRPC's own health service speaks of readiness. A server that listens on all addresses is
-# met at the one that stands for all. Kubernetes does not look at this; its probes are set in the deployment.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "\
-import http.client, os, socket, sys\n\
-env = lambda name, default: os.environ.get(name, '').strip() or default\n\
-grpc_port = env('GRPC_PORT', '')\n\
-http_port = env('HTTP_PORT', '') or env('AGGREGATOR_PORT', '' if grpc_port else '8080')\n\
-if http_port:\n\
-    server = http.client.HTTPConnection(env('HTTP_HOST', '0.0.0.0'), int(http_port), timeout=4)\n\
-    server.request('GET', '/healthz')\n\
-    sys.exit(server.getresponse().status != 200)\n\
-greeting = socket.create_connection((env('GRPC_HOST', '0.0.0.0'), int(grpc_port)), timeout=4).recv(9)\n\
-sys.exit(not greeting)\n\
-"]
+# "Does the process live": aggregator/health.py asks the server that runs, with TLS where that is set. A missing Prometheus
+# does not make it unhealthy, since starting anew would not bring it back. Kubernetes does not look at this; its probes
+# are set in the deployment.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-m", "aggregator.health"]
 
 # Last, so that another version or revision leaves the layers above in the cache.
 ARG BASE_IMAGE

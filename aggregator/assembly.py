@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator import __version__, tracing
+from aggregator.certificates import CertificateFiles
 from aggregator.errors import NoTopologyError
 from aggregator.logs import Mask, logger
 from aggregator.models.catalog import CATALOG
@@ -70,7 +71,9 @@ def assembled(settings: Settings) -> Parts:
     refresher = _refresher(settings, sources, watch.telemetry)
     keys = keys_of(settings, watch.telemetry.keys_not_fetched)
     guard = TokenGuard(keys, rules_of(settings)) if keys else None
-    readiness = Readiness(refresher.current, keys.require) if keys else Readiness(refresher.current)
+    readiness = (
+        Readiness(refresher.current, keys.require, tells_details=False) if keys else Readiness(refresher.current)
+    )
     _tell_replay(sources)
     _show_state(watch.telemetry, refresher, readiness)
     return Parts(watch, refresher, keys, guard, readiness)
@@ -78,7 +81,8 @@ def assembled(settings: Settings) -> Parts:
 
 def servers_of(settings: Settings, parts: Parts) -> list[Server]:
     """Return the servers that are wanted, each with its port taken; raise PortInUseError where one cannot be had."""
-    most = room_for_connections(settings.MAX_CONNECTIONS)
+    is_default = "MAX_CONNECTIONS" not in settings.model_fields_set
+    most = room_for_connections(settings.MAX_CONNECTIONS, is_default=is_default)
     servers: list[Server] = []
     if settings.http_port is not None:
         servers.append(_http_server(settings, settings.http_port, parts, most))
@@ -140,17 +144,19 @@ def _http_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
     open_paths = OPEN_PATHS if settings.CLUSTER_ROLES is None else OPEN_PATHS - {METRICS_PATH}
     front = Front(parts.refresher, Door(parts.guard, open_paths), settings.LAYOUT, behind, telemetry)
     socket = listener("HTTP", settings.HTTP_HOST, port)
-    rotation = Rotation("http", settings.http_tls) if settings.http_tls else None
+    rotation = _rotation("http", settings.http_tls, telemetry)
     app = browsers(proxies(front, settings.trusted_proxies), settings.CORS_ORIGINS)
     server = HttpServer(Watched(app, parts.watch), socket, settings.GRACE, HttpTransport(most, rotation=rotation))
     telemetry.watch("aggregator_http_connections", lambda: server.connections)
-    _tell_listening("http", settings.HTTP_HOST, socket.getsockname()[1])
+    _tell_listening(
+        "http", settings.HTTP_HOST, socket.getsockname()[1], _door(settings, parts.guard, settings.http_tls)
+    )
     return server
 
 
 def _metrics_server(settings: Settings, port: int, telemetry: Telemetry) -> Server:
     socket = listener("METRICS", settings.METRICS_HOST, port)
-    _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1])
+    _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1], _door(settings, None, None))
     return HttpServer(MetricsApp(telemetry), socket, settings.GRACE)
 
 
@@ -159,11 +165,32 @@ def _grpc_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
     if guard is not None and settings.GRPC_AUTH == "off":
         _log.warning("gRPC is open to callers without tokens, as GRPC_AUTH=off says")
         guard = None
-    transport = GrpcTransport(most, Rotation("grpc", settings.grpc_tls) if settings.grpc_tls else None)
+    transport = GrpcTransport(most, _rotation("grpc", settings.grpc_tls, parts.watch.telemetry))
     server = GrpcServer(parts.refresher, guard, parts.readiness, settings.GRACE, transport, parts.watch)
-    _tell_listening("grpc", settings.GRPC_HOST, server.listen(settings.GRPC_HOST, port))
+    taken = server.listen(settings.GRPC_HOST, port)
+    _tell_listening("grpc", settings.GRPC_HOST, taken, _door(settings, guard, settings.grpc_tls))
     return server
 
 
-def _tell_listening(server: str, host: str, port: int) -> None:
-    _log.info("listening", server=server, host=host, port=port, version=__version__)
+def _rotation(server: str, files: CertificateFiles | None, telemetry: Telemetry) -> Rotation | None:
+    """Return what keeps a server's identity current, None for no TLS."""
+    if files is None:
+        return None
+    made = Rotation(server, files)
+    telemetry.watch("aggregator_certificate_expiry_timestamp_seconds", made.expires_at_seconds, server)
+    return made
+
+
+def _door(settings: Settings, guard: Guard | None, files: CertificateFiles | None) -> dict[str, bool]:
+    """Return what a server asks of who comes: what was set and did not arrive shows here."""
+    has_roles = settings.CLUSTER_ROLES is not None or settings.REQUIRED_ROLE is not None
+    return {
+        "tokens": guard is not None,
+        "roles": guard is not None and has_roles,
+        "tls": files is not None,
+        "client_certificates": files is not None and files.client_ca is not None,
+    }
+
+
+def _tell_listening(server: str, host: str, port: int, door: Mapping[str, bool]) -> None:
+    _log.info("listening", server=server, host=host, port=port, **door, version=__version__)

@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 
@@ -16,10 +18,24 @@ COLUMNS = ("ID", "ARCHITECTURE", "CPU", "CPU FREE", "MEMORY", "MEMORY FREE", "LA
 GIBIBYTE = 2**30
 
 
-def ask(target: str, token: str | None) -> tuple[pb.InfrastructureModel, dict[str, str]]:
+@dataclass(frozen=True)
+class Tls:
+    """The files for TLS, as PEM: whom to believe, "" for the usual authorities, and what to show, "" for nothing."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Return them as gRPC wants them; raise OSError where a file cannot be read."""
+        ca, key, cert = (Path(name).read_bytes() if name else None for name in (self.ca, self.key, self.cert))
+        return grpc.ssl_channel_credentials(ca, key, cert)
+
+
+def ask(target: str, token: str | None, tls: Tls | None = None) -> tuple[pb.InfrastructureModel, dict[str, str]]:
     """Return the model that the gateway at `target` answers with, and its trailing metadata."""
     metadata = [("authorization", f"Bearer {token}")] if token else []
-    with grpc.insecure_channel(target) as channel:
+    with grpc.secure_channel(target, tls.credentials()) if tls else grpc.insecure_channel(target) as channel:
         stub = pb_grpc.AggregatorStub(channel)  # type: ignore[no-untyped-call] # generated without types
         model, call = stub.ConnectToQuerier.with_call(pb.Empty(), timeout=TIMEOUT_SECONDS, metadata=metadata)
     return model, {key: str(value) for key, value in call.trailing_metadata() or ()}
@@ -64,11 +80,21 @@ def main() -> None:
     parser.add_argument(
         "target", nargs="?", default=DEFAULT_TARGET, metavar="HOST:PORT", help=f"default: {DEFAULT_TARGET}"
     )
-    target = parser.parse_args().target
+    parser.add_argument("--tls", action="store_true", help="speak TLS; the three below do so, too")
+    parser.add_argument("--ca", default="", metavar="FILE", help="authorities to believe (default: gRPC's own)")
+    parser.add_argument("--cert", default="", metavar="FILE", help="client certificate, with --key")
+    parser.add_argument("--key", default="", metavar="FILE", help="its key")
+    given = parser.parse_args()
+    if bool(given.cert) != bool(given.key):
+        parser.error("--cert and --key belong together")
+    target, tls = given.target, Tls(given.ca, given.cert, given.key)
     try:
-        model, said = ask(target, os.environ.get("TOKEN"))
+        model, said = ask(target, os.environ.get("TOKEN"), tls if given.tls or tls != Tls() else None)
     except grpc.RpcError as error:
         sys.stderr.write(f"{target}: {error.code().name}: {error.details()}\n")
+        sys.exit(1)
+    except OSError as error:
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         sys.exit(1)
     complete = "" if said.get("x-topology-complete") != "false" else ", incomplete"
     sys.stdout.write(f"{table(model.nodes)}\n{len(model.nodes)} nodes, {said.get('age', '?')} s old{complete}\n")

@@ -15,6 +15,8 @@ from aggregator.stopping import ignore_signals, stop_signal
 
 # Between turning not ready and closing the doors: so that whoever asks in between learns of it.
 NOTICE_SECONDS = 0.5
+# What a refresh that is broken off at the end gets to notice it.
+LAST_SECONDS = 0.5
 
 _log = logger(__name__)
 
@@ -46,6 +48,8 @@ async def _serve(settings: Settings) -> None:
         for task in running:
             task.cancel()
         await asyncio.wait(running)
+        parts.refresher.close()
+        await parts.refresher.ended(LAST_SECONDS)
     if parts.watch.tracing is not None:
         await asyncio.to_thread(parts.watch.tracing.close)
     _log.info("stopped")

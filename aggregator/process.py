@@ -46,7 +46,7 @@ def be_quick_to_return_memory() -> None:
         libc.mallopt(M_ARENA_MAX, 2)
 
 
-def room_for_connections(wanted: int) -> int:
+def room_for_connections(wanted: int, *, is_default: bool = False) -> int:
     """Make room for connections, and return how many each of two servers may have: what is wanted, if it can be had.
 
     The system's soft limit of descriptors is raised to the hard one: the soft one is low only for the sake of
@@ -59,5 +59,7 @@ def room_for_connections(wanted: int) -> int:
     # At least a few, in the hope that we need less: when descriptors run out, new connections wait.
     possible = max(8, (hard - OWN_DESCRIPTORS) // 2)
     if possible < wanted:
-        _log.info("fewer connections than MAX_CONNECTIONS", most=possible, descriptors=hard)
+        # Who asked for no number need not know.
+        log = _log.debug if is_default else _log.info
+        log("fewer connections than MAX_CONNECTIONS", most=possible, descriptors=hard)
     return min(wanted, possible)

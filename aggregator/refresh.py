@@ -75,6 +75,7 @@ class Refresher:
         self._news = asyncio.Event()
         self._is_stopping = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
+        self._is_closed = False
         # On the monotonic clock: when a refresh may start on demand, and when the next is due.
         self._allowed_at = 0.0
         self._due_at = 0.0
@@ -140,9 +141,15 @@ class Refresher:
         self._news.set()
 
     def close(self) -> None:
-        """Let go of the threads and connections."""
+        """Let go of the threads and connections; a refresh that this breaks off is not told of."""
+        self._is_closed = True
         self._taker.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def ended(self, within_seconds: float) -> None:
+        """Wait until the refresh that is under way has ended, but not for longer."""
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way], timeout=within_seconds)
 
     async def _join(self) -> None:
         joins = self._under_way is not None
@@ -203,19 +210,25 @@ class Refresher:
             snapshot, failures = self._taker.take(wall_seconds, started)
         except RefreshFailedError as failed:
             self._failure = self._hide(str(failed))
-            took_ms, serving = self._milliseconds_since(started), self._what_is_served()
-            _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
+            self._report_failure(started)
             return _Attempt(
                 self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure), failed.failures
             )
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
-            _log.exception("refresh broke")
+            if not self._is_closed:
+                _log.exception("refresh broke")
             return _Attempt(self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure))
         self._failure = "the refreshes since then are not finished"
-        log_refreshed(snapshot, self._milliseconds_since(started))
+        if not self._is_closed:
+            log_refreshed(snapshot, self._milliseconds_since(started))
         return _Attempt(snapshot, self._assessed(wall_seconds, started), failures, is_new=True)
+
+    def _report_failure(self, started: float) -> None:
+        if not self._is_closed:
+            took_ms, serving = self._milliseconds_since(started), self._what_is_served()
+            _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
 
     def _assessed(self, wall_seconds: float, started: float, failure: str | None = None) -> Quality:
         """Return how good the take was that began at these moments and has just ended."""

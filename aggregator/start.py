@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+import threading
+from typing import NoReturn
 
 from aggregator import cli, logs, settings, stopping
 from aggregator.errors import CertificateError, PartEndedError, PortInUseError, RecordingError, SettingsError
@@ -38,6 +40,7 @@ def _done(arguments: argparse.Namespace) -> int:
 def serve(chosen: Settings) -> None:
     """Serve until told to stop; what hinders it ends the process with code 1, and is told in one line."""
     logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
+    _tell_doubts(chosen)
     from aggregator import gateway  # noqa: PLC0415 - imports gRPC, which looks at the environment
 
     try:
@@ -45,10 +48,28 @@ def serve(chosen: Settings) -> None:
     except (CertificateError, PortInUseError) as error:
         # The files for TLS were good when the settings were read; they may be written anew at this moment.
         sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+        _end(1)
     except RecordingError as error:
         sys.stderr.write(f"PROMETHEUS_ADDRESS: the recording {error}\n")
-        sys.exit(1)
+        _end(1)
     except PartEndedError:
         # The log has said which, and why.
-        sys.exit(1)
+        _end(1)
+    _end(0)
+
+
+def _tell_doubts(chosen: Settings) -> None:
+    """Warn of what is most likely not meant; what a misspelled variable holds may be a secret."""
+    log = logs.logger(__name__)
+    for variable, meant in settings.misspelled_in(os.environ):
+        log.warning("a variable is no setting, but looks like one", variable=variable, setting=meant)
+    for remark in chosen.remarks():
+        log.warning("a setting has no effect", reason=remark)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process. Python would wait for threads that wait, say, for a name server; all that matters is done."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

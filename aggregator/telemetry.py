@@ -180,9 +180,10 @@ class Telemetry:
 
     # --- the rest
 
-    def watch(self, name: str, look: Callable[[], float]) -> None:
-        """Let a gauge say at each scrape what `look` returns."""
-        self._gauges[name].set_function(look)
+    def watch(self, name: str, look: Callable[[], float], *labels: str) -> None:
+        """Let a gauge, or the one of its series that has these labels, say at each scrape what `look` returns."""
+        gauge = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set_function(look)
 
     def spans_dropped(self, number: int) -> None:
         """Count spans that nobody took."""

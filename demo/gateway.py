@@ -10,6 +10,7 @@ from demo.children import Child
 from demo.ports import Ports
 from demo.prometheus import stop
 
+LOOPBACK = "127.0.0.1"
 COMMAND = (sys.executable, "-m", "aggregator")
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +19,9 @@ def environment(environ: Mapping[str, str], address: str, ports: Ports) -> dict[
     """Return the gateway's environment: all that the caller has set, and where to read and to listen."""
     return {
         **environ,
+        # A simulated fleet is for who started it; whoever wants to show it around names another address.
+        "HTTP_HOST": environ.get("HTTP_HOST") or LOOPBACK,
+        "GRPC_HOST": environ.get("GRPC_HOST") or LOOPBACK,
         "PROMETHEUS_ADDRESS": address,
         "HTTP_PORT": str(ports.http),
         "GRPC_PORT": str(ports.grpc),

@@ -35,6 +35,13 @@ def test_the_container_may_do_next_to_nothing() -> None:
     assert not POD.keys() & {"hostNetwork", "hostPID", "hostIPC"}
 
 
+def test_the_memory_that_it_may_have_is_one_number() -> None:
+    """The alert fires at nine tenths of the limit, and half of the limit is set aside for it."""
+    assert CONTAINER["resources"]["limits"]["memory"] == "1Gi"
+    assert CONTAINER["resources"]["requests"]["memory"] == "512Mi"
+    assert "process_resident_memory_bytes > 0.9 * 2^30 " in (ROOT / "deploy" / "alerts.yaml").read_text()
+
+
 def test_no_account_token_is_mounted() -> None:
     """Nothing in the pod can speak to the Kubernetes API."""
     assert POD["automountServiceAccountToken"] is False

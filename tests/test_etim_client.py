@@ -13,6 +13,7 @@ from aggregator import etim_client
 from aggregator.pb.etim import server_pb2 as pb
 from aggregator.pb.etim import server_pb2_grpc as pb_grpc
 from demo.prometheus import free_port
+from tests.server.authority import Authority, write
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "good-token"
@@ -108,3 +109,31 @@ def test_a_gateway_that_is_not_there_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{nowhere}: UNAVAILABLE: ")
+
+
+def test_it_speaks_tls(tmp_path: Path) -> None:
+    """With an authority, and a certificate of its own where the gateway wants one, it asks over TLS."""
+    authority = Authority()
+    files = write(tmp_path / "tls", authority.pair(), authority.pem)
+    cert, key, ca = files.contents()
+    server = grpc.server(ThreadPoolExecutor(2))
+    pb_grpc.add_AggregatorServicer_to_server(Aggregator(), server)  # type: ignore[no-untyped-call] # generated without types
+    credentials = grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    shown = ["--ca", str(files.client_ca), "--cert", files.cert, "--key", files.key]
+    try:
+        done = printed(f"127.0.0.1:{port}", *shown, TOKEN=TOKEN)
+        refused = printed(f"127.0.0.1:{port}", *shown[:2], TOKEN=TOKEN)
+    finally:
+        server.stop(None).wait()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("2 nodes, 7 s old, incomplete\n")
+    assert refused.returncode == 1
+
+
+def test_bad_files_for_tls_are_one_line() -> None:
+    """A file that is not there is named with status 1; a certificate without its key is refused with 2."""
+    done = printed("--ca", "/nowhere/ca.pem")
+    assert (done.returncode, done.stderr) == (1, "/nowhere/ca.pem: No such file or directory\n")
+    assert printed("--cert", "x").returncode == 2

@@ -5,7 +5,10 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
+from aggregator.assembly import assembled
 from aggregator.gateway import until_stopped
+from aggregator.settings import read
+from tests.server.tokens import Realm
 
 SECONDS = 10.0
 
@@ -48,3 +51,19 @@ async def test_a_signal_names_nobody() -> None:
     async with asyncio.timeout(SECONDS):
         assert await until_stopped(stop, [task]) == []
     task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("access", "told"),
+    [
+        ({}, "no topology yet: the first refresh is not finished"),
+        ({"KEY": Realm().setting}, "no topology yet"),
+        ({"ISSUER": "http://127.0.0.1:9/realm"}, "no keys to check tokens with yet"),
+    ],
+    ids=["open", "key", "issuer"],
+)
+def test_readiness_is_brief_where_tokens_are_asked_for(access: dict[str, str], told: str) -> None:
+    """Anybody may ask for the readiness: what an upstream says is for those alone who may see the topology."""
+    parts = assembled(read({"PROMETHEUS_ADDRESS": "http://127.0.0.1:9"} | access))
+    parts.refresher.close()
+    assert parts.readiness.why_not() == told

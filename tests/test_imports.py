@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("coding", "errors", "grants", "logs", "own_metrics", "pb", "requests_seen", "stopping"),
+    ("coding", "errors", "grants", "logs", "own_metrics", "pb", "ports", "requests_seen", "stopping"),
     ("calls_seen",),
     ("process", "telemetry"),
     ("tracing",),
@@ -29,7 +29,7 @@ LAYERS = (
     ("refresh", "sources"),
     ("server",),
     ("assembly",),
-    ("doctor", "gateway", "record", "show", "etim_client"),
+    ("doctor", "gateway", "record", "show", "etim_client", "health"),
     ("cli",),
     ("start",),
     ("__main__",),
@@ -37,7 +37,7 @@ LAYERS = (
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # The only places that look at the environment: where the program begins.
-MAY_READ_THE_ENVIRONMENT = {"start", "etim_client"}
+MAY_READ_THE_ENVIRONMENT = {"start", "etim_client", "health"}
 
 SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))

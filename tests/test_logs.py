@@ -76,6 +76,15 @@ def test_a_line_is_one_line_to_every_reader() -> None:
     assert json.loads(line) == {"event": text}
 
 
+def test_the_name_of_a_source_is_no_secret() -> None:
+    """What a source is called, and its cluster, are shown; its password, which may have the form of a name, is not."""
+    address = "http://u:name=sw0rdfish@eu#name=eu-internal&cluster=frankfurt, http://u:t0psecret@us#name=us-internal"
+    environment = {"PROMETHEUS_ADDRESS": address}
+    mask = Mask(settings.secrets_of(settings.read(environment), environment))
+    shown = "source eu-internal, us-internal, cluster frankfurt"
+    assert mask(None, "", f"{shown}: name=sw0rdfish t0psecret") == f"{shown}: {HIDDEN} {HIDDEN}"
+
+
 @given(st.text())
 def test_a_path_is_shown_on_one_line(path: str) -> None:
     """Whatever a client asks for, what is logged is printable and bounded."""

@@ -7,34 +7,22 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from aggregator.errors import NotListeningError, NoTopologyError, RefusedError, UnreachableError
 from aggregator.models.catalog import CATALOG
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
-from aggregator.refresh import Clock, Pace, Refresher
+from aggregator.refresh import Pace, Refresher
 from aggregator.take import Plan, Taker, Views
 from aggregator.views import BY_NAME
+from tests.refreshing import START_SECONDS, WAIT_SECONDS, Time, until
 from tests.upstreams import Upstream, cluster, uptime
 
-WAIT_SECONDS = 10.0
 INTERVAL_SECONDS = 10.0
 MAX_STALE_SECONDS = 300.0
-START_SECONDS = 1795208200.0
 
 Make = Callable[..., Refresher]
-
-
-class Time:
-    """Both clocks of a refresher, moved by the test."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    @property
-    def clock(self) -> Clock:
-        """The clocks as the refresher wants them."""
-        return Clock(wall=lambda: START_SECONDS + self.seconds, monotonic=lambda: self.seconds)
 
 
 @pytest.fixture
@@ -76,13 +64,6 @@ async def refreshed(refresher: Refresher, time: Time) -> None:
     """Let so much time pass that a refresh is allowed, and wait for it."""
     time.seconds += refresher.seconds_to_next()
     await refresher.fresh()
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Give way to other tasks until it has happened."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not happened():  # noqa: ASYNC110 - what it waits for happens on other threads, without events
-            await asyncio.sleep(0.001)
 
 
 def takes(upstream: Upstream, time: Time, seconds: float) -> None:
@@ -323,36 +304,31 @@ def test_closing_breaks_off_what_is_under_way(refresher: Refresher, upstream: Up
     assert upstream.aborted.is_set()
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["answered", "broken off"])
+async def test_what_our_own_end_breaks_off_is_not_told(
+    refresher: Refresher, upstream: Upstream, *, answers: bool
+) -> None:
+    """A refresh that is under way when the program ends is waited for, and is not reported however it went."""
+    upstream.everything = None if answers else UnreachableError("broken off")
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin(_name: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert upstream.aborted.wait(WAIT_SECONDS)
+
+    upstream.before = begin
+    with structlog.testing.capture_logs() as logged:
+        waiting = asyncio.create_task(refresher.fresh())
+        await begun.wait()
+        refresher.close()
+        await refresher.ended(WAIT_SECONDS)
+        await waiting
+    assert {line["log_level"] for line in logged} <= {"debug"}
+
+
 def void(_value: object) -> None:
     """Drop a value."""
-
-
-async def test_a_view_that_is_broken_for_good() -> None:
-    """A view that always breaks from now on costs new data, not the refreshing itself."""
-    broken: list[bool] = []
-
-    def view(_topology: object, _now: float) -> bytes:
-        if broken:
-            raise ZeroDivisionError
-        return b"fine"
-
-    time, upstream = Time(), Upstream(cluster())
-    taker = Taker([Gatherer(upstream, 1, 60.0)], Plan(CATALOG, 300.0), Views({"v": view}, ("v",)))
-    refresher = Refresher(taker, Pace(0.01, 300.0), time.clock)
-    running = asyncio.create_task(refresher.run())
-    await until(lambda: refresher.seconds_to_next() > 0)
-    broken.append(True)
-    for host in ("b", "c"):
-        upstream.said |= cluster(hosts=(host,))
-        time.seconds += 1
-        assert refresher.seconds_to_next() == 0
-        await until(lambda: refresher.seconds_to_next() > 0 or running.done())
-    is_running = not running.done() and upstream.refreshes == 3
-    assert refresher.current().body("v") == b"fine"
-    assert not refresher.current().is_complete
-    running.cancel()
-    refresher.close()
-    assert is_running
 
 
 async def test_one_lasting_failure_makes_nothing_too_old(refresher: Refresher, upstream: Upstream, time: Time) -> None:

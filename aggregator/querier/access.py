@@ -88,7 +88,7 @@ def token_of(path: Path) -> str:
     except UnicodeDecodeError:
         text = ""
     if not TOKEN.fullmatch(text):
-        raise ValueError("holds no token: one word of ASCII characters")
+        raise ValueError("holds no token")
     return text
 
 

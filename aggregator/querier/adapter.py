@@ -4,12 +4,14 @@ import contextlib
 import socket
 import weakref
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import requests.adapters
 import urllib3
 
 from aggregator.errors import RefusedError, TooLargeError
+from aggregator.logs import shown_path
 from aggregator.querier.said import reason
 
 CHUNK_BYTES = 256 * 1024
@@ -28,14 +30,16 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
     def __init__(self, answer_bytes: int, connections: int) -> None:
         self._answer_bytes = answer_bytes
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        # How often everything was broken off: who began before the last time is not to go on.
+        self.breaks = 0
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make pools that remember their connections."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _remembering(urllib3.HTTPConnectionPool, self._open),
-            "https": _remembering(urllib3.HTTPSConnectionPool, self._open),
+            "http": _remembering(urllib3.HTTPConnectionPool, self),
+            "https": _remembering(urllib3.HTTPSConnectionPool, self),
         }
 
     def build_response(self, request: requests.PreparedRequest, raw: urllib3.BaseHTTPResponse) -> requests.Response:
@@ -46,14 +50,21 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
             plain._content = body  # noqa: SLF001 - see below
             return plain
         if plain.status_code != 200:
-            raise RefusedError(plain.status_code, reason(body, plain.reason), _retry_after(plain))
+            why = reason(body, plain.reason)
+            if plain.status_code == 404:
+                # Of all refusals this one is mostly due to the address.
+                why += f" at {shown_path(urlsplit(request.url or '').path)}; is the path of the address right?"
+            elif _is_plain_to_tls(plain.status_code, body):
+                why = "it speaks only TLS there: the address has to begin with https://"
+            raise RefusedError(plain.status_code, why, _retry_after(plain))
         response = _BodyResponse()
         response.__dict__.update(plain.__dict__)
         response._content = body  # noqa: SLF001 - requests offers no other way to hand over a body
         return response
 
     def abort(self) -> None:
-        """Break every connection that is open, whoever waits on it."""
+        """Break every connection that is open, whoever waits on it, and those that are just being made."""
+        self.breaks += 1
         for connection in list(self._open):
             if connection.sock is not None:
                 with contextlib.suppress(OSError):
@@ -62,6 +73,10 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
     def forget(self) -> None:
         """Let go of the connections that nobody uses at the moment; the others are closed once they are not used."""
         self.poolmanager.clear()
+
+    def opening(self, connection: Any) -> None:
+        """Remember a connection that is about to be made."""
+        self._open.add(connection)
 
     def _read(self, raw: urllib3.BaseHTTPResponse) -> bytes:
         chunks: list[bytes] = []
@@ -78,16 +93,25 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         return b"".join(chunks)
 
 
-def _remembering(pool: type[Any], opened: "weakref.WeakSet[Any]") -> type[Any]:
-    """Return a connection pool class that adds each connection it makes to `opened`."""
+def _remembering(pool: type[Any], adapter: BoundedAdapter) -> type[Any]:
+    """Return a connection pool class that tells the adapter of each connection it makes."""
     base = pool.ConnectionCls
 
     class Connection(base):  # type: ignore[misc,valid-type] # a base known at run time only
         def connect(self) -> None:
-            opened.add(self)
+            breaks = adapter.breaks
+            adapter.opening(self)
             super().connect()
+            # While there was no socket yet, there was none to break.
+            if adapter.breaks != breaks:
+                raise ConnectionAbortedError("broken off")
 
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+
+
+def _is_plain_to_tls(status: int, body: bytes) -> bool:
+    """Return whether this is how Go's servers and nginx answer to plain HTTP on a port of TLS."""
+    return status == 400 and (b"HTTP request to an HTTPS server" in body or b"sent to HTTPS port" in body)
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -13,7 +13,7 @@ import requests.auth
 from prometheus_api_client import PrometheusConnect
 
 from aggregator import __version__
-from aggregator.errors import NotListeningError, QueryError, RefusedError
+from aggregator.errors import NotListeningError, QueryError, RefusedError, UnreachableError
 from aggregator.querier.access import NO_ACCESS, Access, Bearer, Files, Nobody, Session
 from aggregator.querier.adapter import BoundedAdapter
 from aggregator.querier.thanos import STORES_PATH, Dialect, lists_stores
@@ -89,11 +89,12 @@ class Client:
 
         A refused connection is tried once more, after a short pause of random length. Nothing else is.
         """
+        breaks = self._adapter.breaks
         try:
-            return self._ask_once(promql, at_seconds)
+            return self._ask_once(promql, at_seconds, breaks)
         except NotListeningError:
             self._sleep(random.uniform(0.05, 0.15))  # noqa: S311 - spreads load, guards nothing
-            return self._ask_once(promql, at_seconds)
+            return self._ask_once(promql, at_seconds, breaks)
 
     def look(self, path: str, parameters: Mapping[str, str] | None = None) -> Page:
         """Return what stands at a path of the upstream, beside its queries; raise a QueryError if nothing does."""
@@ -109,20 +110,23 @@ class Client:
         return Page(answer.content, answer.headers)
 
     def abort(self) -> None:
-        """Break every open connection, so that whoever waits on one stops waiting at once."""
+        """Break every open connection, so that whoever is in the middle of `ask` gives up at once."""
         self._adapter.abort()
 
     def close(self) -> None:
         """Let go of idle connections."""
         self._prometheus.close()
 
-    def _ask_once(self, promql: str, at_seconds: float) -> bytes:
+    def _ask_once(self, promql: str, at_seconds: float, breaks: int) -> bytes:
         if self._files.have_changed():
             # Connections that stand were made with the files of before.
             self._adapter.forget()
         seconds = self._limits.query_seconds
         params = {"time": f"{at_seconds:.3f}", "timeout": f"{seconds:g}s"}
         params.update(self._dialect.parameters(at_seconds, self._is_thanos))
+        # All queries wait while the first finds out who answers: what was broken off then is not begun anew.
+        if self._adapter.breaks != breaks:
+            raise UnreachableError("broken off")
         try:
             # Prometheus gives up by itself after `timeout`; a second more lets its word of that arrive.
             body: bytes = self._prometheus.custom_query(
@@ -134,6 +138,7 @@ class Client:
         except FOREIGN as error:
             self._dialect.doubt()
             raise translated(error) from error
+        self._dialect.confirm()
         return body
 
     def _doubt(self, error: QueryError) -> None:

@@ -117,7 +117,7 @@ class Effort:
             known = (NotListeningError, TooSlowError)
             kind = type(self._in_vain) if isinstance(self._in_vain, known) else UnreachableError
             raise kind(f"not asked: {self._in_vain}")
-        if time.monotonic() >= self.end:
+        if self._is_over or time.monotonic() >= self.end:
             raise TooSlowError("not asked: the time for the whole refresh was over")
 
     def _as_seen_from_here(self, error: QueryError) -> QueryError:

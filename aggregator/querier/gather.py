@@ -82,6 +82,8 @@ class Gatherer:
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._last is not None:
+            self._last.give_up()
         self._upstream.abort()
 
 

@@ -40,6 +40,7 @@ class Dialect:
         }
         self._lock = threading.Lock()
         self._is_thanos: bool | None = None
+        self._told: bool | None = None
         self._moment = -1.0
         self._ask_again_at = 0.0
 
@@ -60,10 +61,18 @@ class Dialect:
         """Forget for how long the answer counts: something failed, and it may be another who answers next."""
         self._ask_again_at = 0.0
 
+    def confirm(self) -> None:
+        """Know that queries are answered: a server that has nothing at any path is no Prometheus, and not told of."""
+        if self._told is self._is_thanos:
+            return
+        with self._lock:
+            if self._told is not self._is_thanos:
+                self._told = self._is_thanos
+                _log.info("upstream found out", source=self._source, thanos=self._is_thanos)
+
     def _learn(self, is_thanos: bool | None, at_seconds: float) -> None:
-        if is_thanos is not None and is_thanos is not self._is_thanos:
+        if is_thanos is not None:
             self._is_thanos = is_thanos
-            _log.info("upstream found out", source=self._source, thanos=is_thanos)
         self._ask_again_at = at_seconds + (UNKNOWN_SECONDS if is_thanos is None else KNOWN_SECONDS)
 
 

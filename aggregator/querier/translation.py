@@ -1,5 +1,6 @@
 """From the errors of requests, urllib3 and the socket to ours: the border that no foreign error crosses."""
 
+import http.client
 import socket
 import ssl
 
@@ -13,6 +14,19 @@ from aggregator.querier.said import short
 FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 _SLOW = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+
+_TLS_WORDS = (
+    (
+        ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"),
+        "it does not speak TLS there: the address has to begin with http://, or to have another port",
+    ),
+    (
+        ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA"),
+        "it refuses the handshake: it wants a client certificate, or another one (PROMETHEUS_CLIENT_CERT_FILE)",
+    ),
+)
+# How an answer begins that is an alert of TLS, read as HTTP.
+_TLS_ALERT = "\x15\x03"
 
 
 def translated(error: Exception) -> QueryError:
@@ -28,14 +42,24 @@ def translated(error: Exception) -> QueryError:
         return UnreachableError("it redirects, and not to a place where a Prometheus answers")
     if isinstance(root, ConnectionRefusedError):
         return NotListeningError("connection refused")
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return UnreachableError(f"its certificate is not accepted: {short(root.verify_message)}")
+    if words := _about_tls(root):
+        return UnreachableError(words)
     if isinstance(root, socket.gaierror):
         return UnreachableError(f"the host name cannot be resolved ({root.strerror})")
     # urllib3 counts every failed connection among its time-outs: what stands at the root tells them apart.
     if isinstance(root, _SLOW) and not isinstance(root, urllib3.exceptions.NewConnectionError):
         return TooSlowError("no answer within the time for one query")
     return UnreachableError(f"the connection broke or never stood ({type(root).__name__}: {short(str(root))})")
+
+
+def _about_tls(root: BaseException) -> str:
+    """Return what a failure that has to do with TLS means here, "" for others and those that say it themselves."""
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {short(root.verify_message)}"
+    if isinstance(root, http.client.BadStatusLine) and str(root).startswith(_TLS_ALERT):
+        return "it speaks only TLS there: the address has to begin with https://"
+    reason = (root.reason or "") if isinstance(root, ssl.SSLError) else ""
+    return next((words for names, words in _TLS_WORDS if any(name in reason for name in names)), "")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

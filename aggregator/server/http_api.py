@@ -21,7 +21,7 @@ HEALTHY = '"Aggregator working properly!"\n'
 _READY_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"example": {"status": "ready"}}}},
     503: {
-        "description": "No topology that may be shown, or shutting down",
+        "description": "No topology that may be shown, no keys to check tokens with, or shutting down",
         "content": {"application/json": {"example": {"error": "shutting down"}}},
     },
 }
@@ -63,9 +63,12 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         """Answers as long as the process can answer at all."""
         return PlainTextResponse(HEALTHY)
 
-    @app.get("/readyz", tags=["probes"], summary="Whether there is a topology to show", responses=_READY_RESPONSES)
+    @app.get("/readyz", tags=["probes"], summary="Whether requests can be answered", responses=_READY_RESPONSES)
     async def readyz() -> Response:
-        """Is 200 with a snapshot younger than MAX_STALE, else 503 and the reason."""
+        """Is 200 with a snapshot younger than MAX_STALE and keys to check tokens with, else 503 and the reason.
+
+        Where tokens are asked for the reason is short, such as "no topology yet"; the log has the details.
+        """
         reason = readiness.why_not()
         return JSONResponse({"status": "ready"}) if reason is None else JSONResponse({"error": reason}, 503)
 

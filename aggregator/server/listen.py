@@ -20,5 +20,7 @@ def listener(server: str, host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise PortInUseError(f"{server}_HOST: cannot listen on {host}:{port}: no address of this machine") from None
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise PortInUseError(f"{server}_PORT: cannot listen on {host}:{port}: {reason}") from None

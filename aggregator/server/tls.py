@@ -42,6 +42,10 @@ class Rotation:
         self._warned_of = ""
         self._tell_age()
 
+    def expires_at_seconds(self) -> float:
+        """Return when the certificate of the moment expires, in seconds since the epoch."""
+        return self.current.expires_at.timestamp()
+
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:

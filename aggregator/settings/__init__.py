@@ -5,7 +5,7 @@ docs/configuration.md and `aggregator --help` are printed from the fields of the
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 from urllib.parse import unquote
@@ -14,14 +14,19 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from aggregator import ports
 from aggregator.errors import SettingsError
 from aggregator.settings.access import AccessSettings
+from aggregator.settings.kinds import shown
+from aggregator.settings.lookalikes import lookalikes
 from aggregator.settings.refreshing import RefreshSettings
 from aggregator.settings.serving import ServingSettings
 from aggregator.settings.telling import TellingSettings
 from aggregator.settings.upstream import UpstreamSettings
 
 FILE_SUFFIX = "_FILE"
+# Stands in for what is required, where that is bad and the others are to be judged all the same.
+_JUDGEABLE = {"PROMETHEUS_ADDRESS": "http://localhost"}
 
 
 class Settings(TellingSettings, RefreshSettings, ServingSettings, AccessSettings, UpstreamSettings):
@@ -43,6 +48,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     A variable that is empty counts as not set, as charts write it. NAME_FILE names a file that holds a secret NAME.
     """
     given = {name: environment[name].strip() for name in Settings.model_fields if environment.get(name, "").strip()}
+    if "AGGREGATOR_PORT" in given and not ports.stand_in(given["AGGREGATOR_PORT"], given.get("HTTP_PORT", "")):
+        del given["AGGREGATOR_PORT"]
     problems: dict[str, str] = {}
     for name, info in Settings.model_fields.items():
         if name in SECRETS and name + FILE_SUFFIX not in Settings.model_fields:
@@ -55,11 +62,29 @@ def read(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError([*problems.values(), *_problems(error, given, problems)]) from None
-    contradictions = [*problems.values(), *settings.contradictions()]
-    if contradictions:
-        raise SettingsError(contradictions)
+        misspelled = {meant: variable for variable, meant in misspelled_in(environment)}
+        problems |= _problems(error, given, problems, misspelled)
+        settings = Settings.model_validate(_JUDGEABLE | {name: given[name] for name in given.keys() - problems.keys()})
+    found = [*problems.values(), *_judgeable(settings.contradictions(), set(problems))]
+    if found:
+        raise SettingsError(found)
     return settings
+
+
+def misspelled_in(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each variable that looks like a setting and is none, and the setting that was most likely meant."""
+    known = {*Settings.model_fields, *(name + FILE_SUFFIX for name in SECRETS)}
+    return lookalikes(environment, known)
+
+
+def _judgeable(contradictions: Iterable[str], bad: set[str]) -> Iterator[str]:
+    """Yield what settings have against each other, without what rests on the default of one that is bad itself."""
+    if bad & {"HTTP_PORT", "AGGREGATOR_PORT", "GRPC_PORT"}:
+        # Which port HTTP has depends on all three.
+        bad = bad | {"HTTP"}
+    for line in contradictions:
+        if bad.isdisjoint(re.findall(r"\w+", line)):
+            yield line
 
 
 def _read_secret(name: str, path: str, given: dict[str, str], problems: dict[str, str]) -> None:
@@ -93,15 +118,21 @@ def _is_choice(info: FieldInfo) -> bool:
     return any(get_origin(kind) is Literal for kind in (info.annotation, *get_args(info.annotation)))
 
 
-def _problems(error: ValidationError, given: Mapping[str, str], known: Mapping[str, str]) -> Iterator[str]:
-    told: set[str] = set()
+def _problems(
+    error: ValidationError, given: Mapping[str, str], known: Mapping[str, str], misspelled: Mapping[str, str]
+) -> dict[str, str]:
+    """Return a line for each setting that is bad and not known to be, by its name."""
+    told: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_input=False):
         name = str(detail["loc"][0])
         if name not in told and name not in known:
-            told.add(name)
-            wrong = "is not set" if name not in given else detail["msg"].removeprefix("Value error, ")
-            expected = _extra(Settings.model_fields[name])["expected"]
-            yield f"{name}: {wrong[0].lower()}{wrong[1:]}; expected: {expected}"
+            wrong = detail["msg"].removeprefix("Value error, ")
+            if name not in given:
+                wrong = f"is not set, but {misspelled[name]} is" if name in misspelled else "is not set"
+            elif detail["type"] == "literal_error":
+                wrong = f"is {shown(given[name])}"
+            told[name] = f"{name}: {wrong}; expected: {_extra(Settings.model_fields[name])['expected']}"
+    return told
 
 
 def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
@@ -109,15 +140,16 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[s
 
     The headers for a trace collector are no setting of ours, but secret all the same.
     """
-    held = [getattr(settings, name) for name in SECRETS]
-    texts = [value.get_secret_value() for value in held if isinstance(value, SecretStr)]
-    texts += [value for name, value in environment.items() if name.startswith("OTEL_") and name.endswith("_HEADERS")]
-    for text in texts:
+    held = {name: getattr(settings, name) for name in SECRETS}
+    texts = {name: value.get_secret_value() for name, value in held.items() if isinstance(value, SecretStr)}
+    texts |= {name: value for name, value in environment.items() if re.fullmatch("OTEL_.*_HEADERS", name)}
+    for name, text in texts.items():
         yield text
         for user, password in re.findall(r"//([^/\s@:]*):([^/\s@]+)@", text):
             yield from (password, unquote(password))
             yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-        for value in re.findall(r"=([^,\s]+)", text):
+        # What stands behind the # of an upstream, its name and cluster, is there to be told.
+        for value in [] if name == "PROMETHEUS_ADDRESS" else re.findall(r"=([^,\s]+)", text):
             yield from (value, unquote(value))
 
 

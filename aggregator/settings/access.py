@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
@@ -11,13 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
+    load_der_private_key,
     load_der_public_key,
     load_pem_public_key,
 )
+from cryptography.x509 import load_der_x509_certificate
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from aggregator.settings import urls
-from aggregator.settings.kinds import AuthoritiesFile, Group, Seconds, setting, shown
+from aggregator.settings.kinds import AuthoritiesFile, Group, Seconds, check_each, setting, shown
 from aggregator.settings.roles import Role, cluster_roles, role
 
 SHORTEST_KEY_BITS = 2048
@@ -31,6 +34,15 @@ _NOT_TO_BE_HAD = {
     "NO": "it is no signature",
 }
 
+_MISTAKEN: tuple[tuple[str, Callable[[bytes], object], str], ...] = (
+    (
+        "PRIVATE KEY",
+        lambda der: load_der_private_key(der, None),
+        "a private key, which nobody but the realm should have",
+    ),
+    ("CERTIFICATE", load_der_x509_certificate, "a certificate, not the public key in it"),
+)
+
 
 def _public_key(secret: SecretStr) -> SecretStr:
     """Check a realm's public key and return it as PEM text."""
@@ -41,12 +53,26 @@ def _public_key(secret: SecretStr) -> SecretStr:
         else:
             key = load_der_public_key(base64.b64decode(re.sub(r"\s", "", text), validate=True))
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
-        raise ValueError("is no public key") from None
+        raise ValueError(f"is {_what_else(text)}") from None
     if not isinstance(key, RSAPublicKey):
         raise ValueError("is no RSA key")  # noqa: TRY004 - pydantic collects ValueErrors
     if key.key_size < SHORTEST_KEY_BITS:
         raise ValueError(f"is an RSA key of {key.key_size} bits; at least {SHORTEST_KEY_BITS} are needed")
     return SecretStr(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+def _what_else(text: str) -> str:
+    """Return what was taken for a public key, where it is one of the things that lie beside it."""
+    armour = text.partition("\n")[0]
+    for marker, load, name in _MISTAKEN:
+        # That it cannot be read as the one thing is no reason not to try the next.
+        with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
+            if not armour.startswith("-----"):
+                load(base64.b64decode(re.sub(r"\s", "", text), validate=True))
+                return name
+            if marker in armour:
+                return name
+    return "no public key"
 
 
 def _listed(text: object) -> object:
@@ -61,15 +87,19 @@ def _named(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _algorithms(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in _named(names):
-        if name not in RSA_ALGORITHMS + CURVE_ALGORITHMS:
-            reason = _NOT_TO_BE_HAD.get(name[:2].upper())
-            raise ValueError(f"has {shown(name)}: {reason or 'no such algorithm exists'}")
+    check_each(_algorithm, _named(names))
     return _named(names)
 
 
+def _algorithm(name: str) -> None:
+    if name not in RSA_ALGORITHMS + CURVE_ALGORITHMS:
+        reason = _NOT_TO_BE_HAD.get(name[:2].upper())
+        raise ValueError(f"has {shown(name)}: {reason or 'no such algorithm exists'}")
+
+
 def _issuers(urls: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_url(url) for url in _named(urls))
+    check_each(_url, _named(urls))
+    return _named(urls)
 
 
 def _url(text: str) -> str:
@@ -157,7 +187,8 @@ class AccessSettings(Group):
     )
     CLUSTER_ROLES: Annotated[tuple[tuple[Role, tuple[str, ...]], ...], _parsed(cluster_roles)] | None = setting(
         None,
-        "which clusters the holder of a role sees, by name or uid; * shows everything, no such role nothing",
+        "which clusters the holder of a role sees, by name or uid; * shows everything, no such role nothing. Set: "
+        "/metrics of HTTP, which is open otherwise, wants a token that shows everything, and METRICS_PORT none",
         "role=glob,glob; client:role=glob",
         "every token shows all clusters",
     )

@@ -28,11 +28,14 @@ def addresses(text: str) -> tuple[Address, ...]:
 
 
 def _numbered(listed: list[str]) -> Iterator[Address]:
+    wrong = []
     for number, url in enumerate(listed, 1):
         try:
             yield _address(url)
         except ValueError as error:
-            raise ValueError(f"address {number} of {len(listed)} {error}" if len(listed) > 1 else str(error)) from None
+            wrong.append(f"address {number} of {len(listed)} {error}" if len(listed) > 1 else str(error))
+    if wrong:
+        raise ValueError("; ".join(wrong))
 
 
 def _address(url: str) -> Address:

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -96,6 +96,18 @@ def _as_value_error() -> Iterator[None]:
         raise ValueError(str(error)) from None
 
 
+def check_each(check: Callable[[str], object], words: Iterable[str]) -> None:
+    """Check every word; raise ValueError with all that is wrong with any of them."""
+    wrong = []
+    for word in words:
+        try:
+            check(word)
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
 def _words(value: object) -> object:
     """Split a list as people write it: by commas, spaces, or both."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -129,5 +141,12 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield a line for each problem that several settings have together: which, what is wrong, what is expected."""
+        """Yield a line for each problem that several settings have together: which, what is wrong, what is expected.
+
+        A line names every setting that it rests on.
+        """
+        yield from ()
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a line for what can be done and is most likely not meant."""
         yield from ()

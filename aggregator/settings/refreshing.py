@@ -14,15 +14,21 @@ class RefreshSettings(Group):
         "a name",
     )
     REFRESH_INTERVAL: Seconds = setting(
-        10.0, "seconds from the start of one refresh to the next", "seconds, more than 0, at most 86400"
+        10.0,
+        "seconds from the start of one refresh to the next; less than MAX_STALE",
+        "seconds, more than 0, at most 86400",
     )
     REFRESH_TIMEOUT: Seconds = setting(
         10.0, "seconds that all queries of a refresh may take together", "seconds, more than 0, at most 86400"
     )
-    QUERY_TIMEOUT: Seconds = setting(5.0, "seconds that one query may take", "seconds, more than 0, at most 86400")
+    QUERY_TIMEOUT: Seconds = setting(
+        5.0,
+        "seconds that one query may take; no more than REFRESH_TIMEOUT, which ends all of them",
+        "seconds, more than 0, at most 86400",
+    )
     MAX_STALE: Seconds = setting(
         300.0,
-        "seconds for which the last good answer is served while the upstream fails",
+        "seconds for which the last good answer is served while the upstream fails; more than REFRESH_INTERVAL",
         "seconds, more than 0, at most 86400",
     )
     VANISHED_NOTICE: SecondsOrNone = setting(
@@ -43,4 +49,14 @@ class RefreshSettings(Group):
         """Yield what the pace and the patience have against each other."""
         yield from super().contradictions()
         if self.REFRESH_INTERVAL >= self.MAX_STALE:
-            yield f"MAX_STALE: is {self.MAX_STALE:g}; expected: more than REFRESH_INTERVAL"
+            interval, stale = f"{self.REFRESH_INTERVAL:g}", f"{self.MAX_STALE:g}"
+            if "MAX_STALE" in self.model_fields_set:
+                yield f"MAX_STALE: is {stale}; expected: more than REFRESH_INTERVAL, which is {interval}"
+            else:
+                yield f"REFRESH_INTERVAL: is {interval}; expected: less than MAX_STALE, which is {stale} unless set"
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a patience that never comes into play."""
+        yield from super().remarks()
+        if "QUERY_TIMEOUT" in self.model_fields_set and self.QUERY_TIMEOUT > self.REFRESH_TIMEOUT:
+            yield f"QUERY_TIMEOUT is more than REFRESH_TIMEOUT: no query gets more than {self.REFRESH_TIMEOUT:g} s"

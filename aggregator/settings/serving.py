@@ -7,12 +7,20 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from aggregator import certificates
+from aggregator import certificates, ports
 from aggregator.certificates import CertificateFiles
 from aggregator.errors import CertificateError
-from aggregator.settings.kinds import CertificatesFile, Group, KeyFile, ManyCount, Port, Seconds, Words, setting
-
-DEFAULT_HTTP_PORT = 8080
+from aggregator.settings.kinds import (
+    CertificatesFile,
+    Group,
+    KeyFile,
+    ManyCount,
+    Port,
+    Seconds,
+    Words,
+    check_each,
+    setting,
+)
 
 _PEM = "path of a PEM file"
 _CERT = "certificate of the {} server, followed by those between it and its authority; set: it speaks only TLS"
@@ -23,19 +31,25 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        try:
-            ip_network(word)
-        except ValueError:
-            raise ValueError(f"{word!r} is no network") from None
+    check_each(_network, words)
     return words
+
+
+def _network(word: str) -> None:
+    try:
+        ip_network(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no network") from None
 
 
 def _origins(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        if word != "*" and not _ORIGIN.fullmatch(word):
-            raise ValueError(f"{word!r} is no origin")
+    check_each(_origin, words)
     return words
+
+
+def _origin(word: str) -> None:
+    if word != "*" and not _ORIGIN.fullmatch(word):
+        raise ValueError(f"{word!r} is no origin")
 
 
 class ServingSettings(Group):
@@ -49,7 +63,11 @@ class ServingSettings(Group):
     )
     GRPC_PORT: Port | None = setting(None, "port of the gRPC server; 0 takes a free one", "0 to 65535", "no gRPC")
     AGGREGATOR_PORT: Port | None = setting(
-        None, "stands in for HTTP_PORT where that is not set, for charts of the Go service", "0 to 65535", "not set"
+        None,
+        "stands in for HTTP_PORT where that is not set, for charts of the Go service; beside HTTP_PORT, and where it "
+        "is a URL that Kubernetes puts there (tcp://…), it is not looked at",
+        "0 to 65535",
+        "not set",
     )
     HTTP_HOST: str = setting("0.0.0.0", "address that the HTTP server listens on", "an IP address or host name")  # noqa: S104 - what the contract says
     GRPC_HOST: str = setting("0.0.0.0", "address that the gRPC server listens on", "an IP address or host name")  # noqa: S104 - what the contract says
@@ -86,11 +104,7 @@ class ServingSettings(Group):
     @property
     def http_port(self) -> int | None:
         """The port of the HTTP server, None for no such server."""
-        if self.HTTP_PORT is not None:
-            return self.HTTP_PORT
-        if self.AGGREGATOR_PORT is not None:
-            return self.AGGREGATOR_PORT
-        return DEFAULT_HTTP_PORT if self.GRPC_PORT is None else None
+        return ports.http_port(self.HTTP_PORT, self.GRPC_PORT, self.AGGREGATOR_PORT)
 
     @property
     def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -112,8 +126,17 @@ class ServingSettings(Group):
         yield from super().contradictions()
         if self.http_port and self.http_port == self.GRPC_PORT:
             yield f"GRPC_PORT: is {self.GRPC_PORT}, the port of HTTP, too; expected: a port of its own"
+        yield from self._tls_without_server()
         yield from _tls_contradictions("HTTP", self.HTTP_TLS_CERT, self.HTTP_TLS_KEY, self.HTTP_TLS_CLIENT_CA)
         yield from _tls_contradictions("GRPC", self.GRPC_TLS_CERT, self.GRPC_TLS_KEY, self.GRPC_TLS_CLIENT_CA)
+
+    def _tls_without_server(self) -> Iterator[str]:
+        """Yield files of a server that does not run: whoever names them takes it for one that does."""
+        ports = {"HTTP": self.http_port, "GRPC": self.GRPC_PORT}
+        for server in (name for name, port in ports.items() if port is None):
+            for kind in ("CERT", "KEY", "CLIENT_CA"):
+                if getattr(self, f"{server}_TLS_{kind}") is not None:
+                    yield f"{server}_TLS_{kind}: is set, but there is no such server; expected: {server}_PORT beside it"
 
 
 def _files(cert: str | None, key: str | None, client_ca: str | None) -> CertificateFiles | None:

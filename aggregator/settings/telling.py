@@ -26,7 +26,8 @@ class TellingSettings(Group):
     )
     METRICS_PORT: Port | None = setting(
         None,
-        "a further port that answers /metrics and nothing else, without tokens, for a scraper; 0 takes a free one",
+        "a further port that answers /metrics and nothing else, never asking for a token, for a scraper: with "
+        "CLUSTER_ROLES, /metrics of HTTP wants one that shows all clusters; 0 takes a free one",
         "0 to 65535",
         "none; /metrics of HTTP",
     )
@@ -44,7 +45,10 @@ class TellingSettings(Group):
     def contradictions(self) -> Iterator[str]:
         """Yield what ports have against each other, and a protocol that is not spoken."""
         yield from super().contradictions()
-        taken = {getattr(self, "http_port", None): "HTTP", getattr(self, "GRPC_PORT", None): "gRPC"}
+        taken = {
+            getattr(self, "http_port", None): "HTTP",
+            getattr(self, "GRPC_PORT", None): "gRPC",
+        }
         if self.METRICS_PORT and self.METRICS_PORT in taken:
             server = taken[self.METRICS_PORT]
             yield f"METRICS_PORT: is {self.METRICS_PORT}, the port of {server}, too; expected: a port of its own"

@@ -31,7 +31,7 @@ def _headers(secret: SecretStr) -> SecretStr:
 
 def _token(secret: SecretStr) -> SecretStr:
     if not TOKEN.fullmatch(secret.get_secret_value()):
-        raise ValueError("is no token: one word of ASCII characters")
+        raise ValueError("is no token")
     return secret
 
 

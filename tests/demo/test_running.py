@@ -63,8 +63,16 @@ def test_settings_pass_through_to_the_gateway() -> None:
         "PROMETHEUS_ADDRESS": "http://here:1",
         "HTTP_PORT": "8080",
         "GRPC_PORT": "8181",
+        "HTTP_HOST": "127.0.0.1",
+        "GRPC_HOST": "127.0.0.1",
         "REFRESH_INTERVAL": "5",
     }
+
+
+def test_the_demo_is_for_who_started_it() -> None:
+    """It listens on the machine's own address alone, unless the caller names another."""
+    environ = gateway.environment({"HTTP_HOST": "0.0.0.0", "GRPC_HOST": ""}, "http://here:1", PORTS)  # noqa: S104 - as a caller may
+    assert (environ["HTTP_HOST"], environ["GRPC_HOST"]) == ("0.0.0.0", "127.0.0.1")  # noqa: S104 - see above
 
 
 def test_a_set_refresh_interval_is_kept() -> None:

@@ -6,6 +6,7 @@
 import json
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import grpc
 
 from aggregator.pb.etim import server_pb2, server_pb2_grpc
 from demo.prometheus import Moment, holding
+from tests.server.authority import Authority, write
 
 from .containers import (
+    FOLDER,
     GRACE_SECONDS,
     GRPC_PORT,
     HTTP_PORT,
@@ -163,6 +166,25 @@ def without_prometheus(facts: Facts, image: str) -> None:
             ends_in_time(facts, container)
 
 
+def behind_tls(facts: Facts, image: str) -> None:
+    """Check that the health check gets in where only TLS does, and where only clients with a certificate do."""
+    authority = Authority()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write(folder, authority.pair(), authority.pem)
+        # The container's user is another than ours.
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755)
+        for server, port in (("HTTP", HTTP_PORT), ("GRPC", GRPC_PORT)):
+            tls = {f"{server}_TLS_CERT": f"{FOLDER}/cert.pem", f"{server}_TLS_KEY": f"{FOLDER}/key.pem"}
+            mutual = tls | {f"{server}_TLS_CLIENT_CA": f"{FOLDER}/ca.pem"}
+            for kind, files in (("tls", tls), ("mutual-tls", mutual)):
+                environment = {"PROMETHEUS_ADDRESS": NOWHERE, f"{server}_PORT": str(port)} | files
+                with running(image, image, f"{server.lower()}-{kind}", environment, folder) as container:
+                    if becomes_healthy(facts, container, f"{server}, {kind}"):
+                        is_missed_when_it_hangs(facts, container, f"{server}, {kind}")
+
+
 def is_missed_when_it_hangs(facts: Facts, container: Container, what: str) -> None:
     """Check that the health check can say no."""
     with container.hanging():
@@ -184,6 +206,7 @@ def main(image: str) -> int:
     ):
         with_prometheus(facts, image, prometheus)
     without_prometheus(facts, image)
+    behind_tls(facts, image)
     print(f"{facts.shown} facts hold, {len(facts.missing)} do not")
     return 1 if facts.missing else 0
 

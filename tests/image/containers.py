@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # As a careful operator runs it.
@@ -17,6 +18,7 @@ HARDENED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privil
 # The image's own health check, only asked more often and believed at once, so that nobody waits for it.
 IMPATIENT = ["--health-interval", "1s", "--health-retries", "1"]
 GRACE_SECONDS = 25
+FOLDER = "/files"
 HTTP_PORT, GRPC_PORT = 8080, 8181
 
 
@@ -96,14 +98,20 @@ class Container:
 
 
 @contextlib.contextmanager
-def running(image: str, network: str, name: str, environment: dict[str, str]) -> Iterator[Container]:
-    """Run the image, hardened, as its own user, its ports published on 127.0.0.1; remove the container afterwards."""
+def running(
+    image: str, network: str, name: str, environment: dict[str, str], folder: Path | None = None
+) -> Iterator[Container]:
+    """Run the image, hardened, as its own user, its ports published on 127.0.0.1; remove the container afterwards.
+
+    What is in `folder` can be read in FOLDER inside.
+    """
     container = Container(f"{network}-{name}")
     settings = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
     ports = ["--publish", f"127.0.0.1::{HTTP_PORT}", "--publish", f"127.0.0.1::{GRPC_PORT}"]
+    files = ["--volume", f"{folder}:{FOLDER}:ro"] if folder is not None else []
     place = ["--name", container.name, "--label", network, "--network", network]
     try:
-        docker("run", "--detach", *place, *ports, *HARDENED, *IMPATIENT, *settings, image)
+        docker("run", "--detach", *place, *ports, *files, *HARDENED, *IMPATIENT, *settings, image)
         yield container
     finally:
         with contextlib.suppress(RuntimeError):

@@ -122,6 +122,19 @@ def test_a_silent_upstream_does_not_hold_it_up(tmp_path: Path) -> None:
             assert started.exit_code(5) == 0
 
 
+def test_it_ends_at_once_where_the_first_question_hangs(tmp_path: Path) -> None:
+    """SIGTERM while a silent upstream is asked who it is makes a quick end, and `stopped` the last line."""
+    with upstream.silent() as (address, _listener):
+        patient = {"REFRESH_TIMEOUT": "60", "QUERY_TIMEOUT": "30", "GRACE": "5"}
+        with running(tmp_path, PROMETHEUS_ADDRESS=f"http://{address}", **patient) as started:
+            asking = psutil.Process(started.process.pid).net_connections
+            until(lambda: any(one.raddr == tuple(_host_port(address)) for one in asking()), "it asks")
+            started.process.send_signal(signal.SIGTERM)
+            assert started.exit_code(5) == 0
+        assert [line["event"] for line in started.lines()][-2:] == ["stopping", "stopped"]
+        assert {line["level"] for line in started.lines()} == {"info"}
+
+
 def _host_port(address: str) -> tuple[str, int]:
     host, _, port = address.partition(":")
     return host, int(port)

@@ -126,7 +126,7 @@ def test_strangers_are_not_told_what_the_upstream_said(tmp_path: Path) -> None:
     ):
         until(lambda: started.events("refresh failed"), "the failure is logged")
         answer = ask(started.http, "/readyz")
-    assert (answer.status, answer.json()) == (503, {"error": "no topology to show"})
+    assert (answer.status, answer.json()) == (503, {"error": "no topology yet"})
     assert "tenant edge-7 is away" in started.events("refresh failed")[0]["reason"]
 
 

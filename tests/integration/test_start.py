@@ -87,6 +87,20 @@ def test_a_bad_address_does_not_tell_the_password(address: str) -> None:
     assert "sw0rdfish" not in line
 
 
+def test_what_is_open_is_told_at_the_start(realm: Realm, tmp_path: Path) -> None:
+    """The first lines warn of a misspelled setting, without its value, and say of each server what it asks for."""
+    doubtful = {"CLUSTER_ROLE": "sw0rdfish", "QUERY_TIMEOUT": "30", "METRICS_HOST": "127.0.0.1"}
+    access = {"KEY": realm.setting, "REQUIRED_ROLE": "viewer", "GRPC_AUTH": "off", "METRICS_PORT": str(free_port())}
+    with running(tmp_path, PROMETHEUS_ADDRESS=NOWHERE, **doubtful, **access) as started:
+        assert started.grpc
+        (misspelled,) = started.events("a variable is no setting, but looks like one")
+        assert (misspelled["variable"], misspelled["setting"]) == ("CLUSTER_ROLE", "CLUSTER_ROLES")
+        assert len(started.events("a setting has no effect")) == 1
+        asked = {line["server"]: (line["tokens"], line["roles"], line["tls"]) for line in started.events("listening")}
+        assert asked == {"http": (True, True, False), "metrics": (False, False, False), "grpc": (False, False, False)}
+        assert "sw0rdfish" not in started.log
+
+
 def test_help_lists_every_setting() -> None:
     """--help names each setting with its default and needs none of them."""
     done = ended("--help")
@@ -167,5 +181,5 @@ def test_a_taken_port_is_one_line(gateway: Gateway, setting: str) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "x" * 70, ".."])
 def test_a_host_that_cannot_be_had_is_one_line(host: str) -> None:
     """A host that is not ours, or no name at all, is told in one line with setting, host and port."""
-    with pytest.raises(PortInUseError, match=rf"^HTTP_\w+: cannot listen on {re.escape(host)}:0: [^\n]+$"):
+    with pytest.raises(PortInUseError, match=rf"^HTTP_HOST: cannot listen on {re.escape(host)}:0: [^\n]+$"):
         listener("HTTP", host, 0)

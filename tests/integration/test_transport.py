@@ -1,6 +1,7 @@
 """The process on a network that means it ill: without descriptors, with too many clients, with bad certificates."""
 
 import contextlib
+import re
 import resource
 import signal
 import socket
@@ -11,8 +12,9 @@ import grpc
 import psutil
 import pytest
 
+from demo.prometheus import free_port
 from tests.integration.process import NOWHERE, Gateway, ended, running, until
-from tests.server.authority import Authority, write
+from tests.server.authority import DAY, Authority, write
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.test_tls import bearing, believing, over_grpc, over_https, shown
@@ -62,7 +64,9 @@ def test_without_descriptors_it_waits_and_recovers(tmp_path: Path, server: str) 
 
 def test_with_few_descriptors_it_takes_few_connections(tmp_path: Path) -> None:
     """Started with 64 descriptors it takes only as many connections as leave it some, on both servers."""
-    with running(tmp_path, prefix=("prlimit", "--nofile=64:64"), PROMETHEUS_ADDRESS=NOWHERE) as started:
+    with running(
+        tmp_path, prefix=("prlimit", "--nofile=64:64"), PROMETHEUS_ADDRESS=NOWHERE, MAX_CONNECTIONS="10000"
+    ) as started:
         until(lambda: is_serving(started), "both serve")
         with contextlib.ExitStack() as stack:
             for port in (started.http, started.grpc) * 100:
@@ -114,6 +118,27 @@ def test_certificates_are_taken_by_the_process(tmp_path: Path) -> None:
         assert started.exit_code(10) == 0
     assert "BEGIN" not in started.log
     assert len(started.events(NEW_CERTIFICATE)) == 2
+
+
+def test_when_the_certificate_expires_is_counted(tmp_path: Path) -> None:
+    """A gauge tells of each server with TLS when the certificate that it shows at the moment expires."""
+    authority = Authority()
+    files = write(tmp_path / "tls", authority.pair(life=20 * DAY))
+    tls = {"HTTP_TLS_CERT": files.cert, "HTTP_TLS_KEY": files.key, "METRICS_HOST": "127.0.0.1"}
+    port = free_port()
+    with running(tmp_path, PROMETHEUS_ADDRESS=NOWHERE, METRICS_PORT=str(port), **tls) as started:
+        assert started.http
+        assert list(days_left(port)) == ["http"]
+        assert 19.9 < days_left(port)["http"] < 20
+        write(tmp_path / "tls", authority.pair(life=60 * DAY))
+        until(lambda: days_left(port)["http"] > 59, "the new certificate is told")
+
+
+def days_left(port: int) -> dict[str, float]:
+    """Return how many days the certificate of each server has left."""
+    text = ask(port, "/metrics").body.decode()
+    found = re.findall(r'^aggregator_certificate_expiry_timestamp_seconds\{server="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return {server: (float(when) - time.time()) / DAY.total_seconds() for server, when in found}
 
 
 def test_a_stranger_cannot_fill_the_log(tmp_path: Path) -> None:

@@ -201,6 +201,28 @@ def test_retry_after_is_read(make: Make, header: str, seconds: float | None) -> 
     assert error.retry_after_seconds == seconds
 
 
+def test_a_path_that_is_not_there_is_told(make: Make) -> None:
+    """A 404 tells which path was asked, without the query, and doubts the address."""
+    with peer(sending(response(b"404 page not found", "404 Not Found"))) as upstream:
+        told = str(failure(make(f"{upstream.url}/prom")))
+    assert told == "HTTP 404: Not Found at /prom/api/v1/query; is the path of the address right?"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        response(b"Client sent an HTTP request to an HTTPS server.\n", "400 Bad Request"),
+        response(b"<h1>The plain HTTP request was sent to HTTPS port</h1>", "400 Bad Request"),
+        b"\x15\x03\x01\x00\x02\x02\x46\r\n\r\n",
+    ],
+    ids=["Go", "nginx", "alert"],
+)
+def test_plain_http_to_a_port_of_tls_is_told(make: Make, said: bytes) -> None:
+    """However a port of TLS turns plain HTTP away, the reason is that the address wants https."""
+    with peer(hanging_up(said)) as upstream:
+        assert "it speaks only TLS there: the address has to begin with https://" in str(failure(make(upstream.url)))
+
+
 def test_a_long_reason_is_cut(make: Make) -> None:
     """However much an upstream has to say, the error stays short."""
     body = b'{"status":"error","errorType":"x","error":"' + b"a" * 50_000 + b'"}'

@@ -1,15 +1,19 @@
 """What is asked of Thanos, and how it is told from a Prometheus."""
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
 
 from aggregator.errors import QueryError
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.thanos import KNOWN_SECONDS, UNKNOWN_SECONDS, Dialect, Mode, lists_stores
-from tests.querier.peer import Peer, Request, Script, hanging, peer, response, sending
+from tests.querier.peer import WAIT_SECONDS, Peer, Request, Script, hanging, peer, response, sending
 
 BODY = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
 STORES = response(b'{"status":"success","data":{"sidecar":[]}}')
@@ -163,3 +167,30 @@ def test_stores_that_hang_hold_nothing_up_for_long(make: Make) -> None:
 
     with peer(script) as upstream:
         assert make(upstream.url, query_seconds=0.1).ask("up", 1.0) == BODY
+
+
+def test_what_is_broken_off_while_it_finds_out_is_not_asked_later() -> None:
+    """Queries that wait for the answer to who is there end with it when all is broken off, and are never sent."""
+    limits = Limits(query_seconds=WAIT_SECONDS, answer_bytes=1000, connections=3)
+    with peer(hanging) as upstream, contextlib.ExitStack() as stack:
+        client = Client(Address(upstream.url), limits, dialect=Dialect("auto"))
+        stack.callback(client.close)
+        threads = stack.enter_context(ThreadPoolExecutor(3))
+        asked = [threads.submit(client.ask, "up", 1.0) for _ in range(3)]
+        assert upstream.asked.wait(WAIT_SECONDS)
+        started_at = time.monotonic()
+        client.abort()
+        assert {str(one.exception(WAIT_SECONDS)) for one in asked} == {"broken off"}
+        assert time.monotonic() - started_at < 2
+        assert [request.path for request in upstream.requests] == ["/api/v1/stores"]
+
+
+@pytest.mark.parametrize(("query", "told"), [(response(BODY), [False]), (NOT_FOUND, [])], ids=["Prometheus", "nothing"])
+def test_only_who_answers_queries_is_told_of(make: Make, query: bytes, told: list[bool]) -> None:
+    """A server that has nothing at any path is not said to be a Prometheus; one that answers is, once."""
+    with peer(replying(NOT_FOUND, query)) as upstream, structlog.testing.capture_logs() as logged:
+        client = make(upstream.url)
+        for at_seconds in (1.0, 2.0):
+            with contextlib.suppress(QueryError):
+                client.ask("up", at_seconds)
+    assert [line["thanos"] for line in logged if line["event"] == "upstream found out"] == told
