@@ -20,6 +20,7 @@ LAYERS = (
     ("querier", "certificates"),
     ("models", "settings"),
     ("views",),
+    ("lookup",),
     ("documents",),
     ("snapshot",),
     ("harvest", "vanished"),

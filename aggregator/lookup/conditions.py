@@ -6,6 +6,7 @@ Of a field with many values, one has to be like what is asked for; where it is d
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aggregator.errors import BadRequestError
@@ -48,7 +49,10 @@ def _found(kind: Kind, key: str) -> Field:
     if found is None:
         known = list(names(kind))
         raise BadRequestError(
-            f"filter: {kind.value} have no field {key[:80]}", parameter=PARAMETER, allowed=known, nearest=nearest(key, known)
+            f"filter: {kind.value} have no field {key[:80]}",
+            parameter=PARAMETER,
+            allowed=known,
+            nearest=nearest(key, known),
         )
     return found
 
@@ -81,7 +85,7 @@ def _is_like(requirement: Requirement, of: Field) -> Test:
         raise BadRequestError(
             f"filter: {requirement.key} is {of.form.value}, which {how.value} does not compare",
             parameter=PARAMETER,
-            allowed=[each.value for each in Operator if _fits(each, of.form)],
+            allowed=[each.value for each in Operator if each is not Operator.EXISTS and _fits(each, of.form)],
         )
     if how in _CONTENTS:
         (part,) = requirement.values
@@ -97,19 +101,18 @@ def _is_like(requirement: Requirement, of: Field) -> Test:
 def _value(text: str, requirement: Requirement, of: Field) -> Any:
     if of.form is Form.TEXT:
         return text
-    if of.form is Form.STATE:
-        value, allowed = _state(text, of.states), of.states
-    else:
-        understood, allowed = _READERS[of.form]
-        value = understood(text)
+    understood, allowed = _READERS.get(of.form) or (partial(_state, of.states), of.states)
+    value = understood(text)
     if value is None:
         raise BadRequestError(
-            f"filter: {requirement.key} is {of.form.value}, and {text[:80]!r} is not", parameter=PARAMETER, allowed=allowed
+            f"filter: {requirement.key} is {of.form.value}, and {text[:80]!r} is not",
+            parameter=PARAMETER,
+            allowed=allowed,
         )
     return value
 
 
-def _state(text: str, states: Sequence[str]) -> str | None:
+def _state(states: Sequence[str], text: str) -> str | None:
     """Return the state of a name, which may leave out what the names of all states begin with."""
     return next((state for state in states if text and f"_{state}".endswith(f"_{text.upper()}")), None)
 

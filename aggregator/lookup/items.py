@@ -109,9 +109,14 @@ _NUMBERS = frozenset(
 )
 
 
+def descriptor(message: type[Message]) -> Descriptor:
+    """Return the descriptor of a message, as whatever runs protobuf calls it."""
+    return cast("Descriptor", message.DESCRIPTOR)
+
+
 def fields_of(message: Descriptor) -> list[FieldDescriptor]:
     """Return the fields of a message, with a type."""
-    return [cast("FieldDescriptor", field) for field in message.fields]
+    return list(message.fields)
 
 
 def singular(name: str) -> str:
@@ -128,15 +133,15 @@ def own_name(message: Descriptor) -> str:
 
 def field(kind: Kind, key: str) -> Field | None:
     """Return the field of a kind that a key of a filter names, None if there is none."""
-    descriptor = kind.message.DESCRIPTOR
-    return _field(descriptor, SHORT.get((descriptor.name, key), key))
+    message = descriptor(kind.message)
+    return _field(message, SHORT.get((message.name, key), key))
 
 
 def names(kind: Kind) -> Iterator[str]:
     """Yield how the fields of a kind are written in filters; KEY stands for any key of a mapping."""
-    descriptor = kind.message.DESCRIPTOR
-    yield from (short for message, short in SHORT if message == descriptor.name)
-    yield from _names(descriptor)
+    message = descriptor(kind.message)
+    yield from (short for of, short in SHORT if of == message.name)
+    yield from _names(message)
 
 
 def _names(message: Descriptor) -> Iterator[str]:
@@ -194,7 +199,10 @@ def _scalar(own: FieldDescriptor, read: Read) -> Field:
         assert own.enum_type is not None  # noqa: S101 - what a state is
         by_number = {value.number: value.name for value in own.enum_type.values if value.number}
         return Field(
-            own.name, form, lambda item: by_number.get(DEVICE_STATES.get(read(item), 0)), states=tuple(by_number.values())
+            own.name,
+            form,
+            lambda item: by_number.get(DEVICE_STATES.get(read(item), 0)),
+            states=tuple(by_number.values()),
         )
     if form is Form.TEXT and not own.is_repeated:
         return Field(own.name, form, lambda item: read(item) or None)

@@ -1,4 +1,4 @@
-"""The language of filters: text → requirements. Parsed, never evaluated; docs/api.md tells of it.
+r"""The language of filters: text → requirements. Parsed, never evaluated; docs/api.md tells of it.
 
 ::
 
@@ -52,12 +52,17 @@ class Operator(Enum):
 _OF_ORDER = frozenset({Operator.LESS, Operator.AT_MOST, Operator.MORE, Operator.AT_LEAST})
 _DENIALS = frozenset({Operator.ABSENT, Operator.UNEQUAL, Operator.HAS_NOT, Operator.NOT_IN})
 _SETS = {"in": Operator.IN, "notin": Operator.NOT_IN}
-_SIGNS = {"==": Operator.EQUAL} | {each.value: each for each in Operator if not each.value.isalpha()}
+_SIGNS = {"==": Operator.EQUAL} | {
+    each.value: each for each in Operator if each is not Operator.ABSENT and not each.value.isalpha()
+}
 
 _BARE = r'[^\s,()=!<>~"]+'
 _IS_BARE = re.compile(_BARE)
 _TOKEN = re.compile(
-    rf"""\s* (?: (?P<bare>{_BARE}) | "(?P<quoted>(?:[^"\\]|\\["\\])*)" | (?P<sign>==|!=|!~|<=|>=|[=<>~!,()]) | (?P<end>\Z) )""",
+    rf"""
+    \s*
+    (?: (?P<bare>{_BARE}) | "(?P<quoted>(?:[^"\\]|\\["\\])*)" | (?P<sign>==|!=|!~|<=|>=|[=<>~!,()]) | (?P<end>\Z) )
+    """,
     re.VERBOSE,
 )
 _ESCAPE = re.compile(r'\\(["\\])')
@@ -136,7 +141,7 @@ class _Parser:
             return Requirement(key, operator, self._set())
         if self._next.kind == "end" or self._is_sign(","):
             return Requirement(key, Operator.EXISTS)
-        if self._next.kind != "sign" or self._next.text not in _SIGNS or self._next.text == "!":
+        if self._next.kind != "sign" or self._next.text not in _SIGNS:
             raise self._unexpected("an operator")
         operator = _SIGNS[self._advance().text]
         return Requirement(key, operator, (self._value(),))
@@ -188,4 +193,4 @@ class _Parser:
         return BadRequestError(f"{self._called}: {problem}", parameter=self._parameter)
 
 
-parsed = lru_cache(maxsize=256)(parse)
+parsed = lru_cache(maxsize=64)(parse)

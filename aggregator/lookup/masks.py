@@ -7,7 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from aggregator.errors import BadRequestError
-from aggregator.lookup.items import fields_of
+from aggregator.lookup.items import descriptor, fields_of
 from aggregator.lookup.nearest import nearest
 from aggregator.views.v1_fields import Mask, is_map, is_time
 
@@ -29,13 +29,13 @@ def of_paths(message: type[Message], paths: Sequence[str]) -> Mask:
         raise BadRequestError(f"fields: more than {MOST_PATHS} paths", parameter=PARAMETER)
     tree: _Tree = {}
     for path in paths:
-        _add(tree, message.DESCRIPTOR, path)
+        _add(tree, descriptor(message), path)
     return tree
 
 
 def of_depth(message: type[Message], levels: int) -> Mask:
     """Return the mask of what is in a message and so many levels of messages within it."""
-    return _to_depth(message.DESCRIPTOR, levels)
+    return _to_depth(descriptor(message), levels)
 
 
 def of_both(one: Mask, other: Mask) -> Mask:
@@ -48,7 +48,7 @@ def of_both(one: Mask, other: Mask) -> Mask:
 def in_message(mask: Mask, message: type[Message]) -> dict[str, Mask]:
     """Return what a mask shows of each message that is made of an object of its own, by the message's name."""
     found: dict[str, Mask] = {}
-    _collect(found, mask, message.DESCRIPTOR)
+    _collect(found, mask, descriptor(message))
     return found
 
 

@@ -8,7 +8,7 @@ MOST = 3
 # Comparing takes some microseconds a name.
 MOST_COMPARED = 500
 LONGEST = 80
-_LIKE = 0.5
+_LIKE = 0.6
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,10 @@ _NUMBER = re.compile(
     r"(?:(?P<suffix>[KMGTPE]i|[numkMGTPE])|[eE](?P<exponent>[+-]?[0-9]{1,3}))?"
 )
 _SUFFIXES = {
-    **{suffix: Fraction(1000) ** power for power, suffix in zip(range(-3, 7), ("n", "u", "m", "", *"kMGTPE"), strict=True)},
+    **{
+        suffix: Fraction(1000) ** power
+        for power, suffix in zip(range(-3, 7), ("n", "u", "m", "", *"kMGTPE"), strict=True)
+    },
     **{f"{suffix}i": Fraction(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
 NUMBERS = ("5", "-1.5", "1e9", "500m", "4k", "4M", "4G", "4T", "4Ki", "4Mi", "4Gi", "4Ti")

@@ -14,6 +14,7 @@ from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.aggregator.v1 import topology_pb2
 from aggregator.pb.etim import server_pb2
+from aggregator.server import grpc_v1
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_lasting import LastingServer
@@ -26,15 +27,13 @@ from aggregator.server.readiness import Readiness
 from aggregator.server.shown import Snapshots, seen
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
+from aggregator.snapshot import Snapshot
 from aggregator.telemetry import Telemetry
 from aggregator.views import v1
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
-V1 = topology_pb2.DESCRIPTOR.services_by_name["TopologyService"].full_name
+V1 = grpc_v1.SERVICE.full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-
-# Methods that answer with a document of the whole topology, and its view.
-DOCUMENTS = ((ETIM, "ConnectToQuerier", "etim"), (V1, "GetTopology", v1.PROTOBUF))
 
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
@@ -69,11 +68,20 @@ class GrpcServer:
         tokens = None if guard is None else TokenCheck(guard, watch.telemetry)
         methods = Methods(CallWatch(watch, kinds), tokens, [HEALTH])
         untaken = Untaken(self._transport.untaken_bytes)
-        for service, method, view in DOCUMENTS:
-            answer = untaken.bounded(_guarded(_document(snapshots, granted if guard else _everything, view)))
-            # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which
-            # says nothing, is not waited for: for grpcio a method that takes any number of them decides when to read.
-            methods.add_registered_method_handlers(service, {method: grpc.stream_unary_rpc_method_handler(answer)})
+        grant = granted if guard else _everything
+
+        def bounded(handler: Handler) -> Handler:
+            return untaken.bounded(_guarded(handler))
+
+        # Without serializers answers stay bytes: they were serialized with the snapshot. ETIM's request, which says
+        # nothing, is not waited for: for grpcio a method that takes any number of them decides when to read.
+        etim: Any = grpc.stream_unary_rpc_method_handler(bounded(_document(snapshots, grant, "etim")))
+        methods.add_registered_method_handlers(ETIM, {"ConnectToQuerier": etim})
+        lookup = grpc_v1.Lookup(snapshots, grant, _tell)
+        whole = {grpc_v1.GET_TOPOLOGY: _document(snapshots, grant, v1.PROTOBUF)}
+        for method in grpc_v1.METHODS:
+            answer = bounded(lookup.handler(method, whole.get(method)))
+            methods.add_registered_method_handlers(V1, {method: grpc.unary_unary_rpc_method_handler(answer)})
         # Generated code adds to whatever has a server's functions for that, which its types do not tell.
         like_a_server: Any = methods
         health_pb2_grpc.add_HealthServicer_to_server(self._health, like_a_server)
@@ -135,15 +143,20 @@ def _everything() -> Grant:
 def _document(snapshots: Snapshots, grant: Callable[[], Grant], view: str) -> Handler:
     async def document(_requests: Any, context: Any) -> bytes:
         snapshot, body = await seen(snapshots.current(), grant(), view)
-        told = (
-            ("age", str(int(snapshots.age_seconds(snapshot)))),
-            ("x-topology-complete", "true" if snapshot.is_complete else "false"),
-            ("x-topology-version", snapshot.topology.version),
-        )
-        context.set_trailing_metadata((*context.trailing_metadata(), *told))
+        _tell(context, snapshots, snapshot)
         return body
 
     return document
+
+
+def _tell(context: Any, snapshots: Snapshots, snapshot: Snapshot) -> None:
+    """Tell in trailing metadata how an answer is to be taken."""
+    told = (
+        ("age", str(int(snapshots.age_seconds(snapshot)))),
+        ("x-topology-complete", "true" if snapshot.is_complete else "false"),
+        ("x-topology-version", snapshot.topology.version),
+    )
+    context.set_trailing_metadata((*context.trailing_metadata(), *told))
 
 
 def _guarded(handler: Handler) -> Handler:

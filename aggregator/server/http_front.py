@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError
+from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError, WrongMethodError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
-from aggregator.server.asgi import JSON, NO_SNIFFING, App, Headers, Receive, Scope, Send, answer, answer_error
+from aggregator.server import api_v1
+from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
 from aggregator.server.auth import Guard
-from aggregator.server.failures import UNEXPECTED, failure_of, text_of
-from aggregator.server.shown import Snapshots, seen
+from aggregator.server.failures import failure_of, text_of
+from aggregator.server.problems import answer_problem, is_told_as_problem
+from aggregator.server.shown import Snapshots, answer_shown, seen
 from aggregator.telemetry import Telemetry
 from aggregator.views import v1
 
@@ -54,8 +56,6 @@ _PAGE_POLICY = (
 _CHALLENGES = {401: b"invalid_token", 403: b"insufficient_scope"}
 # Other hosts need not know which page of ours led to them.
 _NO_REFERRER = (b"referrer-policy", b"no-referrer")
-# Every answer is as fresh as it gets; what lies between must not keep it.
-_NO_CACHE = (b"cache-control", b"no-cache")
 
 _log = logger(__name__)
 _enabled = logging.getLogger(__name__).isEnabledFor
@@ -86,6 +86,7 @@ class Front:
         self._open_paths = door.open_paths
         self._default_layout = default_layout
         self._behind = behind
+        self._api = api_v1.Api(snapshots)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -99,17 +100,20 @@ class Front:
             else:
                 grant = await self._guard.admit(_values(scope, b"authorization"))
                 _check_path(path, grant)
-            if path in DOCUMENTS:
+            if path in DOCUMENTS and not scope["query_string"] and scope["method"] in api_v1.METHODS:
                 await self._document(scope, send, grant, DOCUMENTS[path])
+            elif is_told_as_problem(path):
+                await self._refresh_if_asked(scope)
+                await self._api.answer(scope, send, grant)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
                 await self._topology(scope, send, grant)
         except AggregatorError as error:
-            await self._refuse(error, send)
-        except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
+            await self._refuse(error, path, send)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
             _log.exception("request broke", path=shown_path(path))
-            await answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
+            await _answer_failure(error, path, send, [])
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, and add what every answer of ours tells browsers."""
@@ -146,21 +150,15 @@ class Front:
         await self._document(scope, send, grant, layout)
 
     async def _document(self, scope: Scope, send: Send, grant: Grant, view: str) -> None:
+        await self._refresh_if_asked(scope)
+        snapshot, body = await seen(self._snapshots.current(), grant, view)
+        await answer_shown(send, self._snapshots, snapshot, body)
+
+    async def _refresh_if_asked(self, scope: Scope) -> None:
         if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
             await self._snapshots.fresh()
-        snapshot, body = await seen(self._snapshots.current(), grant, view)
-        headers = [
-            JSON,
-            (b"content-length", b"%d" % len(body)),
-            (b"age", b"%d" % self._snapshots.age_seconds(snapshot)),
-            (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
-            (b"x-topology-version", snapshot.topology.version.encode()),
-            _NO_CACHE,
-            NO_SNIFFING,
-        ]
-        await answer(send, 200, headers, body)
 
-    async def _refuse(self, error: AggregatorError, send: Send) -> None:
+    async def _refuse(self, error: AggregatorError, path: str, send: Send) -> None:
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
@@ -178,7 +176,17 @@ class Front:
             if str(error) != "no token":
                 challenge += b', error="%s"' % _CHALLENGES[failure.status]
             headers.append((b"www-authenticate", challenge))
-        await answer_error(send, failure.status, text_of(error), headers)
+        if isinstance(error, WrongMethodError):
+            headers.append((b"allow", ", ".join(error.allowed).encode()))
+        await _answer_failure(error, path, send, headers)
+
+
+async def _answer_failure(error: Exception, path: str, send: Send, headers: Headers) -> None:
+    """Answer with what an error means to a client, in the form of the path."""
+    if is_told_as_problem(path):
+        await answer_problem(send, error, headers)
+    else:
+        await answer_error(send, failure_of(error).status, text_of(error), headers)
 
 
 def _check_path(path: str, grant: Grant) -> None:

@@ -4,7 +4,11 @@ import asyncio
 from typing import Protocol
 
 from aggregator.grants import Grant
+from aggregator.server.asgi import JSON, NO_SNIFFING, Send, answer
 from aggregator.snapshot import Snapshot
+
+# Every answer is as fresh as it gets; what lies between must not keep it.
+NO_CACHE = (b"cache-control", b"no-cache")
 
 
 class Snapshots(Protocol):
@@ -21,6 +25,20 @@ class Snapshots(Protocol):
 
     async def fresh(self) -> None:
         """Wait for a newer snapshot, if one may be made."""
+
+
+async def answer_shown(send: Send, snapshots: Snapshots, snapshot: Snapshot, body: bytes) -> None:
+    """Answer over HTTP with JSON that is made of a snapshot: the one place where that is sent."""
+    headers = [
+        JSON,
+        (b"content-length", b"%d" % len(body)),
+        (b"age", b"%d" % snapshots.age_seconds(snapshot)),
+        (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+        (b"x-topology-version", snapshot.topology.version.encode()),
+        NO_CACHE,
+        NO_SNIFFING,
+    ]
+    await answer(send, 200, headers, body)
 
 
 async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
