@@ -104,6 +104,8 @@ _GIVEN: Mapping[tuple[str, str], Read] = {
     ("Container", "pod"): attrgetter("pod.name"),
     ("Container", "node"): attrgetter("pod.node"),
 }
+# What is told only where it stands alone: within another object, that tells it.
+_ALONE = frozenset({("Container", "cluster"), ("Container", "namespace"), ("Container", "pod"), ("Container", "node")})
 _NUMBERS = frozenset(
     {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
 )
@@ -144,21 +146,25 @@ def names(kind: Kind) -> Iterator[str]:
     yield from _names(message)
 
 
-def _names(message: Descriptor) -> Iterator[str]:
-    for each in fields_of(message):
+def _names(message: Descriptor, is_told: Callable[[FieldDescriptor], bool] = bool) -> Iterator[str]:
+    for each in filter(is_told, fields_of(message)):
         name = singular(each.name) if each.is_repeated else each.name
         if is_map(each):
             yield f"{name}.KEY"
             continue
         yield name
         if each.message_type is not None and not is_time(each):
-            yield from (f"{name}.{inner}" for inner in _names(each.message_type))
+            yield from (f"{name}.{inner}" for inner in _names(each.message_type, _is_told_within))
 
 
-def _field(message: Descriptor, path: str) -> Field | None:
+def _is_told_within(own: FieldDescriptor) -> bool:
+    return own.containing_type is None or (own.containing_type.name, own.name) not in _ALONE
+
+
+def _field(message: Descriptor, path: str, is_told: Callable[[FieldDescriptor], bool] = bool) -> Field | None:
     name, _, rest = path.partition(".")
     own = named(message, name)
-    if own is None:
+    if own is None or not is_told(own):
         return None
     read = _reader(message, own)
     if is_map(own):
@@ -166,7 +172,7 @@ def _field(message: Descriptor, path: str) -> Field | None:
         return _entry(own, own.message_type.fields_by_name["value"], read, rest)
     if own.message_type is None or is_time(own):
         return None if rest else _scalar(own, read)
-    inner = _field(own.message_type, rest or own_name(own.message_type))
+    inner = _field(own.message_type, rest or own_name(own.message_type), _is_told_within)
     return None if inner is None else _of_parts(own, read, inner)
 
 

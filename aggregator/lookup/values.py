@@ -16,6 +16,8 @@ _SUFFIXES = {
     },
     **{f"{suffix}i": Fraction(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
+# All whole numbers up to it are numbers of JSON.
+_LARGEST_EXACT = 2**53
 NUMBERS = ("5", "-1.5", "1e9", "500m", "4k", "4M", "4G", "4T", "4Ki", "4Mi", "4Gi", "4Ti")
 
 _MOMENT = re.compile(
@@ -29,7 +31,11 @@ TRUTHS = tuple(_TRUTH)
 
 
 def number(text: str) -> int | float | None:
-    """Return a quantity as Kubernetes writes it, exact where it is whole."""
+    """Return a quantity as Kubernetes writes it.
+
+    It is exact where it is written whole. With a point or an exponent it is what JSON would make of it, once numbers
+    are so large that not each whole one is a number of JSON.
+    """
     matched = _NUMBER.fullmatch(text)
     if matched is None:
         return None
@@ -37,7 +43,13 @@ def number(text: str) -> int | float | None:
     value *= Fraction(10) ** int(matched["exponent"] or 0)
     if matched["sign"] == "-":
         value = -value
-    return value.numerator if value.denominator == 1 else float(value)
+    is_written_whole = matched["exponent"] is None and "." not in matched["digits"]
+    if value.denominator == 1 and (is_written_whole or abs(value) <= _LARGEST_EXACT):
+        return value.numerator
+    try:
+        return float(value)
+    except OverflowError:
+        return value.numerator
 
 
 def moment(text: str) -> float | None:
