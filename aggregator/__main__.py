@@ -1,34 +1,15 @@
-"""The composition root: settings → parts → run until signalled → stop in order."""
+"""Where the program begins: from its first moment on it stops when it is told to."""
 
-import os
-import sys
-
-from aggregator import cli, logs, settings
-from aggregator.errors import PartEndedError, PortInUseError, SettingsError
+from aggregator import stopping
 
 
 def main() -> None:
-    """Run the gateway; exit 2 on bad settings, 1 where a port is taken or a part broke, 0 when told to stop."""
-    cli.parser().parse_args()
-    try:
-        chosen = settings.read(os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
-    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
-    # gRPC's C library writes lines in a form of its own to stderr, for each handshake that fails and each malformed
-    # call: whoever can connect could fill the log. It looks at this variable when it is imported, and only then.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from aggregator import gateway  # noqa: PLC0415 - see above
+    """Run the gateway; exit 2 on bad settings, 1 where a port, a file for TLS or a part fails, 0 when told to stop."""
+    stopping.leave_when_told()
+    # Importing the rest takes a second, and a signal in that second is one to stop, too.
+    from aggregator import start  # noqa: PLC0415 - see above
 
-    try:
-        gateway.run(chosen)
-    except PortInUseError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
-    except PartEndedError:
-        # The log has said which, and why.
-        sys.exit(1)
+    start.start()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from aggregator import __version__, tracing
 from aggregator.errors import NoTopologyError
-from aggregator.logs import logger
+from aggregator.logs import Mask, logger
 from aggregator.models.catalog import CATALOG
+from aggregator.process import room_for_connections
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.gather import Gatherer, Source
 from aggregator.querier.thanos import Dialect
@@ -23,14 +24,14 @@ from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS, Door, Front
 from aggregator.server.http_server import HttpServer, HttpTransport
 from aggregator.server.http_watch import Watched
 from aggregator.server.keys import Keys
-from aggregator.server.listen import listener, most_connections
+from aggregator.server.listen import listener
 from aggregator.server.metrics_api import MetricsApp
 from aggregator.server.proxies import proxies
 from aggregator.server.readiness import Readiness
 from aggregator.server.tls import Rotation
 from aggregator.server.trust import keys_of, rules_of
 from aggregator.server.watch import Watch
-from aggregator.settings import Settings
+from aggregator.settings import Settings, secrets_of
 from aggregator.snapshot import Snapshot
 from aggregator.take import Plan, Taker, Views
 from aggregator.telemetry import Telemetry
@@ -77,7 +78,7 @@ def assembled(settings: Settings) -> Parts:
 
 def servers_of(settings: Settings, parts: Parts) -> list[Server]:
     """Return the servers that are wanted, each with its port taken; raise PortInUseError where one cannot be had."""
-    most = most_connections(settings.MAX_CONNECTIONS)
+    most = room_for_connections(settings.MAX_CONNECTIONS)
     servers: list[Server] = []
     if settings.http_port is not None:
         servers.append(_http_server(settings, settings.http_port, parts, most))
@@ -110,7 +111,8 @@ def _refresher(settings: Settings, telemetry: Telemetry) -> Refresher:
         vanished_notice_seconds=settings.VANISHED_NOTICE,
     )
     taker = Taker(gatherers, plan, Views(BY_NAME, tuple(eager)))
-    return Refresher(taker, Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE), telemetry=telemetry)
+    pace = Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE)
+    return Refresher(taker, pace, telemetry=telemetry, hide=Mask(secrets_of(settings, {})).hide)
 
 
 def _gatherer(settings: Settings, limits: Limits, address: Address, telemetry: Telemetry) -> Gatherer:

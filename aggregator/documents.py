@@ -1,10 +1,16 @@
-"""The documents of one topology: its bytes in each view, made at first need and only once."""
+"""The documents of one topology: its bytes in each view and coding, made at first need and only once."""
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+from aggregator.coding import CODINGS, IDENTITY
 from aggregator.grants import Grant
 from aggregator.models.topology import Topology
+from aggregator.views import v1, v1_chunks
+
+# Views whose documents tell no ages.
+AGELESS = frozenset({"etim", v1.JSON, v1.PROTOBUF, v1_chunks.CHUNKS})
 
 View = Callable[[Topology, float], bytes]
 
@@ -12,11 +18,17 @@ View = Callable[[Topology, float], bytes]
 MOST_PARTS = 64
 
 
+class Form(NamedTuple):
+    """How bytes are wanted: in which view, and packed with which coding."""
+
+    view: str
+    coding: str = IDENTITY
+
+
 class Documents:
     """A topology in every view.
 
-    Ages inside documents are counted to `at_seconds`, on the wall clock. `edition` tells apart what the views show:
-    it is the topology's version, with that moment where the topology is shown again, older, after a refresh failed.
+    Ages inside documents are counted to `at_seconds`, on the wall clock. `wanted` are the forms that were asked for.
     """
 
     def __init__(
@@ -24,24 +36,41 @@ class Documents:
     ) -> None:
         self.topology = topology
         self.at_seconds = at_seconds
-        self.edition = f"{topology.version}-{at_seconds:.3f}" if again else topology.version
+        self.wanted: set[Form] = set()
         self._views = views
-        self._again = again
-        self._bytes: dict[str, bytes] = {}
+        self.is_again = again
+        self._tags: dict[Form, bytes] = {}
+        self._bytes: dict[Form, bytes] = {}
+        self._making: dict[Form, threading.Lock] = {}
         self._parts: dict[Grant, Documents] = {}
         self._lock = threading.Lock()
 
-    def are_ready(self, view: str) -> bool:
-        """Return whether `body` of this view costs nothing."""
-        return view in self._bytes
+    def ready(self, form: Form) -> bytes | None:
+        """Return the bytes of a form if they are made."""
+        return self._bytes.get(form)
 
-    def body(self, view: str) -> bytes:
-        """Return the bytes of a view."""
-        if view not in self._bytes:
-            with self._lock:
-                if view not in self._bytes:
-                    self._bytes[view] = self._views[view](self.topology, self.at_seconds)
-        return self._bytes[view]
+    def body(self, view: str, coding: str = IDENTITY) -> bytes:
+        """Return the bytes of a form."""
+        form = Form(view, coding)
+        known = self._bytes.get(form)
+        if known is not None:
+            return known
+        with self._lock:
+            making = self._making.setdefault(form, threading.Lock())
+        with making:
+            if form not in self._bytes:
+                self._bytes[form] = self._made(form)
+        return self._bytes[form]
+
+    def tag(self, form: Form) -> bytes:
+        """Return the strong entity tag of a form: the same for the same bytes, on every replica."""
+        known = self._tags.get(form)
+        if known is None:
+            packed = f"+{form.coding}" if form.coding else ""
+            # A topology that is shown again, older, after a refresh failed has documents with other ages.
+            moment = f"@{self.at_seconds:.3f}" if self.is_again and form.view not in AGELESS else ""
+            known = self._tags[form] = f'"{self.topology.version}{moment}-{form.view}{packed}"'.encode()
+        return known
 
     def part(self, grant: Grant, take: Callable[[Topology], Topology]) -> "Documents":
         """Return the documents of the part of the topology that a grant shows, taken at first need."""
@@ -49,9 +78,24 @@ class Documents:
             if grant not in self._parts:
                 while len(self._parts) >= MOST_PARTS:
                     del self._parts[next(iter(self._parts))]
-                self._parts[grant] = Documents(take(self.topology), self.at_seconds, self._views, again=self._again)
+                self._parts[grant] = Documents(take(self.topology), self.at_seconds, self._views, again=self.is_again)
             return self._parts[grant]
 
     def again(self, at_seconds: float) -> "Documents":
         """Return the documents of the same topology with its ages counted to a later moment."""
-        return Documents(self.topology, at_seconds, self._views, again=True)
+        later = Documents(self.topology, at_seconds, self._views, again=True)
+        later._bytes.update({form: body for form, body in self._bytes.copy().items() if form.view in AGELESS})
+        return later
+
+    def contents(self) -> list[list[object]]:
+        """Return lists of all that is large or many in them."""
+        topology = self.topology
+        mappings: tuple[Mapping[Any, object], ...] = (topology.pods, topology.nodes, topology.clusters)
+        mine: list[list[object]] = [list(things) for mapping in mappings for things in (mapping, mapping.values())]
+        mine += [[body] for body in list(self._bytes.values())]
+        return mine + [things for part in list(self._parts.values()) for things in part.contents()]
+
+    def _made(self, form: Form) -> bytes:
+        if form.coding:
+            return CODINGS[form.coding](self.body(form.view))
+        return self._views[form.view](self.topology, self.at_seconds)

@@ -14,6 +14,8 @@
     │   ├── RefusedError         Prometheus answered with an error: read its reason
     │   ├── TooLargeError        the answer is over the cap: raise the cap or ask for less
     │   └── MalformedError       what came is no answer to an instant query: look at what stands at the address
+    ├── RefreshFailedError       no snapshot could be taken: the last one stays
+    ├── KeySetError              an issuer's keys could not be had: the last ones stay
     ├── NoTopologyError          there is no usable snapshot: come back later
     ├── RequestError
     │   ├── BadRequestError      mend the request as the text says
@@ -27,6 +29,9 @@
 """
 
 from collections.abc import Sequence
+
+# All that those may learn who may not learn what the upstream said.
+NO_TOPOLOGY = "no topology to show"
 
 
 class AggregatorError(Exception):
@@ -100,6 +105,22 @@ class MalformedError(QueryError):
     """The bytes are not the JSON of an instant vector."""
 
 
+class RefreshFailedError(AggregatorError):
+    """No snapshot could be taken; the text says why, `failures` holds each query's."""
+
+    def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
+        super().__init__(reason)
+        self.failures = failures
+
+
+class KeySetError(AggregatorError):
+    """What an issuer published could not be had, or is no set of keys; `reason` is a constant word for it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class NoTopologyError(AggregatorError):
     """No snapshot was ever taken, or the last one is too old to be shown; the text says why."""
 
@@ -140,7 +161,7 @@ class VersionGoneError(RequestError):
 class AccessError(AggregatorError):
     """The caller may not have what it asks for.
 
-    `reason` is a constant word for logs and metrics; it is never sent to the caller.
+    `reason` is a constant text for logs, metrics and readiness; the caller who is refused is never told it.
     """
 
     def __init__(self, reason: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Sequence
 
 import uvloop
@@ -12,6 +11,7 @@ from aggregator.assembly import assembled, servers_of
 from aggregator.errors import PartEndedError
 from aggregator.logs import logger
 from aggregator.settings import Settings
+from aggregator.stopping import ignore_signals, stop_signal
 
 # Between turning not ready and closing the doors: so that whoever asks in between learns of it.
 NOTICE_SECONDS = 0.5
@@ -28,7 +28,7 @@ def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    stop = _stop_signal()
+    stop = stop_signal()
     parts = assembled(settings)
     with contextlib.closing(parts.refresher):
         servers = servers_of(settings, parts)
@@ -40,6 +40,7 @@ async def _serve(settings: Settings) -> None:
         broken = await until_stopped(stop, [*running, *(task for server in servers for task in server.tasks)])
         _log.info("stopping", grace_seconds=settings.GRACE)
         parts.readiness.stop()
+        parts.refresher.stop_waiting()
         await asyncio.sleep(min(NOTICE_SECONDS, settings.GRACE / 2))
         await asyncio.gather(*(server.stop() for server in servers), return_exceptions=bool(broken))
         for task in running:
@@ -48,15 +49,9 @@ async def _serve(settings: Settings) -> None:
     if parts.watch.tracing is not None:
         await asyncio.to_thread(parts.watch.tracing.close)
     _log.info("stopped")
+    ignore_signals()
     if broken:
         raise PartEndedError(", ".join(broken))
-
-
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 async def until_stopped(stop: asyncio.Event, parts: "Sequence[asyncio.Task[None]]") -> list[str]:

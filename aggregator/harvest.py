@@ -142,7 +142,7 @@ class Harvest(Mapping[str, list[Sample]]):
         asked = (gathering.source.name, row.name)
         self.failures[asked] = error
         kept = self._kept.get(asked)
-        may_stand_in = row.keeps or error.may_use_last_answer
+        may_stand_in = row.vital or error.may_use_last_answer
         if kept is None or not may_stand_in or self._now - kept.at >= self._max_stale_seconds:
             self._missing[asked] = Gap(GapKind.FAILED, row.name, self._told(asked[0], str(error)))
             return None

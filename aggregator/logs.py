@@ -1,5 +1,6 @@
 """The log: one line an event on stderr, a constant message and its fields; JSON unless a person reads along."""
 
+import json
 import logging
 import re
 import sys
@@ -30,6 +31,9 @@ _SECRET_SHAPES = (
     (re.compile(r"\beyJ[\w-]*(\.[\w-]*)*"), HIDDEN),
     (re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|$)", re.DOTALL), HIDDEN),
 )
+# What a terminal takes as a command, what turns text around, and what some readers of lines take for the end of one.
+# All others that could do harm are escaped in JSON by themselves.
+_UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 # A shorter secret would be found in the middle of harmless words.
 _SHORTEST_SECRET = 6
 _LONGEST_PATH = 200
@@ -38,36 +42,23 @@ _LONGEST_SEGMENT = 40
 
 def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None:
     """Send this program's and its libraries' messages of at least `level` to stderr, with stars for all secrets."""
-    on_terminal = sys.stderr.isatty()
-    as_text = form == "text" or (form is None and on_terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         _add_ids,
     ]
-    renderer: list[structlog.typing.Processor] = (
-        # The usual traceback on a terminal shows what variables hold, secrets included.
-        [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=structlog.dev.plain_traceback)]
-        if as_text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer, Mask(secrets)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(form), Mask(secrets)],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_ours_to_tell)
-    logging.getLogger("asyncio").addFilter(_is_no_odd_path)
+    _quieten_libraries()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -78,6 +69,25 @@ def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _renderer(form: str | None) -> "list[structlog.typing.Processor]":
+    """Return what makes a line of text or of JSON from an event; without a form, text for a terminal."""
+    on_terminal = sys.stderr.isatty()
+    if form == "text" or (form is None and on_terminal):
+        # The usual traceback on a terminal shows what variables hold, secrets included.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=plain)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+
+
+def _quieten_libraries() -> None:
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_ours_to_tell)
+    logging.getLogger("asyncio").addFilter(_is_no_odd_path)
 
 
 def _is_ours_to_tell(record: logging.LogRecord) -> bool:
@@ -99,21 +109,30 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 class Mask:
     """The last step of every line: whatever got into it, an exception's text included, secrets leave as stars.
 
-    No part of the program logs one on purpose; a library's exception may.
+    No part of the program logs one on purpose; a library's exception may, and an upstream may repeat what it was sent.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
+        known = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, _logger: object, _method: str, line: object) -> str:
-        """Return the line without secrets."""
-        text = str(line)
+        """Return the line without secrets, and so that it is one line to whatever reads it."""
+        return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", self.hide(str(line)))
+
+    def hide(self, text: str) -> str:
+        """Return the text without secrets."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         for shape, instead in _SECRET_SHAPES:
             text = shape.sub(instead, text)
         return text
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """Return a secret as it is, and as it stands within JSON and within Python's own form of a text."""
+    return (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
 
 
 def shown_path(path: str) -> str:

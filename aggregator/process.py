@@ -1,9 +1,12 @@
-"""How the process runs: when its threads have their turn, and when it gives memory back to the system."""
+"""How the process runs: when its threads have their turn, when it gives memory back, how many descriptors it has."""
 
 import contextlib
 import ctypes
 import gc
+import resource
 import sys
+
+from aggregator.logs import logger
 
 SWITCH_SECONDS = 0.001
 # Allocations, then collections of younger generations, before the collector looks: rarely, but not never.
@@ -13,6 +16,11 @@ COLLECT_AFTER = (50_000, 20, 100)
 M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 LARGE_BLOCK_BYTES = 2**20
+
+# Descriptors for everything that is no connection of a client: files, the event loops, connections to the upstream.
+OWN_DESCRIPTORS = 64
+
+_log = logger(__name__)
 
 
 def be_quick_to_answer() -> None:
@@ -36,3 +44,20 @@ def be_quick_to_return_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
         libc.mallopt(M_ARENA_MAX, 2)
+
+
+def room_for_connections(wanted: int) -> int:
+    """Make room for connections, and return how many each of two servers may have: what is wanted, if it can be had.
+
+    The system's soft limit of descriptors is raised to the hard one: the soft one is low only for the sake of
+    programs that cannot do with more.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard == resource.RLIM_INFINITY:
+        return wanted
+    # At least a few, in the hope that we need less: when descriptors run out, new connections wait.
+    possible = max(8, (hard - OWN_DESCRIPTORS) // 2)
+    if possible < wanted:
+        _log.info("fewer connections than MAX_CONNECTIONS", most=possible, descriptors=hard)
+    return min(wanted, possible)

@@ -1,18 +1,19 @@
 """Keeps the current snapshot current: one refresh at a time, with pauses that spare the upstream."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 
-from aggregator.errors import NoTopologyError, QueryError, RefusedError
+from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
-from aggregator.own_metrics import DROPPED
-from aggregator.snapshot import Gap, GapKind, Snapshot
-from aggregator.take import RefreshFailedError, Taker
-from aggregator.telemetry import Refreshed, Telemetry
+from aggregator.report import by_kind, counted, log_refreshed
+from aggregator.snapshot import Gap, GapKind, Snapshot, let_go
+from aggregator.take import Taker
+from aggregator.telemetry import Telemetry
 
 # The upstream is never kept busy more than a quarter of the time.
 PAUSE_PER_DURATION = 3.0
@@ -38,19 +39,38 @@ class Pace:
     max_stale_seconds: float
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """What a refresh came to: what there is to show from now on, and the failures that the pace heeds."""
+
+    snapshot: Snapshot | None
+    is_new: bool
+    failures: Iterable[QueryError] = ()
+
+
 class Refresher:
     """Owns the current snapshot; servers ask it for that, and may ask for a newer one."""
 
     def __init__(
-        self, taker: Taker, pace: Pace, clock: Clock | None = None, telemetry: Telemetry | None = None
+        self,
+        taker: Taker,
+        pace: Pace,
+        clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
+        """`hide` takes secrets out of a text: clients are told why there is no topology, in the upstream's words."""
         self._telemetry = telemetry or Telemetry()
         self._taker = taker
         self._pace = pace
         self._clock = clock or Clock()
+        self._hide = hide
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
         self._under_way: asyncio.Task[None] | None = None
+        # Set, and replaced, when a refresh is over.
+        self._news = asyncio.Event()
+        self._is_stopping = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         # On the monotonic clock: when a refresh may start on demand, and when the next is due.
         self._allowed_at = 0.0
@@ -89,6 +109,20 @@ class Refresher:
             while (pause := self.seconds_to_next()) > 0:  # noqa: ASYNC110 - it waits for a time, not for an event
                 await asyncio.sleep(pause)
 
+    async def changed(self) -> None:
+        """Wait until a refresh is over, whatever came of it, or until it is stopping."""
+        await self._news.wait()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nobody should wait for anything any more."""
+        return self._is_stopping
+
+    def stop_waiting(self) -> None:
+        """Let go of everybody who waits for a change."""
+        self._is_stopping = True
+        self._news.set()
+
     def close(self) -> None:
         """Let go of the threads and connections."""
         self._taker.close()
@@ -107,14 +141,24 @@ class Refresher:
         started = self._clock.monotonic()
         try:
             # In a copy of the context: spans and log lines of the refresh belong to whoever asked for it.
-            attempt = asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
-            self._snapshot, failures = await attempt
+            attempt = await asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, self._attempt)
+            self._replace(attempt.snapshot)
         finally:
             self._under_way = None
+            if not self._is_stopping:
+                self._news.set()
+                self._news = asyncio.Event()
             took = self._clock.monotonic() - started
             self._plan(took, 0.0)
         # Never so patient that the last topology grows too old to be shown meanwhile.
-        self._plan(took, min(_patience(failures), self._pace.max_stale_seconds / 2))
+        self._plan(took, min(_patience(attempt.failures), self._pace.max_stale_seconds / 2))
+
+    def _replace(self, snapshot: Snapshot | None) -> None:
+        retired = [] if self._snapshot is None or self._snapshot is snapshot else [self._snapshot]
+        self._snapshot = snapshot
+        # What served until now is freed on the refresh thread; while closing, there is none any more.
+        with contextlib.suppress(RuntimeError):
+            self._thread.submit(let_go, retired)
 
     def _plan(self, took_seconds: float, patience_seconds: float) -> None:
         ended = self._clock.monotonic()
@@ -126,38 +170,33 @@ class Refresher:
         self._allowed_at = ended + max(pause, SHORTEST_PAUSE_SECONDS)
         self._due_at = ended + max(pause, self._pace.interval_seconds - took_seconds)
 
-    def _attempt(self) -> tuple[Snapshot | None, Iterable[QueryError]]:
+    def _attempt(self) -> _Attempt:
         """Take a snapshot; if that fails, keep the last one and mark it. Runs on the refresh thread."""
         with self._telemetry.refreshing():
-            snapshot, failures, is_new = self._take_or_keep()
-        gaps = snapshot.gaps if snapshot is not None else ()
-        if is_new and snapshot is not None:
-            self._telemetry.refreshed(_counted(snapshot), self._clock.wall())
+            attempt = self._take_or_keep()
+        if attempt.snapshot is not None and attempt.is_new:
+            self._telemetry.refreshed(counted(attempt.snapshot), self._clock.wall())
         else:
-            self._telemetry.refresh_failed(_by_kind(gaps))
-        return snapshot, failures
+            self._telemetry.refresh_failed(by_kind(attempt.snapshot.gaps if attempt.snapshot is not None else ()))
+        return attempt
 
-    def _take_or_keep(self) -> tuple[Snapshot | None, Iterable[QueryError], bool]:
+    def _take_or_keep(self) -> _Attempt:
         started = self._clock.monotonic()
         try:
             snapshot, failures = self._taker.take(self._clock.wall(), started)
         except RefreshFailedError as failed:
-            self._failure = str(failed)
-            _log.warning(
-                "refresh failed",
-                reason=self._failure,
-                took_ms=self._milliseconds_since(started),
-                serving=self._what_is_served(),
-            )
-            return self._kept_snapshot(), failed.failures, False
+            self._failure = self._hide(str(failed))
+            took_ms, serving = self._milliseconds_since(started), self._what_is_served()
+            _log.warning("refresh failed", reason=self._failure, took_ms=took_ms, serving=serving)
+            return _Attempt(self._kept_snapshot(), is_new=False, failures=failed.failures)
         except Exception:  # noqa: BLE001 - whatever broke, the process lives
             # A defect of ours in building or rendering: the last good topology is still good.
             self._failure = "an internal error; the log has it"
             _log.exception("refresh broke")
-            return self._kept_snapshot(), (), False
+            return _Attempt(self._kept_snapshot(), is_new=False)
         self._failure = "the refreshes since then are not finished"
-        self._report(snapshot, started)
-        return snapshot, failures, True
+        log_refreshed(snapshot, self._milliseconds_since(started))
+        return _Attempt(snapshot, is_new=True, failures=failures)
 
     def _what_is_served(self) -> str:
         if self._snapshot is None or self._is_too_old(self._snapshot):
@@ -176,55 +215,8 @@ class Refresher:
             return self._snapshot.marked(kept.gaps)
         return kept
 
-    def _report(self, snapshot: Snapshot, started: float) -> None:
-        missing = [str(gap) for gap in snapshot.gaps if gap.kind.is_missing_data]
-        failed = (GapKind.FAILED, GapKind.STALE)
-        log = _log.warning if any(gap.kind in failed for gap in snapshot.gaps) else _log.info
-        log(
-            "refreshed",
-            took_ms=self._milliseconds_since(started),
-            clusters=len(snapshot.topology.clusters),
-            nodes=len(snapshot.topology.nodes),
-            pods=len(snapshot.topology.pods),
-            complete=snapshot.is_complete,
-            **_doubts(snapshot),
-            **({"gaps": missing} if missing else {}),
-        )
-
     def _milliseconds_since(self, started: float) -> int:
         return round(1000 * (self._clock.monotonic() - started))
-
-
-def _by_kind(gaps: Iterable[Gap]) -> dict[str, int]:
-    numbers = {kind.name.lower(): 0 for kind in GapKind}
-    for gap in gaps:
-        numbers[gap.kind.name.lower()] += 1
-    return numbers
-
-
-def _counted(snapshot: Snapshot) -> Refreshed:
-    """Return the numbers of a snapshot that metrics show."""
-    topology = snapshot.topology
-    dropped = dict.fromkeys(DROPPED, 0)
-    for gap in snapshot.gaps:
-        if gap.kind.name.lower() in dropped:
-            dropped[gap.kind.name.lower()] += gap.count
-    objects = {
-        "cluster": len(topology.clusters),
-        "node": len(topology.nodes),
-        "pod": len(topology.pods),
-        "container": sum(len(pod.containers) for pod in topology.pods.values()),
-    }
-    return Refreshed(objects, _by_kind(snapshot.gaps), dropped)
-
-
-def _doubts(snapshot: Snapshot) -> dict[str, int]:
-    """Return how much of what is there is doubtful, by kind, where there is any."""
-    counts = {kind.name.lower(): 0 for kind in GapKind if not kind.is_missing_data}
-    for gap in snapshot.gaps:
-        if not gap.kind.is_missing_data:
-            counts[gap.kind.name.lower()] += gap.count
-    return {kind: count for kind, count in counts.items() if count}
 
 
 def _patience(failures: Iterable[QueryError]) -> float:

@@ -40,6 +40,16 @@ class Duration:
         return cumulated, self.sum
 
 
+class Series:
+    """The requests of one handler, method and code: how many, and where their durations are counted."""
+
+    __slots__ = ("duration", "number")
+
+    def __init__(self, duration: Duration) -> None:
+        self.number = 0
+        self.duration = duration
+
+
 class RequestsSeen(Collector):
     """Counts requests for a registry."""
 
@@ -48,32 +58,30 @@ class RequestsSeen(Collector):
         self._count = count
         self._duration = duration
         self._bounds = bounds
-        self._numbers: dict[Key, int] = {}
+        self._series: dict[Key, Series] = {}
         self._durations: dict[str, Duration] = {}
 
-    def expect(self, handler: str, method: str, code: int) -> None:
-        """Make a series that is zero so far."""
-        self._numbers.setdefault((handler, method, code), 0)
-        self._durations.setdefault(handler, Duration(self._bounds))
+    def expect(self, handler: str, method: str, code: int) -> Series:
+        """Return a series, which is zero if it is new."""
+        duration = self._durations.setdefault(handler, Duration(self._bounds))
+        return self._series.setdefault((handler, method, code), Series(duration))
 
     def add(self, handler: str, method: str, code: int, seconds: float) -> None:
         """Count one request."""
-        try:
-            self._numbers[handler, method, code] += 1
-        except KeyError:
+        series = self._series.get((handler, method, code))
+        if series is None:
             # A method that somebody made up must not make a series.
-            method = method if method in METHODS else OTHER
-            self.expect(handler, method, code)
-            self._numbers[handler, method, code] += 1
-        duration = self._durations[handler]
+            series = self.expect(handler, method if method in METHODS else OTHER, code)
+        series.number += 1
+        duration = series.duration
         duration.numbers[bisect_left(self._bounds, seconds)] += 1
         duration.sum += seconds
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """Yield both metrics as they are now."""
         counted = CounterMetricFamily(*self._count, labels=("handler", "code", "method"))
-        for (handler, method, code), number in list(self._numbers.items()):
-            counted.add_metric((handler, str(code) if code else "none", method), number)
+        for (handler, method, code), series in list(self._series.items()):
+            counted.add_metric((handler, str(code) if code else "none", method), series.number)
         yield counted
         took = HistogramMetricFamily(*self._duration, labels=("handler",))
         for handler, duration in list(self._durations.items()):

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from aggregator.documents import MOST_PARTS, Documents
+from aggregator.documents import MOST_PARTS, Documents, Form
 from aggregator.grants import Grant
 from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
+
+# Less than a millisecond of freeing, where these are pods with their containers.
+FREED_AT_ONCE = 500
 
 
 class GapKind(Enum):
@@ -65,6 +68,8 @@ class Snapshot:
     gaps: tuple[Gap, ...]
     taken_at: float
     oldest_at: float
+    # Answers with it, as the HTTP server keeps them ready.
+    prepared: dict[Form, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _parts: dict[Grant, "Snapshot"] = field(default_factory=dict, repr=False, compare=False)
 
@@ -80,7 +85,7 @@ class Snapshot:
 
     def is_rendered(self, view: str) -> bool:
         """Return whether `body` of this view costs nothing."""
-        return self.documents.are_ready(view)
+        return self.documents.ready(Form(view)) is not None
 
     def body(self, view: str) -> bytes:
         """Return the bytes of a view, made at first need and only once."""
@@ -136,7 +141,20 @@ class Snapshot:
         return self._anew(gaps=gaps)
 
     def _anew(self, **changes: Any) -> "Snapshot":
-        return replace(self, **{"_lock": threading.Lock(), "_parts": {}, **changes})
+        return replace(self, **{"prepared": {}, "_lock": threading.Lock(), "_parts": {}, **changes})
+
+
+def let_go(retired: list[Snapshot]) -> None:
+    """Free the snapshots in the list, which holds the last references to them, a little at a time.
+
+    All at once would hold the interpreter, and with it whoever is waiting to answer, for as long as it takes. It only
+    ever drops references: for who still looks at one of them, it stays as it is.
+    """
+    held = [things for snapshot in retired for things in snapshot.documents.contents()]
+    retired.clear()
+    for things in held:
+        while things:
+            del things[-FREED_AT_ONCE:]
 
 
 def gaps_of(tally: Tally) -> list[Gap]:

@@ -5,23 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from aggregator.documents import Documents, View
-from aggregator.errors import AggregatorError, QueryError
+from aggregator.documents import Documents, Form, View
+from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
+from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Snapshot, gaps_of
-from aggregator.vanished import Watch
+from aggregator.vanished import Lookout
 
-
-class RefreshFailedError(AggregatorError):
-    """No snapshot could be taken; the text says why, `failures` holds each query's."""
-
-    def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
-        super().__init__(reason)
-        self.failures = failures
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,9 +51,10 @@ class Taker:
         self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
-        self._watch = Watch(plan.vanished_notice_seconds)
+        self._lookout = Lookout(plan.vanished_notice_seconds)
         # Only for as long as somebody shows them: what is too old to be shown is not kept for this.
         self._last: weakref.ref[Documents] | None = None
+        self._wanted: frozenset[Form] = frozenset()
 
     def take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot of what the upstreams know at `wall_seconds`, and the failures that the pace heeds.
@@ -73,13 +69,13 @@ class Taker:
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
         if harvest.is_in_vain:
             raise RefreshFailedError(harvest.reason(), failures)
-        unknown = [row for row in self._plan.rows if row.keeps and harvest.is_unanswered(row)]
+        unknown = [row for row in self._plan.rows if row.vital and harvest.is_unanswered(row)]
         if unknown and not topology.clusters:
             raise RefreshFailedError(harvest.reason(unknown), failures)
         if self._plan.whole_only and harvest.doubt:
             raise RefreshFailedError(harvest.doubt, failures)
         self._kept = harvest.keep
-        gaps = (*harvest.gaps, *self._watch.look(topology, now), *gaps_of(tally))
+        gaps = (*harvest.gaps, *self._lookout.look(topology, now), *gaps_of(tally))
         snapshot = Snapshot(self._documents(topology, wall_seconds), gaps, now, harvest.oldest)
         self.render(snapshot)
         return snapshot, failures
@@ -93,16 +89,22 @@ class Taker:
     def _documents(self, topology: Topology, wall_seconds: float) -> Documents:
         """Return the documents of a topology: those of the last refresh if nothing has changed since."""
         last = self._last() if self._last is not None else None
-        if last is not None and last.edition == topology.version:
+        if last is not None and not last.is_again and last.topology.version == topology.version:
             return last
+        self._wanted = frozenset(last.wanted) if last is not None else frozenset()
         made = Documents(topology, wall_seconds, self._views.by_name)
         self._last = weakref.ref(made)
         return made
 
     def render(self, snapshot: Snapshot) -> None:
-        """Make the bytes that requests most likely ask for."""
+        """Make the bytes that requests most likely ask for: always those of some views, and what was asked for last."""
         for view in self._views.eager:
             snapshot.body(view)
+        for form in self._wanted:
+            try:
+                snapshot.documents.body(*form)
+            except Exception:  # noqa: BLE001 - one view that breaks costs those who ask for it, not all others
+                _log.exception("rendering broke", view=form.view)
 
     def close(self) -> None:
         """Let go of threads and connections."""

@@ -116,6 +116,9 @@ class Telemetry:
         self.registry.register(self._calls)
         # Counts one HTTP request by handler (one of HANDLERS), method, code and seconds.
         self.answered = self._requests.add
+        refusals = self._counters["aggregator_auth_failures_total"]
+        # Strangers may be refused often: each series is looked up once.
+        self._refusals = {reason: refusals.labels(reason) for reason in (*AUTH_REASONS, OTHER)}
         self._begin_at_zero(queries, sources)
 
     # --- HTTP and gRPC
@@ -126,8 +129,7 @@ class Telemetry:
 
     def refused(self, reason: str) -> None:
         """Count a token that was refused for the reason of an AccessError."""
-        word = reason if reason in AUTH_REASONS else OTHER
-        self._counters["aggregator_auth_failures_total"].labels(word).inc()
+        self._refusals.get(reason, self._refusals[OTHER]).inc()
 
     def keys_not_fetched(self, _reason: str) -> None:
         """Count a fetch of keys that failed; the log has the reason, which no list bounds."""
@@ -205,8 +207,6 @@ class Telemetry:
                 self._counters["aggregator_source_queries_total"].labels(name, result)
         for reason in DROPPED:
             self._counters["aggregator_dropped_samples_total"].labels(reason)
-        for reason in (*AUTH_REASONS, OTHER):
-            self._counters["aggregator_auth_failures_total"].labels(reason)
         for kind in OBJECTS:
             self._gauges["aggregator_topology_objects"].labels(kind)
         self._gauges["aggregator_build_info"].labels(__version__).set(1)

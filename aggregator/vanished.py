@@ -45,7 +45,7 @@ class _Absence:
     cluster: str
 
 
-class Watch:
+class Lookout:
     """Compares each topology with the one before; the first after a start has nothing to be compared with."""
 
     def __init__(self, notice_seconds: float) -> None:

@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("errors", "grants", "logs", "own_metrics", "pb", "process", "requests_seen"),
+    ("coding", "errors", "grants", "logs", "own_metrics", "pb", "requests_seen", "stopping"),
     ("calls_seen",),
-    ("telemetry",),
+    ("process", "telemetry"),
     ("tracing",),
     ("querier", "certificates"),
     ("models", "settings"),
@@ -23,18 +23,19 @@ LAYERS = (
     ("lookup",),
     ("documents",),
     ("snapshot",),
-    ("harvest", "vanished"),
+    ("harvest", "report", "vanished"),
     ("take",),
     ("refresh",),
     ("server",),
     ("assembly",),
     ("gateway", "cli", "etim_client"),
+    ("start",),
     ("__main__",),
 )
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # The only places that look at the environment: where the program begins.
-MAY_READ_THE_ENVIRONMENT = {"__main__", "etim_client"}
+MAY_READ_THE_ENVIRONMENT = {"start", "etim_client"}
 
 SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))

@@ -1,6 +1,9 @@
 """Lines of the log: what may be in them, and what leaves as stars."""
 
+import base64
 import json
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from aggregator.logs import HIDDEN, Mask, shown_path
 from tests.server.tokens import Realm
 
 TOKEN = Realm().token()
+ODD = 'pa"ss\\wörd99'
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,29 @@ def test_every_secret_of_the_settings_is_known() -> None:
     mask = Mask(settings.secrets_of(settings.read(environment), environment))
     line = f"sw0rd%2Ffish sw0rd/fish s3cr3t%20value s3cr3t value {environment['PROMETHEUS_ADDRESS']}"
     assert mask(None, "", line) == " ".join([HIDDEN] * 5)
+
+
+@pytest.mark.parametrize("written", [json.dumps, lambda text: json.dumps(text, ensure_ascii=False), repr])
+def test_a_secret_of_any_letters_is_masked(written: Callable[[str], str]) -> None:
+    """A password with quotes, backslashes and letters of any alphabet is found in the forms that lines have."""
+    assert HIDDEN in Mask([ODD])(None, "", f"x {written(f'told {ODD} twice')} y")
+    assert "wörd" not in Mask([ODD])(None, "", written(ODD))
+    assert Mask([ODD]).hide(f"told: {ODD}") == f"told: {HIDDEN}"
+
+
+def test_credentials_are_masked_as_they_are_sent() -> None:
+    """Who repeats the header of a basic authorization repeats the password."""
+    environment = {"PROMETHEUS_ADDRESS": f"http://scraper:{quote(ODD, safe='')}@host:9090"}
+    mask = Mask(settings.secrets_of(settings.read(environment), environment))
+    assert mask.hide(base64.b64encode(f"scraper:{ODD}".encode()).decode()) == HIDDEN
+
+
+def test_a_line_is_one_line_to_every_reader() -> None:
+    """What turns text around, commands a terminal or ends a line for some is escaped, so that JSON stays as it was."""
+    text = "a\x7f\x85\x9b31m\u2028\u2029\u202e\ufeffä"
+    line = Mask([])(None, "", json.dumps({"event": text}, ensure_ascii=False))
+    assert line.isprintable()
+    assert json.loads(line) == {"event": text}
 
 
 @given(st.text())

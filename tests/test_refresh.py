@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -363,3 +364,14 @@ async def test_one_lasting_failure_makes_nothing_too_old(refresher: Refresher, u
         time.seconds += INTERVAL_SECONDS
         await refresher.fresh()
         assert not refresher.current().is_complete
+
+
+async def test_what_is_replaced_is_freed_on_the_refresh_thread(refresher: Refresher, time: Time) -> None:
+    """The event loop's thread does not free a snapshot, which takes as long as it is large."""
+    threads: list[str] = []
+    await refreshed(refresher, time)
+    ended = weakref.ref(refresher.current(), lambda _: threads.append(threading.current_thread().name))
+    await refreshed(refresher, time)
+    await until(lambda: bool(threads))
+    assert ended() is None
+    assert threads[0].startswith("refresh")

@@ -1,13 +1,15 @@
 """A snapshot: its bytes are made once, and it knows what is missing."""
 
+import sys
 import threading
+import weakref
 
 import pytest
 
-from aggregator.documents import Documents
+from aggregator.documents import Documents, Form
 from aggregator.models.tally import Tally
-from aggregator.models.topology import Topology
-from aggregator.snapshot import Gap, GapKind, Snapshot, gaps_of
+from aggregator.models.topology import Pod, Topology
+from aggregator.snapshot import FREED_AT_ONCE, Gap, GapKind, Snapshot, gaps_of, let_go
 
 WAIT_SECONDS = 10.0
 
@@ -122,5 +124,39 @@ def test_a_topology_that_is_shown_again_is_another_edition() -> None:
     made = snapshot(View())
     kept = made.kept((), 130.0)
     assert (made.body("v"), kept.body("v")) == (b"at 100", b"at 130")
-    assert made.documents.edition != kept.documents.edition
+    assert made.documents.tag(Form("v")) != kept.documents.tag(Form("v"))
     assert made.topology is kept.topology
+
+
+def test_documents_without_ages_stay_the_same() -> None:
+    """What tells no ages is not made again when a topology is shown again, and keeps its tag."""
+    view = View()
+    made = Snapshot(Documents(Topology(), 100.0, {"etim": view}), (), 0.0, 0.0)
+    made.body("etim")
+    kept = made.kept((), 130.0)
+    assert kept.body("etim") is made.body("etim")
+    assert view.rendered == 1
+    assert made.documents.tag(Form("etim")) == kept.documents.tag(Form("etim"))
+
+
+def test_a_snapshot_that_is_let_go_is_freed() -> None:
+    """What nobody else looks at is gone, with all of its pods and its bytes, when it was let go."""
+    pods = {("c", str(number)): Pod(cluster="c", key=str(number), name="x") for number in range(2 * FREED_AT_ONCE + 1)}
+    retired = [Snapshot(Documents(Topology(pods=pods), 0.0, {"v": View()}), (), 0.0, 0.0)]
+    retired[0].body("v")
+    first, ended = pods["c", "0"], weakref.ref(retired[0])
+    del pods
+    let_go(retired)
+    assert ended() is None
+    # The name here, and the argument of the function that counts.
+    assert sys.getrefcount(first) == 2
+
+
+def test_a_snapshot_that_is_let_go_stays_for_others() -> None:
+    """Who still looks at a snapshot that was let go sees all of it."""
+    pods = {("c", "p"): Pod(cluster="c", key="p", name="p")}
+    made = Snapshot(Documents(Topology(pods=pods), 0.0, {"v": View()}), (), 0.0, 0.0)
+    made.body("v")
+    let_go([made])
+    assert made.topology.pods == {("c", "p"): Pod(cluster="c", key="p", name="p")}
+    assert made.is_rendered("v")

@@ -5,11 +5,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from aggregator.errors import NotListeningError, QueryError, RefusedError, TooSlowError, UnreachableError
+from aggregator.errors import (
+    NotListeningError,
+    QueryError,
+    RefreshFailedError,
+    RefusedError,
+    TooSlowError,
+    UnreachableError,
+)
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.gather import Gatherer, Source
 from aggregator.snapshot import Gap, GapKind, Snapshot
-from aggregator.take import Plan, RefreshFailedError, Taker, Views
+from aggregator.take import Plan, Taker, Views
 from tests.samples import body
 from tests.upstreams import Upstream, cluster, uptime
 

@@ -8,6 +8,7 @@ from aggregator.errors import (
     MalformedError,
     NotListeningError,
     QueryError,
+    RefreshFailedError,
     RefusedError,
     TooLargeError,
     TooSlowError,
@@ -17,7 +18,7 @@ from aggregator.models.catalog import CATALOG
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import Gap, GapKind, Snapshot
-from aggregator.take import Plan, RefreshFailedError, Taker, Views
+from aggregator.take import Plan, Taker, Views
 from tests.samples import body
 from tests.upstreams import Upstream, cluster, uptime
 

@@ -29,7 +29,7 @@ def _section(row: Row) -> str:
         f"* {_whose(row)}",
         *(f"* fills `{_target(row)}.{_filled(fill)}` from {_source(fill)}" for fill in row.fills),
     ]
-    if row.keeps:
+    if row.vital:
         lines.append("* its last answer stands in while it has none: without it nothing else would have a place")
     return "\n".join(lines) + "\n"
 

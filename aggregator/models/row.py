@@ -118,7 +118,7 @@ class Whose:
 class Row:
     """One query and where its samples land.
 
-    `keeps` says that the topology cannot be told without this row: while it has no answer, its last one stands in.
+    `vital` says that the topology cannot be told without this row: while it has no answer, its last one stands in.
     """
 
     name: str
@@ -126,7 +126,7 @@ class Row:
     whose: Whose
     fills: tuple[Fill, ...]
     note: str
-    keeps: bool = False
+    vital: bool = False
 
     def __post_init__(self) -> None:
         for problem in self._problems():

@@ -92,6 +92,6 @@ def architecture(text: str) -> str | None:
 
 def degrees(text: str) -> float | None:
     """Return a latitude or longitude; 0 is what hosts without a position say."""
-    if text != text.strip() or "_" in text:
+    if text != text.strip() or "_" in text or not text.isascii():
         raise ValueError(NOT_A_NUMBER)
     return (real(text) or None) if text else None

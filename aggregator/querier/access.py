@@ -125,6 +125,17 @@ class Files:
 class Session(requests.Session):
     """Follows a redirect only to where it came from: neither credentials nor a tenant's headers go anywhere else."""
 
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads, None if it does not; requests by itself breaks on what is no URL."""
+        try:
+            target = super().get_redirect_target(resp)
+            is_place = target is None or bool(target and (urlsplit(target).port, target))
+        except ValueError:
+            is_place = False
+        if not is_place:
+            raise UnreachableError("it redirects, and not to a place where a Prometheus answers")
+        return target
+
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Let the next request of a redirect have what the first had, if it goes to the same place."""
         if not _is_same_place(response.request.url or "", prepared_request.url or ""):

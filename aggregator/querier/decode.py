@@ -70,29 +70,17 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
     of plain numbers: other result types, native histograms, JSON that is cut, nested without end or no JSON.
     """
 
-    def answer(envelope: Any, samples: list[Sample], cluster: str) -> Answer:
-        samples += envelope.data.result
-        if cluster and labels is None:
-            for sample in samples:
-                sample.metric.setdefault(CLUSTER_LABEL, cluster)
-        return Answer(samples, texts(envelope.warnings), texts(envelope.infos))
-
-    def in_pieces(body: bytes, cluster: str) -> Answer:
-        typed = _typed(labels, cluster)
-        samples: list[Sample] = []
-        *first, last = pieces(body, piece_bytes)
-        for piece in first:
-            samples += typed.array.decode(piece)
-        return answer(typed.whole.decode(last), samples, cluster)
-
     def decode(body: bytes, cluster: str = "") -> Answer:
+        typed = _typed(labels, cluster)
         try:
-            with contextlib.suppress(*NOT_JSON):
-                return in_pieces(body, cluster)
             # Only the whole tells what is wrong with it, and where.
-            return answer(_typed(labels, cluster).whole.decode(body), [], cluster)
+            answer = _in_pieces(typed, body, piece_bytes) or _answer(typed.whole.decode(body), [])
         except NOT_JSON as error:
             raise MalformedError(f"{error}; the answer begins with {_beginning(body)}") from error
+        if cluster and labels is None:
+            for sample in answer.samples:
+                sample.metric.setdefault(CLUSTER_LABEL, cluster)
+        return answer
 
     return decode
 
@@ -138,6 +126,23 @@ def _envelope(sample: Any) -> Any:
             ("infos", msgspec.Raw, msgspec.Raw(b"null")),
         ],
     )
+
+
+def _in_pieces(typed: _Typed, body: bytes, piece_bytes: int) -> Answer | None:
+    """Return what is in the pieces of an answer, None where one of them is not as it should be."""
+    samples: list[Sample] = []
+    with contextlib.suppress(*NOT_JSON):
+        *first, last = pieces(body, piece_bytes)
+        for piece in first:
+            samples += typed.array.decode(piece)
+        return _answer(typed.whole.decode(last), samples)
+    return None
+
+
+def _answer(envelope: Any, samples: list[Sample]) -> Answer:
+    """Return the answer of an envelope, its samples behind those that there are already."""
+    samples += envelope.data.result
+    return Answer(samples, texts(envelope.warnings), texts(envelope.infos))
 
 
 def _beginning(body: bytes) -> str:

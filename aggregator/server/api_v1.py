@@ -7,11 +7,14 @@ from aggregator.errors import BadRequestError, NotFoundError, WrongMethodError
 from aggregator.grants import Grant
 from aggregator.lookup import wire
 from aggregator.lookup.nearest import nearest
-from aggregator.lookup.plan import Asked, Resource
-from aggregator.server.asgi import Scope, Send
+from aggregator.lookup.plan import Asked as Said
+from aggregator.lookup.plan import Resource
+from aggregator.server.asgi import Receive, Scope, Send
+from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
 from aggregator.server.lookups import Lookups, Question
 from aggregator.server.problems import API
-from aggregator.server.shown import Snapshots, answer_shown
+from aggregator.server.shown import Snapshots
+from aggregator.views import v1
 
 METHODS = ("GET", "HEAD")
 # A path by its segments, of which those in braces stand for names.
@@ -34,22 +37,27 @@ _MOST_PARAMETERS = 20
 class Api:
     """Answers what is asked under /api/v1."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
+    def __init__(self, snapshots: Snapshots, documents: DocumentServer) -> None:
         self._lookups = Lookups(snapshots, wire.JSON)
+        self._documents = documents
 
-    async def answer(self, scope: Scope, send: Send, grant: Grant) -> None:
+    async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
         raw_path, query = scope["raw_path"], scope["query_string"]
+        resource, names = route(raw_path)
+        if scope["method"] not in METHODS:
+            raise WrongMethodError(f"{scope['method'][:20]} is no way to ask for it", allowed=METHODS)
+        wait = _wait(query) if resource is Resource.TOPOLOGY else None
+        if wait is not None:
+            await self._documents.serve(Asked(grant, v1.JSON, wait), scope, receive, send)
+            return
+        await self._documents.refresh_if_wished(scope)
         request = b"%s?%s" % (raw_path, query)
-        found = self._lookups.known(grant, request) if scope["method"] in METHODS else None
+        found = self._lookups.known(grant, request)
         if found is None:
-            resource, names = route(raw_path)
-            if scope["method"] not in METHODS:
-                raise WrongMethodError(f"{scope['method'][:20]} is no way to ask for it", allowed=METHODS)
-            question = Question(resource, names, asked(resource, query))
+            question = Question(resource, names, said(resource, query))
             found = await self._lookups.find(grant, request, question)
-        await answer_shown(send, self._snapshots, found.snapshot, found.answer.body)
+        await self._documents.serve_ready(found.snapshot, found.answer.identity, found.answer.body, scope, send)
 
 
 def route(raw_path: bytes) -> tuple[Resource, tuple[str, ...]]:
@@ -77,9 +85,22 @@ def _names(template: Sequence[str], segments: Sequence[str]) -> tuple[str, ...] 
     return tuple(segment for expected, segment in pairs if expected.startswith("{"))
 
 
-def asked(resource: Resource, query: bytes) -> Asked:
+def _wait(query: bytes) -> str | None:
+    """Return how long to wait for a change of the whole topology, None where not the whole of it is asked for."""
+    given = _given(query) if query else {}
+    if set(given) - {"wait"}:
+        return None
+    wait = given.get("wait") or "0"
+    if wait_seconds(wait) is None:
+        raise BadRequestError(BAD_WAIT, parameter="wait")
+    return wait
+
+
+def said(resource: Resource, query: bytes) -> Said:
     """Return what the parameters of a request say; raise BadRequestError for one that there is not, or twice."""
     given = _given(query)
+    if resource is Resource.TOPOLOGY and "wait" in given:
+        raise BadRequestError("wait: only without fields and depth is a change waited for", parameter="wait")
     for name in given:
         if name not in resource.parameters:
             raise BadRequestError(
@@ -88,7 +109,7 @@ def asked(resource: Resource, query: bytes) -> Asked:
                 allowed=resource.parameters,
                 nearest=nearest(name, resource.parameters),
             )
-    return Asked(
+    return Said(
         filter=given.get("filter", ""),
         labels=given.get("labels", ""),
         fields=tuple(given["fields"].split(",")) if given.get("fields") else (),

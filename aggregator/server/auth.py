@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from aggregator.errors import NotAllowedError, TokenRefusedError
@@ -13,7 +14,7 @@ from aggregator.server.tokens import VerifyingKey, bearer_token, read_header, ti
 from aggregator.settings.access import RSA_ALGORITHMS
 
 REMEMBERED_TOKENS = 10_000
-REMEMBERED_BYTES = 16 * 2**20
+DIGEST_BYTES = 32
 
 
 class Guard(Protocol):
@@ -38,7 +39,6 @@ class Rules:
     algorithms: tuple[str, ...] = RSA_ALGORITHMS
     policy: Policy = NOTHING_MORE
     remembered: int = REMEMBERED_TOKENS
-    remembered_bytes: int = REMEMBERED_BYTES
 
 
 DEFAULT_RULES = Rules()
@@ -52,7 +52,6 @@ class TokenGuard:
         self._rules = rules
         self._clock = clock
         self._known: dict[bytes, _Remembered] = {}
-        self._known_bytes = 0
 
     async def admit(self, authorization: Sequence[bytes]) -> Grant:
         """Return what is opened by the one Authorization header that there is, and that bears a token that holds.
@@ -61,19 +60,20 @@ class TokenGuard:
         """
         if len(authorization) != 1:
             raise TokenRefusedError("several authorization headers" if authorization else "no token")
-        # By the header itself: a digest of it would cost more than all the rest.
-        known = self._known.get(authorization[0])
+        # By its digest: no token is kept, and however long one is, remembering it takes the same room.
+        digest = blake2b(authorization[0], digest_size=DIGEST_BYTES).digest()
+        known = self._known.get(digest)
         if known is not None and known.until > self._clock() and known.generation == self._keys.generation:
             return known.grant
         token = bearer_token(authorization[0])
         header = read_header(token, self._rules.algorithms)
-        if not self._keys.find(header.kid):
+        if not self._keys.find(header.kid, token):
             await self._keys.learn(header.kid, token)
-        generation, keys = self._keys.generation, self._keys.find(header.kid)
+        generation, keys = self._keys.generation, self._keys.find(header.kid, token)
         if not keys:
             raise self._keys.why_unknown(token)
         until, grant = self._judged(token, header.algorithm, keys)
-        self._remember(authorization[0], _Remembered(until, generation, grant))
+        self._remember(digest, _Remembered(until, generation, grant))
         return grant
 
     def _judged(self, token: bytes, algorithm: str, keys: Sequence[VerifyingKey]) -> tuple[float, Grant]:
@@ -90,15 +90,8 @@ class TokenGuard:
                 refusal = error
         raise refusal
 
-    def _remember(self, header: bytes, remembered: _Remembered) -> None:
-        self._forget(header)
-        while self._known and (
-            len(self._known) >= self._rules.remembered or self._known_bytes + len(header) > self._rules.remembered_bytes
-        ):
-            self._forget(next(iter(self._known)))
-        self._known[header] = remembered
-        self._known_bytes += len(header)
-
-    def _forget(self, header: bytes) -> None:
-        if self._known.pop(header, None) is not None:
-            self._known_bytes -= len(header)
+    def _remember(self, digest: bytes, remembered: _Remembered) -> None:
+        self._known.pop(digest, None)
+        while len(self._known) >= self._rules.remembered:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = remembered

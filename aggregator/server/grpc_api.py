@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from aggregator.documents import Form
 from aggregator.errors import AggregatorError, PortInUseError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
@@ -20,16 +21,17 @@ from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
 from aggregator.server.grpc_methods import Methods
+from aggregator.server.grpc_patience import Behaviour
 from aggregator.server.grpc_tokens import TokenCheck, granted
 from aggregator.server.grpc_watch import CallWatch, methods_of
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
-from aggregator.server.shown import Snapshots, seen
+from aggregator.server.shown import Snapshots, bytes_of, part_shown
 from aggregator.server.tls import grpc_credentials
 from aggregator.server.watch import Watch
 from aggregator.snapshot import Snapshot
 from aggregator.telemetry import Telemetry
-from aggregator.views import v1
+from aggregator.views import v1, v1_chunks
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
 V1 = grpc_v1.SERVICE.full_name
@@ -82,6 +84,8 @@ class GrpcServer:
         for method in grpc_v1.METHODS:
             answer = bounded(lookup.handler(method, whole.get(method)))
             methods.add_registered_method_handlers(V1, {method: grpc.unary_unary_rpc_method_handler(answer)})
+        stream = _guarded(_stream(snapshots, grant))
+        methods.add_registered_method_handlers(V1, {"StreamTopology": grpc.unary_stream_rpc_method_handler(stream)})
         # Generated code adds to whatever has a server's functions for that, which its types do not tell.
         like_a_server: Any = methods
         health_pb2_grpc.add_HealthServicer_to_server(self._health, like_a_server)
@@ -142,11 +146,25 @@ def _everything() -> Grant:
 
 def _document(snapshots: Snapshots, grant: Callable[[], Grant], view: str) -> Handler:
     async def document(_requests: Any, context: Any) -> bytes:
-        snapshot, body = await seen(snapshots.current(), grant(), view)
+        snapshot = await part_shown(snapshots, grant())
+        _, body = await bytes_of(snapshot, Form(view))
         _tell(context, snapshots, snapshot)
         return body
 
     return document
+
+
+def _stream(snapshots: Snapshots, grant: Callable[[], Grant]) -> Behaviour:
+    """Return what writes the parts of the topology; the next is written when the client has room for it."""
+
+    async def stream(_request: Any, context: Any) -> None:
+        snapshot = await part_shown(snapshots, grant())
+        _, rendered = await bytes_of(snapshot, Form(v1_chunks.CHUNKS))
+        _tell(context, snapshots, snapshot)
+        for chunk in v1_chunks.chunks(rendered):
+            await context.write(chunk)
+
+    return stream
 
 
 def _tell(context: Any, snapshots: Snapshots, snapshot: Snapshot) -> None:
@@ -159,10 +177,10 @@ def _tell(context: Any, snapshots: Snapshots, snapshot: Snapshot) -> None:
     context.set_trailing_metadata((*context.trailing_metadata(), *told))
 
 
-def _guarded(handler: Handler) -> Handler:
+def _guarded(handler: Behaviour) -> Behaviour:
     """Return the handler, its errors told as the table of failures has them: gRPC would send their text out."""
 
-    async def guarded(requests: Any, context: Any) -> bytes:
+    async def guarded(requests: Any, context: Any) -> Any:
         try:
             return await handler(requests, context)
         except AggregatorError as error:

@@ -51,20 +51,23 @@ class Patience:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many lasting calls")
             self._lasting += 1
             try:
-                if handler.request_streaming:
-                    answers = handler.stream_stream(requests, context)
-                else:
-                    answers = handler.unary_stream(await self._request(requests, context), context)
-                # grpcio takes both: what yields its answers, and what writes them to the context.
-                if isinstance(answers, AsyncIterator):
-                    async for answer in answers:
-                        await context.write(answer)
-                else:
-                    await answers
+                await self._answered(handler, requests, context)
             finally:
                 self._lasting -= 1
 
         return call
+
+    async def _answered(self, handler: Any, requests: Requests, context: Any) -> None:
+        if handler.request_streaming:
+            answers = handler.stream_stream(requests, context)
+        else:
+            answers = handler.unary_stream(await self._request(requests, context), context)
+        # grpcio takes both: what yields its answers, and what writes them to the context.
+        if isinstance(answers, AsyncIterator):
+            async for answer in answers:
+                await context.write(answer)
+        else:
+            await answers
 
     async def _request(self, requests: Requests, context: Any) -> Any:
         """Return the one request of a call; what grpcio has against it is not told."""

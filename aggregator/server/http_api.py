@@ -47,6 +47,8 @@ def create(readiness: Readiness, telemetry: Telemetry | None = None) -> FastAPI:
         static_url="/docs/static",
         swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
         exception_handlers={HTTPException: _http_error},
+        # It would lead to whatever host the request names.
+        redirect_slashes=False,
     )
     _add_probes(app, readiness)
     _add_metrics(app, telemetry or Telemetry())

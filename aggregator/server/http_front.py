@@ -6,22 +6,28 @@ takes three times as long to hand out bytes that are ready (benchmarks/README.md
 
 import logging
 import math
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from aggregator.errors import AccessError, AggregatorError, KeysMissingError, NotAllowedError, WrongMethodError
+from aggregator.errors import (
+    AccessError,
+    AggregatorError,
+    KeysMissingError,
+    NotAllowedError,
+    WrongMethodError,
+)
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
 from aggregator.server import api_v1
 from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
 from aggregator.server.auth import Guard
 from aggregator.server.failures import failure_of, text_of
+from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
 from aggregator.server.problems import answer_problem, is_told_as_problem
-from aggregator.server.shown import Snapshots, answer_shown, seen
+from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
-from aggregator.views import v1
 
 # Paths that are ours; every other path answers with the topology, as the Go service does.
 METRICS_PATH = "/metrics"
@@ -34,8 +40,6 @@ OPEN_PATHS = frozenset(
         *("/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"),
     }
 )
-# Paths of ours that answer with a document of the whole topology, and its view.
-DOCUMENTS = {"/api/v1/topology": v1.JSON}
 METHODS = ("GET", "HEAD", "POST")
 LAYOUTS = ("1.2.5", "2025")
 
@@ -82,11 +86,12 @@ class Front:
     ) -> None:
         self._telemetry = telemetry or Telemetry()
         self._snapshots = snapshots
+        self._documents = DocumentServer(snapshots, has_guard=door.guard is not None)
         self._guard = door.guard
         self._open_paths = door.open_paths
         self._default_layout = default_layout
         self._behind = behind
-        self._api = api_v1.Api(snapshots)
+        self._api = api_v1.Api(snapshots, self._documents)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -98,17 +103,15 @@ class Front:
             if self._guard is None or path in self._open_paths:
                 grant = EVERYTHING
             else:
-                grant = await self._guard.admit(_values(scope, b"authorization"))
-                _check_path(path, grant)
-            if path in DOCUMENTS and not scope["query_string"] and scope["method"] in api_v1.METHODS:
-                await self._document(scope, send, grant, DOCUMENTS[path])
-            elif is_told_as_problem(path):
-                await self._refresh_if_asked(scope)
-                await self._api.answer(scope, send, grant)
+                grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
+                if path == METRICS_PATH:
+                    _check_metrics(grant)
+            if is_told_as_problem(path):
+                await self._api.serve(grant, scope, receive, send)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
-                await self._topology(scope, send, grant)
+                await self._topology(grant, scope, receive, send)
         except AggregatorError as error:
             await self._refuse(error, path, send)
         except Exception as error:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
@@ -136,27 +139,23 @@ class Front:
             # An answer that began cannot become another: it ends here, and the server breaks the connection.
             _log.exception("answer broke", path=shown_path(scope["path"]))
 
-    async def _topology(self, scope: Scope, send: Send, grant: Grant) -> None:
+    async def _topology(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in METHODS:
             allowed = (b"allow", ", ".join(METHODS).encode())
             await answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
             return
-        layout = self._default_layout
+        layout, wait = self._default_layout, "0"
         if scope["query_string"]:
-            layout = parse_qs(scope["query_string"].decode("latin-1")).get("layout", [layout])[-1]
+            parameters = parse_qs(scope["query_string"].decode("latin-1"))
+            layout = parameters.get("layout", [layout])[-1]
             if layout not in LAYOUTS:
                 await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
                 return
-        await self._document(scope, send, grant, layout)
-
-    async def _document(self, scope: Scope, send: Send, grant: Grant, view: str) -> None:
-        await self._refresh_if_asked(scope)
-        snapshot, body = await seen(self._snapshots.current(), grant, view)
-        await answer_shown(send, self._snapshots, snapshot, body)
-
-    async def _refresh_if_asked(self, scope: Scope) -> None:
-        if any(b"no-cache" in value.lower() for value in _values(scope, b"cache-control")):
-            await self._snapshots.fresh()
+            wait = parameters.get("wait", [wait])[-1]
+            if wait_seconds(wait) is None:
+                await answer_error(send, 400, BAD_WAIT, [])
+                return
+        await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
     async def _refuse(self, error: AggregatorError, path: str, send: Send) -> None:
         failure = failure_of(error)
@@ -189,12 +188,7 @@ async def _answer_failure(error: Exception, path: str, send: Send, headers: Head
         await answer_error(send, failure_of(error).status, text_of(error), headers)
 
 
-def _check_path(path: str, grant: Grant) -> None:
-    """Raise where a path shows more than the caller may see."""
-    if path == METRICS_PATH and not grant.is_for_everything:
+def _check_metrics(grant: Grant) -> None:
+    """Raise where they show more than the caller may see."""
+    if not grant.is_for_everything:
         raise NotAllowedError("metrics of everything")
-
-
-def _values(scope: Scope, name: bytes) -> Sequence[bytes]:
-    """Return all values of a header, whose names ASGI gives in lower case."""
-    return [value for key, value in scope["headers"] if key == name]

@@ -24,6 +24,8 @@ class Limits:
     pipelined: int = 128
     # A whole topology of 10 MB in this time is 85 kB/s; whoever is slower holds its bytes in memory meanwhile.
     taking_seconds: float = 120.0
+    # Between an answer that was taken and the next request on its connection.
+    idle_seconds: int = 5
     # Between the answer to a body that is too long and the end, so that a client that still sends can read it.
     linger_seconds: float = 2.0
 
@@ -38,6 +40,14 @@ def answer(status: bytes, text: bytes) -> bytes:
 _MALFORMED = answer(b"400 Bad Request", b"malformed request")
 _TOO_LARGE = answer(b"431 Request Header Fields Too Large", b"header too large")
 TOO_MANY = answer(b"503 Service Unavailable", b"too many connections")
+
+
+# The versions of HTTP that know no Host; from 1.1 on a request without, or with several, is malformed (RFC 9112, 3.2).
+_WITHOUT_HOST = ("0.9", "1.0")
+
+
+def _has_one_host(headers: list[tuple[bytes, bytes]]) -> bool:
+    return sum(name == b"host" for name, _ in headers) == 1
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -68,6 +78,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """Feed the parser; give up on a header or body that is not complete after too many bytes."""
         if self._is_deaf:
             return
+        if self._patience_with_reader is not None and not self.transport.get_write_buffer_size():
+            # It took its last answer: the time for that must not cut off the next.
+            self._stop_waiting_for_reader()
         was_in_header, headers_before = self._is_in_header, self._headers_seen
         if was_in_header and self._patience is None:
             self._wait(self._limits.header_seconds)
@@ -95,6 +108,8 @@ class LimitedProtocol(HttpToolsProtocol):
         # The parser hands an error to uvicorn, which answers 400 and closes.
         if len(self.url) + fields_bytes > self._limits.header_bytes:
             raise ValueError("header too large")
+        if self.parser.get_http_version() not in _WITHOUT_HOST and not _has_one_host(self.headers):
+            raise ValueError("not one Host")
         if len(self.pipeline) >= self._limits.pipelined:
             raise ValueError("too many requests ahead")
         super().on_headers_complete()
@@ -120,8 +135,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Begin to wait for the client to take what it asked for."""
         super().pause_writing()
-        if self._patience_with_reader is None:
-            self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
         """Stop waiting: it was taken."""
@@ -135,8 +149,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
             # What is too little to have paused writing has a clock, too.
-            if self._patience_with_reader is None:
-                self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
+            self._wait_for_reader()
         else:
             super().timeout_keep_alive_handler()
 
@@ -166,6 +179,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _wait_for_reader(self) -> None:
+        if self._patience_with_reader is None:
+            self._patience_with_reader = self.loop.call_later(self._limits.taking_seconds, self.transport.abort)
 
     def _stop_waiting_for_reader(self) -> None:
         if self._patience_with_reader is not None:

@@ -51,6 +51,7 @@ class HttpServer:
             app if self._rotation is None else in_pieces(app),
             http=LimitedProtocol,
             **UVICORN,
+            timeout_keep_alive=transport.limits.idle_seconds,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
         self._server = _Server(config, listener, transport)

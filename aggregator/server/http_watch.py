@@ -42,7 +42,8 @@ class Watched:
 
     def __init__(self, app: App, watch: Watch) -> None:
         self._app = app
-        self._telemetry = watch.telemetry
+        # Looked up once, as it is asked for each request.
+        self._answered = watch.telemetry.answered
         self._tracing = watch.tracing
         self._ids = RequestIds()
         self._log_requests = watch.log_requests
@@ -74,7 +75,7 @@ class Watched:
                 await self._traced(self._tracing, handler, scope, receive, watched_send)
         finally:
             seconds = perf_counter() - start
-            self._telemetry.answered(handler, scope["method"], status, seconds)
+            self._answered(handler, scope["method"], status, seconds)
             if self._log_requests:
                 _log_request(scope, status, seconds)
 

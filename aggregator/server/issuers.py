@@ -11,14 +11,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from aggregator.errors import AggregatorError, KeysMissingError, TokenRefusedError
+from aggregator.errors import AggregatorError, KeySetError, KeysMissingError, TokenRefusedError
 from aggregator.logs import logger
-from aggregator.server.keys import KeySetError, key_set
+from aggregator.server.keys import key_set
 from aggregator.server.tokens import VerifyingKey, claimed_issuer
 
 DISCOVERY = "/.well-known/openid-configuration"
 # Requests that wait for one fetch; those beyond are answered at once.
 MOST_WAITING = 1000
+# Ids of keys that are logged, and characters of each.
+MOST_TOLD = 20
+MOST_TOLD_CHARACTERS = 100
 
 Get = Callable[[str], Awaitable[bytes]]
 Count = Callable[[str], None]
@@ -108,7 +111,7 @@ class Issuer:
 
     async def _fetch(self) -> None:
         try:
-            self._take(await self._get(self.place.jwks_url or await self._discovered()))
+            await self._take(await self._get(self.place.jwks_url or await self._discovered()))
             self._failures = 0
         except KeySetError as failed:
             self._failed(failed.reason)
@@ -132,13 +135,14 @@ class Issuer:
             raise KeySetError("no place of keys")
         return url
 
-    def _take(self, body: bytes) -> None:
-        keys = key_set(body, self._algorithms, self.place.issuer)
+    async def _take(self, body: bytes) -> None:
         if self.keys is None or body != self._body:
+            # Thousands of keys take a while to read, on a thread: no request waits for it.
+            keys = await asyncio.to_thread(key_set, body, self._algorithms, self.place.issuer)
             self.keys, self._body = keys, body
             self.generation += 1
             log = _log.info if keys else _log.warning
-            log("keys fetched", issuer=self.place.name, keys=sorted(keys))
+            log("keys fetched", issuer=self.place.name, number=len(keys), keys=_told(keys))
         elif self._failures:
             _log.info("keys fetched again", issuer=self.place.name)
 
@@ -147,6 +151,11 @@ class Issuer:
         self._count(reason)
         serving = "no token" if self.keys is None else "tokens of the keys of before"
         _log.warning("keys not fetched", issuer=self.place.name, reason=reason, serving=serving)
+
+
+def _told(ids: Iterable[str]) -> list[str]:
+    """Return the ids as a line of the log may hold them: few, and each short."""
+    return [kid[:MOST_TOLD_CHARACTERS] for kid in sorted(ids)[:MOST_TOLD]]
 
 
 def _leads_as_safely(issuer: str, url: str) -> bool:
@@ -168,13 +177,22 @@ class IssuerKeys:
     @property
     def generation(self) -> int:
         """How often the keys of any issuer have changed."""
-        return sum(issuer.generation for issuer in self._issuers)
+        return sum([issuer.generation for issuer in self._issuers])
 
-    def find(self, kid: str | None) -> Sequence[VerifyingKey]:
-        """Return the keys of this id, one an issuer at most."""
+    def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
+        """Return the keys of this id, one an issuer at most.
+
+        Another issuer may use the same id: a token that says it is from one of ours can only mean that one's, which
+        may still have to be fetched.
+        """
         if kid is None:
             return ()
-        return [key for issuer in self._issuers if issuer.keys and (key := issuer.keys.get(kid)) is not None]
+        found = [key for issuer in self._issuers if issuer.keys and (key := issuer.keys.get(kid)) is not None]
+        if found and len(self._issuers) > 1:
+            claimed = claimed_issuer(token)
+            if any(issuer.place.issuer == claimed for issuer in self._issuers):
+                return [key for key in found if key.issuer == claimed]
+        return found
 
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Ask the issuer that the token says it is from, if it may be asked again by now."""

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 
 from aggregator import __version__
-from aggregator.server.keys import KeySetError
+from aggregator.errors import KeySetError
 
 LARGEST_ANSWER_BYTES = 2**20
 WITHIN_SECONDS = 5.0

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from aggregator.errors import AggregatorError, TokenRefusedError
+from aggregator.errors import AggregatorError, KeySetError, TokenRefusedError
 from aggregator.server.tokens import PublicKey, VerifyingKey, verifying_key
 
 SHORTEST_RSA_BITS = 2048
@@ -22,14 +22,6 @@ _CURVES: Mapping[str, Callable[[], ec.EllipticCurve]] = {
 }
 
 
-class KeySetError(AggregatorError):
-    """What an issuer published is no set of keys; `reason` is a constant word for it."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class Keys(Protocol):
     """Where the guard finds keys."""
 
@@ -37,8 +29,8 @@ class Keys(Protocol):
     def generation(self) -> int:
         """A number that changes when the keys do: what was verified before has to be verified anew."""
 
-    def find(self, kid: str | None) -> Sequence[VerifyingKey]:
-        """Return the keys that a token may mean; there are several where issuers use the same id."""
+    def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
+        """Return the keys that a token which names this id may mean."""
 
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Look for a key that is not known, if that is allowed now."""
@@ -64,7 +56,7 @@ class StaticKeys:
             raise KeySetError("no RSA key")
         self._keys = (verifying_key(key, algorithms),)
 
-    def find(self, _kid: str | None) -> Sequence[VerifyingKey]:
+    def find(self, _kid: str | None, _token: bytes) -> Sequence[VerifyingKey]:
         """Return the key."""
         return self._keys
 

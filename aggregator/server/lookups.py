@@ -12,7 +12,7 @@ from aggregator.lookup.index import Index
 from aggregator.lookup.plan import Asked, Resource, plan
 from aggregator.lookup.wire import Wire
 from aggregator.server.paging import KEPT_SECONDS, Paged
-from aggregator.server.shown import Snapshots
+from aggregator.server.shown import Snapshots, known_part, part_shown
 from aggregator.snapshot import Snapshot
 
 # What was answered, by version and request: enough for every node of 20,000, or for some long lists.
@@ -63,7 +63,7 @@ class Lookups:
 
     def known(self, grant: Grant, request: bytes) -> Found | None:
         """Return what was answered to the same request, as bytes, about the current topology."""
-        part = self._snapshots.current().known_part(grant)
+        part = known_part(self._snapshots, grant)
         if part is None:
             return None
         known = self._known.get((part.topology.version, request))
@@ -71,10 +71,7 @@ class Lookups:
 
     async def find(self, grant: Grant, request: bytes, question: Question) -> Found:
         """Return the answer to a question; raise a RequestError for one that has none."""
-        current = self._snapshots.current()
-        part = current.known_part(grant)
-        if part is None:
-            part = await asyncio.to_thread(current.part, grant)
+        part = await part_shown(self._snapshots, grant)
         snapshot, index = self._place(grant, part, question.asked.continue_token)
         answered = await asyncio.to_thread(_answered, index, question, self._wire)
         if answered.leads_on:

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from aggregator.server.http_document import WAIT
 from aggregator.server.http_front import LAYOUTS, OWN_PATHS
+from aggregator.server.openapi_v1 import Common, describe_api
 from aggregator.views.legacy import Document
 from aggregator.views.legacy_2025 import Document2025
 
@@ -37,10 +39,52 @@ _EXAMPLE = {
 ANY_PATH = "/{path}"
 _OWN_NAMES = "|".join(path.removeprefix("/").replace(".", "[.]") for path in sorted(OWN_PATHS))
 
+_LAYOUT = {
+    "name": "layout",
+    "in": "query",
+    "required": False,
+    "description": "Which layout; without it, or where it is empty, the one that the setting LAYOUT names.",
+    "schema": {"type": "string", "enum": [*LAYOUTS, ""]},
+}
+_CACHE_CONTROL = {
+    "name": "Cache-Control",
+    "in": "header",
+    "required": False,
+    "description": "`no-cache` waits for a refresh, if the last one ended long enough ago.",
+    "schema": {"type": "string"},
+    "example": "no-cache",
+}
+
 _CHALLENGE = {
     "WWW-Authenticate": {"description": "Bearer, and what is wrong with the token", "schema": {"type": "string"}}
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
+# What is told beside a refusal, by its status.
+_TOLD_WITH: Mapping[int, Mapping[str, Any]] = {401: _CHALLENGE, 403: _CHALLENGE, 503: _RETRY_AFTER}
+
+# What documents of the topology have in common: which one is known, and how long to wait for another.
+CONDITIONS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag of a document that is known: where nothing has changed since, the answer is 304.",
+        "schema": {"type": "string"},
+        "example": '"0f8c2f1f1c2b4d52a9f7a7f0b3c6d9e1-1.2.5"',
+    },
+    {
+        "name": "wait",
+        "in": "query",
+        "required": False,
+        "description": (
+            "With If-None-Match: how long to wait for a change, such as `30s` or `500ms`, at most `60s`. The answer is "
+            "the new document as soon as there is one, else 304."
+        ),
+        "schema": {"type": "string", "pattern": f"^({WAIT})?$"},
+        "example": "1s",
+    },
+)
+NOT_MODIFIED = {"description": "Nothing has changed since the document that If-None-Match names"}
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
@@ -65,7 +109,9 @@ def describe_topology(document: dict[str, Any]) -> dict[str, Any]:
     }
     operations = {method: _operation(method, [legacy, later]) for method in ("get", "head", "post")}
     anywhere = {method: _at_any_path(operation) for method, operation in operations.items()}
-    document["paths"] = {"/": operations} | document["paths"] | {ANY_PATH: anywhere}
+    document["paths"] = {"/": operations} | document["paths"]
+    describe_api(document, Common(_headers(), (_CACHE_CONTROL, *CONDITIONS), NOT_MODIFIED, _TOLD_WITH))
+    document["paths"][ANY_PATH] = anywhere
     document["openapi"] = "3.1.0"
     return document
 
@@ -83,34 +129,25 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         ),
         "operationId": f"topology_{method}",
         "security": [{}, {"token": []}],
-        "parameters": [
-            {
-                "name": "layout",
-                "in": "query",
-                "required": False,
-                "description": "Which layout; without it, or where it is empty, the one that the setting LAYOUT names.",
-                "schema": {"type": "string", "enum": [*LAYOUTS, ""]},
-            },
-            {
-                "name": "Cache-Control",
-                "in": "header",
-                "required": False,
-                "description": "`no-cache` waits for a refresh, if the last one ended long enough ago.",
-                "schema": {"type": "string"},
-                "example": "no-cache",
-            },
-        ],
+        "parameters": [_LAYOUT, _CACHE_CONTROL, *CONDITIONS],
         "responses": {
             "200": {"description": "The topology", "headers": _headers(), **content},
-            "400": _error("A layout that does not exist", "layout must be 1.2.5 or 2025"),
-            "401": _error("No token, or one that does not hold", "not authorized", _CHALLENGE),
-            "403": _error("A token that holds, without a role that opens anything", "not allowed", _CHALLENGE),
-            "503": _error(
-                "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
-                "no topology yet: query oldest_sample: connection refused",
-                _RETRY_AFTER,
-            ),
+            **({} if method == "post" else {"304": NOT_MODIFIED}),
+            **_refusals(),
         },
+    }
+
+
+def _refusals() -> dict[str, Any]:
+    return {
+        "400": _error("A layout that does not exist, or a time that is none", "layout must be 1.2.5 or 2025"),
+        "401": _error("No token, or one that does not hold", "not authorized", _CHALLENGE),
+        "403": _error("A token that holds, without a role that opens anything", "not allowed", _CHALLENGE),
+        "503": _error(
+            "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
+            "no topology yet: query oldest_sample: connection refused",
+            _RETRY_AFTER,
+        ),
     }
 
 
@@ -134,6 +171,8 @@ def _at_any_path(operation: dict[str, Any]) -> dict[str, Any]:
 
 def _headers() -> dict[str, Any]:
     return {
+        "ETag": {"description": "Version and view; the same for the same bytes", "schema": {"type": "string"}},
+        "X-Topology-Version": {"description": "The same for the same content", "schema": {"type": "string"}},
         "Age": {"description": "Seconds since the oldest part of it was asked for", "schema": {"type": "integer"}},
         "X-Topology-Complete": {
             "description": "`false` if a query failed, the upstream warned, or a sample found no place",

@@ -19,8 +19,8 @@ from aggregator.server.problems import KINDS, TYPES, problem
 NAMES = {"cluster": "icos-cluster-a", "node": "k8s-master", "namespace": "kube-system", "pod": "cilium-9b4pl"}
 
 LANGUAGE = (
-    "One cluster, node or pod by name, and lists of them. Lists are filtered in one small language, here and over gRPC: "
-    "requirements with commas between, all of which have to hold.\n\n"
+    "One cluster, node or pod by name, and lists of them. Lists are filtered in one small language, here and over "
+    "gRPC: requirements with commas between, all of which have to hold.\n\n"
     "| requirement | holds where |\n|---|---|\n"
     "| `phase`, `!phase` | something, or nothing, is known of the field |\n"
     "| `phase=Running`, `phase!=Running` | it is, or is not, this |\n"
@@ -28,9 +28,9 @@ LANGUAGE = (
     "| `free_memory_bytes>=4Gi` | a number is `<`, `<=`, `>`, `>=` another one, with the suffixes of Kubernetes |\n"
     "| `last_seen_time>2026-11-20T20:57:08Z` | a time is earlier or later |\n"
     "| `image~nginx`, `image!~nginx` | a text has, or has not, this in it |\n\n"
-    "Where nothing is known of a field, only `!`, `!=`, `notin` and `!~` hold. Of many values, one has to be like what is "
-    'asked for. A value with a space, a comma or any of `()=!<>~"` in it goes between double quotes. In a URL, what is '
-    "special there is percent-encoded: `>` is `%3E`, `+` is `%2B`.\n\n"
+    "Where nothing is known of a field, only `!`, `!=`, `notin` and `!~` hold. Of many values, one has to be like "
+    'what is asked for. A value with a space, a comma or any of `()=!<>~"` in it goes between double quotes. In a '
+    "URL, what is special there is percent-encoded: `>` is `%3E`, `+` is `%2B`.\n\n"
     "What is wrong is told by a problem document (RFC 9457). Its `type` is one of:\n\n"
     + "".join(f"* `{TYPES}{kind}` ({status}): {title}\n" for status, (kind, title) in KINDS.items())
 )

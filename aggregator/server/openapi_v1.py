@@ -1,6 +1,7 @@
 """The part of the OpenAPI document that tells of /api/v1: made from the descriptors, and from what can be asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,7 +17,11 @@ from aggregator.views.v1_fields import is_map, is_time
 TAG = "lookup"
 
 _TIMESTAMP = {"type": "string", "format": "date-time"}
-_INT64 = {"type": "string", "pattern": "^-?[0-9]{1,19}$", "description": "A whole number; as text, for JSON's are no int64."}
+_INT64 = {
+    "type": "string",
+    "pattern": "^-?[0-9]{1,19}$",
+    "description": "A whole number; as text, for JSON's are no int64.",
+}
 _NAMES = {
     "cluster": "The name of the cluster",
     "node": "The name of the node in its cluster",
@@ -37,36 +42,48 @@ _SUMMARIES = {
 }
 
 
-def describe_api(document: dict[str, Any], common: Mapping[str, Any]) -> None:
-    """Add /api/v1 to an OpenAPI document; `common` has what all topology operations share: headers and parameters."""
+@dataclass(frozen=True)
+class Common:
+    """What is described alike of all that is shown of a snapshot; the last of the parameters is `wait`."""
+
+    headers: Mapping[str, Any]
+    parameters: Sequence[Mapping[str, Any]]
+    not_modified: Mapping[str, Any]
+    told_with: Mapping[int, Mapping[str, Any]]
+
+    def parameters_of(self, resource: Resource) -> Sequence[Mapping[str, Any]]:
+        """Return the parameters of a resource: only for the whole topology a change is waited for."""
+        return self.parameters if resource is Resource.TOPOLOGY else self.parameters[:-1]
+
+
+def describe_api(document: dict[str, Any], common: Common) -> None:
+    """Add /api/v1 to an OpenAPI document."""
     schemas = document["components"]["schemas"]
-    for message in (pb.Topology, *(kind.page for kind in Kind)):
-        _add_schema(schemas, descriptor(message))
+    _add_schema(schemas, descriptor(pb.Topology))
+    for kind in Kind:
+        _add_schema(schemas, descriptor(kind.page))
     schemas["Problem"] = _problem_schema()
     document.setdefault("tags", []).append({"name": TAG, "description": openapi_examples.LANGUAGE})
     for path, resource in api_v1.PATHS.items():
-        document["paths"][f"{API}/{path}"] = {
-            method: _operation(path, resource, method, common) for method in ("get", "head")
-        }
+        document["paths"][f"{API}/{path}"] = {"get": _operation(path, resource, common)}
 
 
-def _operation(path: str, resource: Resource, method: str, common: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(path: str, resource: Resource, common: Common) -> dict[str, Any]:
     template = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
     name = "_".join(part.strip("{}") for part in path.split("/"))
-    ok: dict[str, Any] = {"description": _SUMMARIES[path], "headers": common["headers"]}
-    if method == "get":
-        ok["content"] = {"application/json": {"schema": _reference(_message(resource)), "example": _example(resource)}}
+    answer = {"schema": _reference(_message(resource)), "example": openapi_examples.ANSWERS[resource]}
+    found = {"description": _SUMMARIES[path], "headers": common.headers, "content": {"application/json": answer}}
     return {
         "tags": [TAG],
         "summary": _SUMMARIES[path],
-        "operationId": f"v1_{name}_{method}",
+        "operationId": f"v1_{name}",
         "security": [{}, {"token": []}],
         "parameters": [
             *(_path_parameter(part) for part in template),
             *(_query_parameter(parameter, resource) for parameter in resource.parameters),
-            *common["parameters"],
+            *common.parameters_of(resource),
         ],
-        "responses": {"200": ok, **_refusals(resource, template, method, common)},
+        "responses": {"200": found, "304": common.not_modified, **_refusals(resource, template, common)},
     }
 
 
@@ -164,33 +181,25 @@ _PARAMETERS = {
 }
 
 
-def _refusals(resource: Resource, template: list[str], method: str, common: Mapping[str, Any]) -> dict[str, Any]:
+def _refusals(resource: Resource, template: list[str], common: Common) -> dict[str, Any]:
     told = [400, 401, 403, 503]
     if template:
         told.append(404)
     if not resource.is_one:
         told.append(410)
-    return {str(status): _refusal(status, method, common["refused"].get(str(status), {})) for status in sorted(told)}
+    return {str(status): _refusal(status, common.told_with.get(status, {})) for status in sorted(told)}
 
 
-def _refusal(status: int, method: str, headers: Mapping[str, Any]) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": KINDS[status][1]}
-    if headers:
-        described["headers"] = dict(headers)
-    if method == "get":
-        example = openapi_examples.PROBLEMS[status]
-        described["content"] = {CONTENT_TYPE: {"schema": _reference("Problem"), "example": example}}
-    return described
+def _refusal(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:
+    body = {"schema": _reference("Problem"), "example": openapi_examples.PROBLEMS[status]}
+    described = {"headers": dict(headers)} if headers else {}
+    return {"description": KINDS[status][1], **described, "content": {CONTENT_TYPE: body}}
 
 
 def _message(resource: Resource) -> str:
     if resource.is_one or resource.kind is None:
         return _schema_name(resource.message.DESCRIPTOR.name)
     return _schema_name(resource.kind.page.DESCRIPTOR.name)
-
-
-def _example(resource: Resource) -> Any:
-    return openapi_examples.ANSWERS[resource]
 
 
 def _schema_name(message: str) -> str:

@@ -12,11 +12,11 @@ class RequestIds:
     """Gives each request an id that no other has: a random word of this process, and a number."""
 
     def __init__(self) -> None:
-        self._word = secrets.token_hex(6).encode() + b"-"
+        self._form = secrets.token_hex(6).encode() + b"-%x"
         self._numbers = itertools.count(1)
 
     def of(self, given: bytes | None) -> bytes:
         """Return the id that the caller gave, or a new one where it gave none or one that could do harm in a log."""
         if given is not None and _SANE.fullmatch(given):
             return given
-        return b"%b%x" % (self._word, next(self._numbers))
+        return self._form % next(self._numbers)

@@ -3,16 +3,19 @@
 import asyncio
 from typing import Protocol
 
+from aggregator.coding import LEAST_BYTES
+from aggregator.documents import Form
+from aggregator.errors import NO_TOPOLOGY, NoTopologyError
 from aggregator.grants import Grant
-from aggregator.server.asgi import JSON, NO_SNIFFING, Send, answer
 from aggregator.snapshot import Snapshot
-
-# Every answer is as fresh as it gets; what lies between must not keep it.
-NO_CACHE = (b"cache-control", b"no-cache")
 
 
 class Snapshots(Protocol):
     """Where the current snapshot comes from: `refresh.Refresher`, or a stand-in in a test."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nobody should wait for anything any more."""
 
     def current(self) -> Snapshot:
         """Return the snapshot; raise NoTopologyError if there is none to show."""
@@ -26,29 +29,46 @@ class Snapshots(Protocol):
     async def fresh(self) -> None:
         """Wait for a newer snapshot, if one may be made."""
 
-
-async def answer_shown(send: Send, snapshots: Snapshots, snapshot: Snapshot, body: bytes) -> None:
-    """Answer over HTTP with JSON that is made of a snapshot: the one place where that is sent."""
-    headers = [
-        JSON,
-        (b"content-length", b"%d" % len(body)),
-        (b"age", b"%d" % snapshots.age_seconds(snapshot)),
-        (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
-        (b"x-topology-version", snapshot.topology.version.encode()),
-        NO_CACHE,
-        NO_SNIFFING,
-    ]
-    await answer(send, 200, headers, body)
+    async def changed(self) -> None:
+        """Wait until another snapshot is current, or until it is stopping."""
 
 
-async def seen(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
-    """Return what a caller sees of a snapshot, and its bytes; what has to be made first is made on a thread."""
-    part = snapshot.known_part(grant)
-    if part is not None and part.is_rendered(view):
-        return part, part.body(view)
-    return await asyncio.to_thread(_rendered, snapshot, grant, view)
+async def part_shown(snapshots: Snapshots, grant: Grant) -> Snapshot:
+    """Return what a caller may see of the current snapshot; a part that has to be taken first is taken on a thread.
+
+    Raises NoTopologyError; whoever may not see every cluster does not learn which upstream is missing, either.
+    """
+    snapshot = _current(snapshots, grant)
+    known = snapshot.known_part(grant)
+    return known if known is not None else await asyncio.to_thread(snapshot.part, grant)
 
 
-def _rendered(snapshot: Snapshot, grant: Grant, view: str) -> tuple[Snapshot, bytes]:
-    part = snapshot.part(grant)
-    return part, part.body(view)
+def known_part(snapshots: Snapshots, grant: Grant) -> Snapshot | None:
+    """Return the same if it costs nothing, else None."""
+    return _current(snapshots, grant).known_part(grant)
+
+
+def _current(snapshots: Snapshots, grant: Grant) -> Snapshot:
+    try:
+        return snapshots.current()
+    except NoTopologyError:
+        if grant.is_for_everything:
+            raise
+        raise NoTopologyError(NO_TOPOLOGY) from None
+
+
+async def bytes_of(snapshot: Snapshot, form: Form) -> tuple[Form, bytes]:
+    """Return the bytes of a snapshot and their form: as wanted, but not packed where that is not worth it.
+
+    What has to be made first is made on a thread.
+    """
+    documents = snapshot.documents
+    body = documents.ready(form)
+    if body is None and form.coding:
+        plain, plain_body = await bytes_of(snapshot, Form(form.view))
+        if len(plain_body) < LEAST_BYTES:
+            return plain, plain_body
+    if body is None:
+        body = await asyncio.to_thread(documents.body, *form)
+    documents.wanted.add(form)
+    return form, body

@@ -3,6 +3,7 @@
 docs/configuration.md and `aggregator --help` are printed from the fields of the groups.
 """
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -113,8 +114,9 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[s
     texts += [value for name, value in environment.items() if name.startswith("OTEL_") and name.endswith("_HEADERS")]
     for text in texts:
         yield text
-        for url in re.findall(r"//[^/\s@]*:([^/\s@]+)@", text):
-            yield from (url, unquote(url))
+        for user, password in re.findall(r"//([^/\s@:]*):([^/\s@]+)@", text):
+            yield from (password, unquote(password))
+            yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
         for value in re.findall(r"=([^,\s]+)", text):
             yield from (value, unquote(value))
 

@@ -42,6 +42,10 @@ class Format:
         clusters = [self.cluster(each, nodes[key], pods[key]) for key, each in topology.clusters.items()]
         return self._topology(topology, clusters=clusters or None)
 
+    def frame(self, topology: Topology) -> Any:
+        """Return what is told of the whole, without its clusters."""
+        return self._topology(topology)
+
     def cluster(self, cluster: model.Cluster, nodes: Iterable[model.Node], pods: Iterable[model.Pod]) -> Any:
         """Return a cluster with these nodes and pods of it."""
         return self._cluster(

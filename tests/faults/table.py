@@ -81,6 +81,7 @@ REFUSES = (
     Fault("500", deeds.refuses("500 Internal Server Error", "internal"), "HTTP 500"),
     Fault("204", deeds.sends(b"HTTP/1.1 204 No Content\r\n\r\n"), "HTTP 204"),
     Fault("a redirect without end", deeds.redirects, "redirects", asks=2),
+    Fault("a redirect to no URL", deeds.says(b"", "302 Found", "Location: http://[::1/"), "redirects"),
     Fault("a redirect to no HTTP", deeds.says(b"", "302 Found", "Location: ftp://127.0.0.1/"), "redirects"),
     _to_memory("503 for one query", deeds.refuses("503 Service Unavailable", "unavailable")),
     _to_memory("400 for one query", deeds.refuses("400 Bad Request", "bad_data"), "bad_data", memory=None),

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 
 import pytest
 
-from demo.prometheus import Moment, holding
+from demo.prometheus import holding
+from tests.fuzz.effort import TIMES
 from tests.integration.process import Gateway, running, until
-from tests.integration.telemetry import fleet
+from tests.integration.telemetry import lasting
 from tests.server.exchange import ask
 from tests.server.tokens import Realm
 
-# Prometheus shows a sample for five minutes; later ones keep the fleet alive for as long as the longest run.
-MOMENTS, APART_SECONDS = 6, 200
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked as `longer`, unless this is the longer run."""
+    if TIMES > 1:
+        return
+    left_out = [item for item in items if item.get_closest_marker("longer")]
+    items[:] = [item for item in items if not item.get_closest_marker("longer")]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @dataclass(frozen=True)
@@ -29,15 +36,13 @@ class Guarded:
         return f"Bearer {self.token}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _fleet() -> Iterator[str]:
-    begin = time.time()
-    text = fleet(3)
-    with holding([Moment(text, begin + APART_SECONDS * number) for number in range(MOMENTS)]) as url:
+    with holding(lasting(3)) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def opened(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway without KEY that is ready."""
     with running(tmp_path_factory.mktemp("open"), PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="2") as gateway:
@@ -45,7 +50,7 @@ def opened(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ga
         yield gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A gateway with KEY that is ready."""
     realm = Realm()

@@ -132,9 +132,9 @@ def made(row: Row) -> st.SearchStrategy[list[tuple[dict[str, str], tuple[float, 
 @st.composite
 def fleets(draw: st.DrawFn) -> dict[str, list[Any]]:
     """Return series for some of the rows, among them most often those that make clusters and nodes."""
-    keeping = [row for row in CATALOG if row.keeps]
+    vital = [row for row in CATALOG if row.vital]
     others = draw(st.lists(st.sampled_from(CATALOG), max_size=12, unique_by=lambda row: row.name))
-    return {row.name: draw(made(row)) for row in {row.name: row for row in [*keeping, *others]}.values()}
+    return {row.name: draw(made(row)) for row in {row.name: row for row in [*vital, *others]}.values()}
 
 
 def decoded(fleet: Mapping[str, list[Any]]) -> dict[str, list[Sample]]:

@@ -19,14 +19,13 @@ from tests.fuzz.http2 import opened as opened_stream
 from tests.fuzz.test_http_bytes import connected
 from tests.fuzz.wire import exchanges
 from tests.integration.process import Gateway, until
-from tests.server.call import Metadata, channel, over
+from tests.server.call import CHECK, Metadata, channel, over
 from tests.server.call import call as ask
 from tests.server.exchange import HOST
 
 ROUNDS = 2
 # gRPC's allocator keeps what it needed at the height of a round, and does so from the fifth round on no more.
 KEPT_BYTES = 80 * 2**20
-CHECK = "/grpc.health.v1.Health/Check"
 SERVING = b"\x08\x01"
 # What stands in every answer about the fleet and in nothing else that is served.
 TELLTALE = b"node-0"

@@ -51,16 +51,15 @@ def test_with_a_good_token(guarded: Guarded, tmp_path: Path) -> None:
 
 # Starting schemathesis takes longer than its questions: what tests/server/test_openapi.py has an eye on, too, is
 # left to the longer run.
-in_the_longer_run = pytest.mark.skipif(TIMES == 1, reason="part of make fuzz")
 
 
-@in_the_longer_run
+@pytest.mark.longer
 def test_without_a_token(guarded: Guarded, tmp_path: Path) -> None:
     """Whoever holds none gets the refusals of the document."""
     hold(guarded.gateway.http, tmp_path, warnings=BUT_REFUSALS)
 
 
-@in_the_longer_run
+@pytest.mark.longer
 def test_without_a_topology(tmp_path: Path) -> None:
     """While Prometheus is away, the answers are those that the document has for it."""
     nowhere = f"http://127.0.0.1:{free_port()}"

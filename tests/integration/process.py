@@ -15,6 +15,8 @@ from tests.integration import secrets
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
+# Where nobody listens.
+NOWHERE = "http://127.0.0.1:9"
 COMMAND = (sys.executable, "-m", "aggregator")
 
 Found = TypeVar("Found")

@@ -1,5 +1,13 @@
 """A made-up fleet of one cluster in the telemetry's real names, of any number of nodes."""
 
+import time
+
+from demo.prometheus import Moment
+
+# How many nodes are enough where it does not matter.
+FEW = 2
+# Prometheus shows a sample for five minutes; later ones keep a fleet alive for as long as the longest run.
+MOMENTS, APART_SECONDS = 6, 200
 FIRST_MEMORY_BYTES = 8_000_000_000
 _CLUSTER = 'icos_agent_id="ocm-1",icos_controller_id="c",k8s_cluster_uid="08c66cd5-0000-4336-99c8-000000000001"'
 
@@ -20,3 +28,9 @@ def fleet(nodes: int) -> str:
         uname.append(f'node_uname_info{{{host},nodename="node-{number}",machine="x86_64"}} 1')
         memory.append(f"node_memory_MemTotal_bytes{{{host}}} {FIRST_MEMORY_BYTES + number}")
     return "\n".join([*lines, *uname, *memory]) + "\n"
+
+
+def lasting(nodes: int) -> list[Moment]:
+    """Return a fleet as scraped now and again and again, for a Prometheus that many tests ask."""
+    begin, text = time.time(), fleet(nodes)
+    return [Moment(text, begin + APART_SECONDS * number) for number in range(MOMENTS)]

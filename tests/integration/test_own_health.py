@@ -7,31 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from demo.prometheus import Moment, free_port, holding
+from demo.prometheus import free_port
 from tests.exposition import Scraped, promtool, scraped
 from tests.integration.process import Gateway, ended, running, until
 from tests.integration.scraping import assert_scraped
-from tests.integration.telemetry import fleet
+from tests.integration.telemetry import FEW
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.tokens import Realm
 
-FEW = 2
 REQUEST_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
-
-
-@pytest.fixture(scope="module")
-def small() -> Iterator[str]:
-    """A Prometheus that holds a small fleet."""
-    with holding([Moment(fleet(FEW), time.time())]) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
 def gateway(small: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with a port for metrics, that is ready and logs all."""
     folder = tmp_path_factory.mktemp("gateway")
-    with running(folder, PROMETHEUS_ADDRESS=small, METRICS_PORT="0", METRICS_HOST="127.0.0.1", LOG_LEVEL="debug") as it:
+    own_port = {"METRICS_PORT": "0", "METRICS_HOST": "127.0.0.1"}
+    with running(folder, PROMETHEUS_ADDRESS=small, LOG_LEVEL="debug", REFRESH_INTERVAL="2", **own_port) as it:
         until(lambda: ask(it.http, "/readyz").status == 200, "ready")
         yield it
 
@@ -49,9 +42,11 @@ def seen(port: int) -> Scraped:
     return scraped(ask(port, "/metrics").body.decode())
 
 
-def test_a_real_prometheus_scrapes_it(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.beside
+def test_a_real_prometheus_scrapes_it(small: str, tmp_path: Path) -> None:
     """Prometheus takes the metrics from the port of HTTP and from the port of their own."""
-    assert_scraped(tmp_path, [f"127.0.0.1:{gateway.http}", f"127.0.0.1:{metrics_port(gateway)}"])
+    with running(tmp_path, PROMETHEUS_ADDRESS=small, METRICS_PORT="0", METRICS_HOST="127.0.0.1") as started:
+        assert_scraped(tmp_path, [f"127.0.0.1:{started.http}", f"127.0.0.1:{metrics_port(started)}"])
 
 
 def test_the_process_is_seen_whole(gateway: Gateway) -> None:
@@ -83,6 +78,7 @@ def test_the_port_for_metrics_serves_nothing_else(gateway: Gateway) -> None:
     assert {ask(port, path).status for path in ("/", "/healthz", "/metrics/", "/docs", "//metrics", "/x")} == {404}
 
 
+@pytest.mark.beside
 def test_the_port_for_metrics_wants_no_token(small: str, tmp_path: Path) -> None:
     """With KEY and without HTTP, the port for metrics is there and open."""
     settings = {"HTTP_PORT": "", "METRICS_PORT": "0", "METRICS_HOST": "127.0.0.1", "KEY": Realm().setting}
@@ -101,6 +97,7 @@ def test_a_taken_port_for_metrics_is_one_line(gateway: Gateway) -> None:
     assert f"METRICS_PORT: cannot listen on 127.0.0.1:{port}: the port is in use" in done.stderr
 
 
+@pytest.mark.beside
 def test_an_outage_is_seen(tmp_path: Path) -> None:
     """Without Prometheus: not ready, not complete, no age, failures that grow, and queries that say why."""
     port = free_port()
@@ -139,6 +136,7 @@ def test_each_refresh_is_one_line(gateway: Gateway) -> None:
     assert "request_id" not in line
 
 
+@pytest.mark.beside
 def test_requests_are_not_logged_at_info(small: str, tmp_path: Path) -> None:
     """At info there is no line for a request, and none for a call, but each has its id."""
     with running(tmp_path, PROMETHEUS_ADDRESS=small) as started:

@@ -3,17 +3,14 @@
 import json
 import signal
 import socket
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
 from aggregator.server.issuers import DISCOVERY
-from demo.prometheus import Moment, free_port, holding
+from demo.prometheus import free_port
 from tests.integration.process import running, until
-from tests.integration.telemetry import fleet
 from tests.querier.peer import Peer, Request, peer
 from tests.server.call import call
 from tests.server.exchange import ask
@@ -21,12 +18,7 @@ from tests.server.issuing import jwks, rsa_key
 
 KEY = rsa_key("k")
 
-
-@pytest.fixture(scope="module")
-def small() -> Iterator[str]:
-    """A Prometheus that holds a small fleet."""
-    with holding([Moment(fleet(2), time.time())]) as url:
-        yield url
+pytestmark = pytest.mark.beside
 
 
 def publish(connection: socket.socket, request: Request, running_: Peer) -> None:

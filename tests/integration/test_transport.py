@@ -11,15 +11,16 @@ import grpc
 import psutil
 import pytest
 
-from tests.integration.process import Gateway, ended, running, until
+from tests.integration.process import NOWHERE, Gateway, ended, running, until
 from tests.server.authority import Authority, write
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.test_tls import bearing, believing, over_grpc, over_https, shown
 
-NOWHERE = "http://127.0.0.1:9"
 FEW_DESCRIPTORS = 64
 NEW_CERTIFICATE = "new certificate not taken, the last stays"
+
+pytestmark = pytest.mark.beside
 
 
 def is_serving(gateway: Gateway) -> bool:
@@ -54,7 +55,8 @@ def test_without_descriptors_it_waits_and_recovers(tmp_path: Path, server: str) 
             assert cpu_seconds(started) - before < 0.5
         until(lambda: is_serving(started), "both serve again")
         waiting = started.events("connections have to wait")
-        assert len(waiting) == (1 if server == "http" else 0)
+        # HTTP is asked while gRPC lets go of the last of its clients, and may find no descriptor once.
+        assert len(waiting) in ({1} if server == "http" else {0, 1})
         assert len(started.lines()) < 20
 
 

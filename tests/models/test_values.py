@@ -101,7 +101,7 @@ def test_zero_degrees_are_no_position(text: str, expected: float | None) -> None
     assert values.degrees(text) == expected
 
 
-@pytest.mark.parametrize("text", ["north", " 48", "4_8"])
+@pytest.mark.parametrize("text", ["north", " 48", "4_8", "٤٨"])
 def test_a_position_is_a_number(text: str) -> None:
     """What Go does not take for a number is none."""
     with pytest.raises(ValueError, match=f"^{values.NOT_A_NUMBER}$"):

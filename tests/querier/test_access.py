@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from aggregator.errors import QueryError, UnreachableError
-from aggregator.querier.access import Access, Session
+from aggregator.querier.access import NO_ACCESS, Access, Session
 from aggregator.querier.client import Address, Client, Limits
 from tests.querier.certificates import Authority, Pair
 from tests.querier.peer import peer, response, sending
@@ -147,6 +147,18 @@ def test_where_redirects_are_followed_to(old: str, new: str, is_followed: bool) 
     answered.request = requests.Request("GET", old).prepare()
     with contextlib.nullcontext() if is_followed else pytest.raises(UnreachableError), Session() as session:
         session.rebuild_auth(following, answered)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [b"", b"http://[::1/", b"http://\xff\xfe/", b"http://127.0.0.1:99999/", b"http://a:b/", b"http:///x", b"//["],
+    ids=repr,
+)
+def test_a_redirect_to_no_place_is_told(make: Make, location: bytes) -> None:
+    """Whatever stands where an upstream should say where it went, the exchange fails as others do."""
+    answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % location
+    with peer(sending(answer)) as upstream:
+        assert failure(make(upstream.url, NO_ACCESS)) == "it redirects, and not to a place where a Prometheus answers"
 
 
 def test_secrets_are_not_printed() -> None:

@@ -1,5 +1,6 @@
 """Certificate authorities of the tests, and the files that a server finds its identity in."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -41,15 +42,18 @@ class Authority:
         self.pem = self._own.public_bytes(Encoding.PEM)
 
     def pair(
-        self, name: str = "server", life: timedelta = 90 * DAY, key: PrivateKey | None = None
+        self,
+        name: str = "server",
+        life: timedelta = 90 * DAY,
+        key: PrivateKey | None = None,
+        hosts: Sequence[str] = ("127.0.0.1", "localhost"),
     ) -> tuple[bytes, bytes]:
-        """Return a certificate for 127.0.0.1 and its key; with a negative life it is over."""
+        """Return a certificate for hosts and its key; with a negative life it is over."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         made = (
             self._certificate(subject, key, life)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general(host) for host in hosts]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, SHA256())
         )
@@ -82,3 +86,10 @@ def write(folder: Path, pair: tuple[bytes, bytes], client_ca: bytes | None = Non
         (folder / "ca.pem").write_bytes(client_ca)
     ca = str(folder / "ca.pem") if (folder / "ca.pem").exists() else None
     return CertificateFiles(str(folder / "cert.pem"), str(folder / "key.pem"), ca)
+
+
+def _general(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2
 
 from aggregator.pb.etim import server_pb2 as pb
 
+CHECK = "/grpc.health.v1.Health/Check"
 CONNECT_TO_QUERIER = "/server_proto.Aggregator/ConnectToQuerier"
 SECONDS = 10.0
 
@@ -66,6 +68,12 @@ def call(port: int, method: str = CONNECT_TO_QUERIER, metadata: Metadata = (), r
     """Do the same on a channel of its own."""
     with channel(port) as opened:
         return over(opened, method, metadata, request)
+
+
+def health(opened: grpc.Channel) -> int:
+    """Return what the health service says on an open channel, -1 where it says nothing."""
+    reply = over(opened, CHECK)
+    return health_pb2.HealthCheckResponse.FromString(reply.body).status if reply.code is grpc.StatusCode.OK else -1
 
 
 def _refused(error: Any) -> Reply:

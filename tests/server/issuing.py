@@ -8,8 +8,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from aggregator.errors import KeySetError
 from aggregator.server.issuers import DISCOVERY, Issuer, IssuerKeys, KeyPace, Place
-from aggregator.server.keys import KeySetError
 from aggregator.settings.access import CURVE_ALGORITHMS, RSA_ALGORITHMS
 from tests.server.tokens import ABSENT, HASHES, assembled, claims, encoded, es, rs
 

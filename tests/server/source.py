@@ -1,5 +1,6 @@
 """A source of snapshots that a test commands: what is shown, how old it is, what a fresh one would be."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,8 +40,13 @@ TOPOLOGY = versioned(
             ),
         },
         pods={
-            ("icos-cluster-a", "web-0"): Pod(
-                cluster="icos-cluster-a", key="web-0", name="web-0", namespace="shop", uid="p-1", node="k8s-master"
+            ("icos-cluster-a", "cilium-9b4pl"): Pod(
+                cluster="icos-cluster-a",
+                key="cilium-9b4pl",
+                name="cilium-9b4pl",
+                namespace="kube-system",
+                uid="p-1",
+                node="k8s-master",
             )
         },
         oldest_sample_seconds=TAKEN_AT - 2,
@@ -66,6 +72,8 @@ class CommandedSource:
     next_in: float = 0.0
     next_shown: Snapshot | None = None
     waits: int = 0
+    is_stopping: bool = False
+    waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
 
     def current(self) -> Snapshot:
         """Return what is shown, or raise."""
@@ -86,6 +94,19 @@ class CommandedSource:
         self.waits += 1
         if self.next_shown is not None:
             self.shown = self.next_shown
+
+    async def changed(self) -> None:
+        """Wait for `show`."""
+        event = asyncio.Event()
+        self.waiting.append((asyncio.get_running_loop(), event))
+        await event.wait()
+
+    def show(self, shown: Snapshot) -> None:
+        """Show another snapshot, and tell whoever waits for one; from any thread."""
+        self.shown = shown
+        while self.waiting:
+            loop, event = self.waiting.pop()
+            loop.call_soon_threadsafe(event.set)
 
     def reset(self) -> None:
         """Go back to how it was made."""

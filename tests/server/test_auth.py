@@ -1,10 +1,13 @@
 """Tokens: which pass and which do not, over both transports and at the guard itself."""
 
+import gc
 import json
 import math
 import socket
 import time
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from types import FunctionType, ModuleType
 from typing import Any
 
 import grpc
@@ -14,10 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import TokenRefusedError
-from aggregator.server.auth import Guard, Rules, TokenGuard
-from aggregator.server.keys import StaticKeys
+from aggregator.server.auth import DIGEST_BYTES, Guard
 from aggregator.server.tokens import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES
-from aggregator.settings.access import RSA_ALGORITHMS
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.forgeries import FORGERIES, Forgery
@@ -313,16 +314,25 @@ def test_the_memory_for_tokens_is_bounded() -> None:
     assert not holds(guard, first)
 
 
-def test_the_memory_for_tokens_is_bounded_in_bytes(realm: Realm, public_key: str) -> None:
-    """Tokens that take more room than there is push out those of before."""
-    clock = Hands(1500.0)
-    first, second = realm.token(1400, nbf=1400), realm.token(1400, nbf=1400, sub="second")
-    rules = Rules(remembered_bytes=len(second) + 100)
-    guard = TokenGuard(StaticKeys(public_key, RSA_ALGORITHMS), rules, clock)
-    assert holds(guard, first)
-    assert holds(guard, second)
-    clock.at = 900.0
-    assert [holds(guard, token) for token in (first, second)] == [False, True]
+def test_no_token_is_kept(realm: Realm, public_key: str) -> None:
+    """Of a token that is remembered, nothing that the guard holds has a part that could be used."""
+    guard = static_guard(public_key)
+    token = realm.token()
+    assert holds(guard, token)
+    kept = repr([thing for thing in reachable(vars(guard)) if isinstance(thing, bytes | str)])
+    assert repr(blake2b(f"Bearer {token}".encode(), digest_size=DIGEST_BYTES).digest()) in kept
+    assert not [part for part in token.split(".") if part in kept]
+
+
+def reachable(start: object) -> list[object]:
+    """Return all values that an object leads to, but for what types and modules hold."""
+    found, waiting = {id(start): start}, [start]
+    while waiting:
+        for thing in gc.get_referents(waiting.pop()):
+            if id(thing) not in found and not isinstance(thing, type | ModuleType | FunctionType):
+                found[id(thing)] = thing
+                waiting.append(thing)
+    return list(found.values())
 
 
 @settings(deadline=None, max_examples=300)

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from aggregator.errors import KeySetError
 from aggregator.server.key_fetch import Fetching
-from aggregator.server.keys import KeySetError
 from tests.querier.peer import Peer, Request, peer
 
 SOON = 0.3

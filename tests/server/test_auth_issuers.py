@@ -2,21 +2,36 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 
+from aggregator.errors import KeysMissingError
 from aggregator.server.auth import Rules, TokenGuard
 from aggregator.server.issuers import DISCOVERY, Issuer, IssuerKeys, KeyPace, Place
 from aggregator.server.key_fetch import Fetching
 from tests.querier.peer import Peer, Request, peer
 from tests.server.call import Reply, call
 from tests.server.exchange import ask
-from tests.server.issuing import ALGORITHMS, SigningKey, curve_key, jwks, rsa_key
+from tests.server.issuing import (
+    ALGORITHMS,
+    ISSUER,
+    OTHER_ISSUER,
+    Publisher,
+    SigningKey,
+    curve_key,
+    issuer_keys,
+    jwks,
+    rsa_key,
+)
 from tests.server.serving import Ports, serving
 from tests.server.source import CommandedSource
+from tests.server.test_auth import Hands
+from tests.server.test_auth_keys import guard_of, verdict
 from tests.server.tokens import ABSENT
 
 FIRST, CURVE, NEW = rsa_key("first"), curve_key("curve"), rsa_key("new")
@@ -107,3 +122,48 @@ def test_an_issuer_that_is_away() -> None:
         assert call(ports.grpc).code is grpc.StatusCode.UNAUTHENTICATED
         assert ask(ports.http, headers=[("Authorization", "Bearer a.b.c")]).status == 401
         assert ask(ports.http, "/healthz").status == 200
+
+
+async def test_an_id_of_another_issuer_is_no_answer() -> None:
+    """An id that another issuer uses, too, does not refuse a token whose own issuer was never heard: that is 503.
+
+    Once it is heard, the token passes, and so does one of a key that takes over that id.
+    """
+    mine, others, later = rsa_key("same"), rsa_key("same"), rsa_key("new")
+    publisher, clock = Publisher(), Hands(0.0)
+    publisher.publish(ISSUER, mine, NEW)
+    guard = guard_of(issuer_keys(publisher, ISSUER, OTHER_ISSUER, pace=KeyPace(clock=clock)))
+    assert await verdict(guard, mine.token()) == "passed"
+    publisher.reason = "unreachable"
+    with pytest.raises(KeysMissingError):
+        await guard.admit([f"Bearer {others.token(iss=OTHER_ISSUER)}".encode()])
+    publisher.reason = None
+    publisher.publish(OTHER_ISSUER, others)
+    clock.at += 31
+    assert await verdict(guard, others.token(iss=OTHER_ISSUER)) == "passed"
+    publisher.publish(OTHER_ISSUER, others, later)
+    clock.at += 31
+    assert await verdict(guard, later.token(iss=OTHER_ISSUER)) == "passed"
+
+
+async def test_many_keys_are_read_aside_and_logged_in_short() -> None:
+    """A key set is read on another thread than the loop's, and a line of the log holds few of its ids, none long."""
+    publisher, published = Publisher(), [NEW.jwk(kid=f"{number:03}" + "x" * 1000) for number in range(100)]
+    publisher.documents["http://keys"] = jwks(*published)
+    readers: set[int] = set()
+
+    class Noting(list[str]):
+        """Notes which thread goes through the algorithms, as is done for each key."""
+
+        def __iter__(self) -> Iterator[str]:
+            readers.add(threading.get_ident())
+            return super().__iter__()
+
+    issuer = Issuer(Place(None, "http://keys"), Noting(ALGORITHMS), publisher.get, KeyPace())
+    with structlog.testing.capture_logs() as lines:
+        await issuer.look_again()
+    assert len(issuer.keys or ()) == 100
+    assert readers
+    assert threading.get_ident() not in readers
+    assert lines[0]["number"] == 100
+    assert len(str(lines[0])) < 3000

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.server.keys import KeySetError, key_set
+from aggregator.errors import KeySetError
+from aggregator.server.keys import key_set
 from aggregator.settings.access import RSA_ALGORITHMS
 from tests.server.issuing import ALGORITHMS, ISSUER, SigningKey, curve_key, jwks, rsa_key
 from tests.server.tokens import ABSENT

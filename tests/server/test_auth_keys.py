@@ -117,9 +117,10 @@ async def test_each_issuer_speaks_for_itself() -> None:
     assert await verdict(guard, SECOND.token(iss=OTHER_ISSUER)) == "passed"
     assert await verdict(guard, mine.token()) == "passed"
     assert await verdict(guard, others.token(iss=OTHER_ISSUER)) == "passed"
-    assert await verdict(guard, others.token()) == "issuer"
-    assert await verdict(guard, mine.token(iss=OTHER_ISSUER)) != "passed"
-    assert await verdict(guard, SECOND.token()) == "issuer"
+    assert await verdict(guard, others.token()) == "signature"
+    assert await verdict(guard, mine.token(iss=OTHER_ISSUER)) == "signature"
+    assert await verdict(guard, SECOND.token()) == "unknown key"
+    assert await verdict(guard, SECOND.token(iss="http://elsewhere")) == "issuer"
 
 
 async def test_keys_without_discovery() -> None:

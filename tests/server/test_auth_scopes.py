@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from aggregator.documents import MOST_PARTS
+from aggregator.errors import NoTopologyError
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.models.topology import Cluster, Node, Topology
 from aggregator.server.auth import Rules, TokenGuard
@@ -38,7 +39,8 @@ def names_differ(scene: Scene) -> bool:
 
 
 @given(scene=SCENES)
-@settings(max_examples=300)
+# More than usual: a scene has many pieces, and this is the one place that looks at what each of them gives away.
+@settings(max_examples=150)
 def test_a_part_is_what_the_clusters_are_alone(scene: Scene) -> None:
     """In every view, and in what is said to be missing, a part is the same with other clusters and without."""
     assume(names_differ(scene))
@@ -194,3 +196,18 @@ def test_a_token_without_the_roles_is_not_allowed(
     assert called(ports, token) == Reply(grpc.StatusCode.PERMISSION_DENIED, "not allowed")
     assert call(ports.grpc, "/x.Y/Z", [("authorization", f"Bearer {token}")]).code is grpc.StatusCode.PERMISSION_DENIED
     assert asked(ports, "/healthz", "GET", token).status == 200
+
+
+def test_who_sees_some_clusters_is_not_told_which_source_is_away(
+    tenants: tuple[CommandedSource, Ports], realm: Realm
+) -> None:
+    """Without a topology the reason, which names sources, is for those who may see everything."""
+    source, ports = tenants
+    source.failure = NoTopologyError("no topology yet: source edge-7: query up: connection refused")
+    tenant = tenants_token(realm, "user", "tenant")
+    admin = tenants_token(realm, "user", clients={"dash": {"roles": ["admin"]}})
+    assert asked(ports, "/", "GET", tenant).json() == {"error": "no topology to show"}
+    assert called(ports, tenant).details == "no topology to show"
+    assert asked(ports, "/", "GET", admin).json() == {"error": str(source.failure)}
+    assert called(ports, admin).details == str(source.failure)
+    source.reset()

@@ -4,19 +4,25 @@ import time
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from aggregator import etim_client
 from aggregator.errors import NoTopologyError
+from aggregator.models.topology import Cluster, Node, Topology
+from aggregator.models.version import versioned
+from aggregator.pb.aggregator.v1 import topology_pb2 as v1_pb
 from aggregator.pb.etim import server_pb2 as pb
 from aggregator.views import BY_NAME, etim
-from tests.server.call import CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
+from tests.server.call import CHECK, CONNECT_TO_QUERIER, SECONDS, Reply, answers, call, channel, over, unary
+from tests.server.exchange import ask
 from tests.server.serving import Ports
 from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
 from tests.server.tokens import Realm
 
-CHECK = "/grpc.health.v1.Health/Check"
+GET_TOPOLOGY = "/aggregator.v1.TopologyService/GetTopology"
+STREAM_TOPOLOGY = "/aggregator.v1.TopologyService/StreamTopology"
 WATCH = "/grpc.health.v1.Health/Watch"
 # It turns within a quarter of a second; a machine that is busy with something else may take longer.
 HEALTH_WITHIN_SECONDS = 30.0
@@ -52,6 +58,31 @@ def test_the_model_is_the_topology(ports: Ports) -> None:
     assert (reply.code, reply.body) == (grpc.StatusCode.OK, etim.render(TOPOLOGY, 0))
     assert [node.id for node in reply.model.nodes] == ["k8s-master", "k8s-worker <1>"]
     assert reply.model.nodes[0].cpu_architecture == "x86_64"
+
+
+def test_the_whole_model_is_the_v1_document(ports: Ports) -> None:
+    """GetTopology answers the message whose JSON mapping HTTP answers."""
+    reply = call(ports.grpc, GET_TOPOLOGY)
+    message = v1_pb.Topology.FromString(reply.body)
+    assert json_format.MessageToDict(message) == ask(ports.http, "/api/v1/topology").json()
+
+
+def test_the_whole_model_comes_in_parts(ports: Ports) -> None:
+    """StreamTopology answers the same model in parts; a small one is a single part."""
+    with channel(ports.grpc) as opened:
+        (part,) = answers(opened, STREAM_TOPOLOGY)
+    assert part == call(ports.grpc, GET_TOPOLOGY).body
+
+
+def test_a_large_model_comes_in_parts_that_any_client_takes(source: CommandedSource, ports: Ports) -> None:
+    """Parts of more than 4 MiB together arrive at a client with the usual limit, in one version, with all nodes."""
+    nodes = {("c", f"n{at}"): Node(cluster="c", key=f"n{at}", labels={"x": "y" * 1000}) for at in range(5000)}
+    source.shown = snapshot(topology=versioned(Topology(clusters={"c": Cluster(key="c", uid="u")}, nodes=nodes)))
+    with grpc.insecure_channel(f"127.0.0.1:{ports.grpc}", options=[("grpc.enable_http_proxy", 0)]) as opened:
+        parts = [v1_pb.Topology.FromString(part) for part in answers(opened, STREAM_TOPOLOGY)]
+    assert len(parts) > 4
+    assert {part.version for part in parts} == {source.shown.topology.version}
+    assert [node.name for part in parts for node in part.clusters[0].nodes] == [key for _, key in nodes]
 
 
 def test_the_answer_tells_its_age_and_gaps(source: CommandedSource, ports: Ports) -> None:

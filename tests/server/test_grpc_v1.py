@@ -154,9 +154,9 @@ def test_the_nodes_of_a_cluster(ports: Ports) -> None:
             grpc.StatusCode.NOT_FOUND,
         ),
         (
-            "clusters/icos-cluster-a/pods/-/web-0",
+            "clusters/icos-cluster-a/pods/-/cilium-9b4pl",
             "GetPod",
-            pb.GetPodRequest(cluster=CLUSTER, pod="web-0"),
+            pb.GetPodRequest(cluster=CLUSTER, pod="cilium-9b4pl"),
             grpc.StatusCode.NOT_FOUND,
         ),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.errors import KeysMissingError, NoTopologyError
 from aggregator.server.readiness import Readiness
-from tests.server.exchange import ask
+from tests.server.exchange import ask, raw, status_of
 from tests.server.serving import Ports
 from tests.server.source import CommandedSource
 
@@ -50,6 +50,24 @@ def test_readiness_needs_keys() -> None:
         raise KeysMissingError("no keys to check tokens with yet")
 
     assert Readiness(lambda: "a topology", judge).why_not() == "no keys to check tokens with yet"
+
+
+def test_readiness_tells_strangers_no_reason() -> None:
+    """Where tokens are judged, it is not told to who has none why there is no topology."""
+
+    def show() -> None:
+        raise NoTopologyError("no topology yet: source edge-7: query up: connection refused")
+
+    assert Readiness(show, lambda: None).why_not() == "no topology to show"
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/metrics/", "/docs/static", "/readyz/"])
+def test_no_answer_leads_elsewhere(ports: Ports, path: str) -> None:
+    """No path is answered with a redirect, which could only lead to whatever host the request names."""
+    request = f"GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+    answer = raw(ports.http, request.encode())
+    assert status_of(answer) in (200, 404)
+    assert b"evil.example" not in answer
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])

@@ -1,10 +1,15 @@
 """The front of the HTTP server: which path answers what, to whom, and how it says that it cannot."""
 
 import json
+import weakref
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
 from aggregator.errors import NoTopologyError
+from aggregator.server.asgi import Receive, Scope, Send
+from aggregator.server.http_front import Door, Front
 from aggregator.snapshot import Gap, GapKind
 from aggregator.views import BY_NAME, legacy, legacy_2025
 from tests.server.exchange import ask, connect, over, raw, status_of
@@ -285,6 +290,23 @@ def test_odd_request_lines(guarded: Ports, request_line: bytes, status: int) -> 
     assert ask(guarded.http, "/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    ("request_line", "hosts", "status"),
+    [
+        (b"GET /healthz HTTP/1.1", b"", 400),
+        (b"GET http://x/healthz HTTP/1.1", b"", 400),
+        (b"GET /healthz HTTP/1.1", b"Host: a\r\nHost: a\r\n", 400),
+        (b"GET /healthz HTTP/1.1", b"HOST: a\r\nhost: b\r\n", 400),
+        (b"GET /healthz HTTP/1.1", b"Host:\r\n", 200),
+        (b"GET /healthz HTTP/1.1", b"Host: a\r\n", 200),
+        (b"GET /healthz HTTP/1.0", b"", 200),
+    ],
+)
+def test_a_request_names_one_host(guarded: Ports, request_line: bytes, hosts: bytes, status: int) -> None:
+    """From HTTP/1.1 on a request without Host, or with several, is malformed."""
+    assert status_of(raw(guarded.http, request_line + b"\r\n" + hosts + b"Connection: close\r\n\r\n")) == status
+
+
 def test_a_pipelined_request_needs_its_own_token(guarded: Ports, realm: Realm) -> None:
     """The token of one request on a connection does not help the next."""
     good = f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {realm.token()}\r\n\r\n".encode()
@@ -337,3 +359,25 @@ def test_a_guard_alone_decides(public_key: str, realm: Realm) -> None:
     with serving(CommandedSource(), static_guard(public_key)) as ports:
         assert ask(ports.http, headers=[("Authorization", f"Bearer {realm.token()}")]).status == 200
         assert ask(ports.http).status == 401
+
+
+async def test_an_answer_under_way_holds_no_snapshot() -> None:
+    """While a client takes its answer, the snapshot may be replaced and is gone then: only the bytes are held."""
+    source = CommandedSource()
+    source.shown.body("1.2.5")
+    ended = weakref.ref(source.shown)
+    sent: list[bool] = []
+
+    async def behind(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("it is not asked")
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("no body is read")
+
+    async def send(_message: MutableMapping[str, Any]) -> None:
+        source.shown = snapshot()
+        sent.append(ended() is None)
+
+    scope = {"type": "http", "path": "/", "method": "GET", "query_string": b"", "headers": []}
+    await Front(source, Door(None), "1.2.5", behind)(scope, receive, send)
+    assert sent == [True, True]

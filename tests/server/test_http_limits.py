@@ -19,7 +19,9 @@ from tests.server.serving import Manner, Ports, serving
 from tests.server.source import CommandedSource, snapshot
 
 SECONDS = 10.0
-SHORT = Limits(header_seconds=0.4, body_seconds=0.4, body_bytes=100_000, taking_seconds=0.6, linger_seconds=0.3)
+SHORT = Limits(
+    header_seconds=0.4, body_seconds=0.4, body_bytes=100_000, linger_seconds=0.3, taking_seconds=0.6, idle_seconds=1
+)
 MOST = 20
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE_BYTES = 10_000_000
@@ -245,10 +247,10 @@ def test_fifty_slow_readers_share_the_bytes() -> None:
 
 def test_who_reads_slowly_but_steadily_gets_all() -> None:
     """A client that takes longer than an idle connection may last gets its whole answer all the same."""
-    with large(Limits()) as ports, slow_reader(ports.http) as connection:
+    with large(Limits(idle_seconds=1)) as ports, slow_reader(ports.http) as connection:
         pause = threading.Event()
-        # Longer than the five seconds after which an idle connection is closed.
-        pause.wait(6)
+        # Longer than the second after which an idle connection is closed.
+        pause.wait(1.5)
         connection.settimeout(SECONDS)
         received = 0
         while received < LARGE_BYTES:
@@ -299,7 +301,9 @@ def _is_admitted(port: int) -> bool:
 
 
 def test_an_idle_connection_is_closed(hasty: Ports) -> None:
-    """A connection that was used and is idle is closed after a few seconds."""
+    """A connection that was used and is idle is closed when its time is over, and not before."""
+    began = time.monotonic()
     with connect(hasty.http) as connection:
         assert _answers(connection)
-        rest(connection)
+        assert rest(connection) == b""
+    assert SHORT.idle_seconds <= time.monotonic() - began < SHORT.idle_seconds + 3

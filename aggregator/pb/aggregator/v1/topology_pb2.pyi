@@ -174,6 +174,10 @@ class ListContainersResponse(_message.Message):
     continue_token: str
     def __init__(self, containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., version: _Optional[str] = ..., total_count: _Optional[int] = ..., continue_token: _Optional[str] = ...) -> None: ...
 
+class StreamTopologyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class Topology(_message.Message):
     __slots__ = ("version", "oldest_sample_time", "controllers", "clusters")
     VERSION_FIELD_NUMBER: _ClassVar[int]

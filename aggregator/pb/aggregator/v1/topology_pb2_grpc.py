@@ -41,6 +41,11 @@ class TopologyServiceStub:
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetTopologyRequest.SerializeToString,
                 response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
                 _registered_method=True)
+        self.StreamTopology = channel.unary_stream(
+                '/aggregator.v1.TopologyService/StreamTopology',
+                request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.SerializeToString,
+                response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
+                _registered_method=True)
         self.ListClusters = channel.unary_unary(
                 '/aggregator.v1.TopologyService/ListClusters',
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListClustersRequest.SerializeToString,
@@ -84,7 +89,16 @@ class TopologyServiceServicer:
     """
 
     def GetTopology(self, request, context):
-        """The whole model in one message. Beyond 4 MiB a client has to allow larger ones.
+        """The whole model in one message. Beyond 4 MiB a client has to allow larger ones, or to take it as a stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTopology(self, request, context):
+        """The whole model in parts of at most 1 MiB, all of one version. Each part is a topology of its own: it tells all
+        of its clusters but their nodes and pods, of which each is in one part only. What a cluster's parts have is put
+        together in their order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +152,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
             'GetTopology': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTopology,
                     request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetTopologyRequest.FromString,
+                    response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.SerializeToString,
+            ),
+            'StreamTopology': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamTopology,
+                    request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.FromString,
                     response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.SerializeToString,
             ),
             'ListClusters': grpc.unary_unary_rpc_method_handler(
@@ -204,6 +223,33 @@ class TopologyService:
             target,
             '/aggregator.v1.TopologyService/GetTopology',
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.GetTopologyRequest.SerializeToString,
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aggregator.v1.TopologyService/StreamTopology',
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.StreamTopologyRequest.SerializeToString,
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.Topology.FromString,
             options,
             channel_credentials,

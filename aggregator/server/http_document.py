@@ -1,0 +1,183 @@
+"""Answers with a document of the topology: shared bytes, packed where the client can unpack, or that nothing changed.
+
+Who has a document already says so with If-None-Match, and gets 304 without a body; with `wait=` it gets that only when
+the time is over, and what is new as soon as there is something new.
+"""
+
+import asyncio
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from aggregator.coding import CODINGS, IDENTITY, chosen
+from aggregator.documents import Form
+from aggregator.grants import Grant
+from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, answer
+from aggregator.server.shown import Snapshots, bytes_of, part_shown
+from aggregator.snapshot import Snapshot
+
+# Seconds, milliseconds or one minute: up to a minute. OpenAPI tells it so.
+WAIT = r"([0-5]?[0-9](?:\.[0-9]{1,3})?|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|1m"
+# Shorter than what proxies commonly give an answer.
+LONGEST_WAIT_SECONDS = 60.0
+BAD_WAIT = "wait must be a time like 30s or 500ms, of at most 60s"
+
+# Every answer is as fresh as it gets; what lies between may keep it, but must ask each time.
+NO_CACHE = (b"cache-control", b"no-cache")
+
+_WAIT = re.compile(WAIT)
+
+
+class Asked(NamedTuple):
+    """Which document is asked for: in which view, for whom; and how long to wait for a change, as `wait=` has it."""
+
+    grant: Grant
+    view: str
+    wait: str = "0"
+
+
+class Wishes(NamedTuple):
+    """What the headers of a request say about its answer: a fresh one, how packed, which one is known."""
+
+    fresh: bool = False
+    coding: str = IDENTITY
+    known: bytes = b""
+
+
+_NO_WISHES = Wishes()
+
+
+class Prepared(NamedTuple):
+    """An answer as it is sent, but for its age."""
+
+    headers: Headers
+    body: bytes
+
+
+@lru_cache(maxsize=64)
+def wait_seconds(text: str) -> float | None:
+    """Return what `wait=` says, None where it says nothing that is understood."""
+    matched = _WAIT.fullmatch(text)
+    if matched is None:
+        return None
+    seconds, milliseconds = matched.groups()
+    return float(seconds) if seconds else int(milliseconds) / 1000 if milliseconds else LONGEST_WAIT_SECONDS
+
+
+def wishes(scope: Scope) -> Wishes:
+    """Read the headers that matter, once."""
+    fresh, accept_encoding, known = False, b"", b""
+    for key, value in scope["headers"]:
+        if key == b"accept-encoding":
+            accept_encoding += b"," + value if accept_encoding else value
+        elif key == b"if-none-match":
+            known += b"," + value
+        elif key == b"cache-control" and b"no-cache" in value.lower():
+            fresh = True
+    if not (accept_encoding or known or fresh):
+        return _NO_WISHES
+    coding = chosen(accept_encoding) if accept_encoding else IDENTITY
+    return Wishes(fresh, coding, known if scope["method"] in ("GET", "HEAD") else b"")
+
+
+class DocumentServer:
+    """Answers requests for documents of the current snapshot."""
+
+    def __init__(self, snapshots: Snapshots, *, has_guard: bool) -> None:
+        self._snapshots = snapshots
+        # What else than how it is packed an answer depends on.
+        self._vary = (b"vary", b"accept-encoding, authorization" if has_guard else b"accept-encoding")
+
+    async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raise what keeps the snapshot from being shown."""
+        wished = wishes(scope)
+        if wished.fresh:
+            await self._snapshots.fresh()
+        snapshot = await part_shown(self._snapshots, asked.grant)
+        if wished.known and is_known(wished.known, snapshot, asked.view):
+            seconds = wait_seconds(asked.wait)
+            newer = await self._news(asked, seconds, wished.known, receive) if seconds else None
+            if newer is None:
+                await answer(send, 304, [*self._headers(snapshot, Form(asked.view)), self._age(snapshot)], b"")
+                return
+            snapshot = newer
+        form = Form(asked.view, wished.coding)
+        headers, body = snapshot.prepared.get(form) or await self._prepare(snapshot, form)
+        age = self._age(snapshot)
+        # The client may take long; a snapshot that is replaced meanwhile is not to be held by it.
+        del snapshot
+        await answer(send, 200, [*headers, age], body)
+
+    async def refresh_if_wished(self, scope: Scope) -> None:
+        """Wait for fresh data where that is asked for."""
+        if any(key == b"cache-control" and b"no-cache" in value.lower() for key, value in scope["headers"]):
+            await self._snapshots.fresh()
+
+    async def serve_ready(self, snapshot: Snapshot, identity: str, body: bytes, scope: Scope, send: Send) -> None:
+        """Answer with JSON that was made of a part of a snapshot; `identity` tells apart what is made of one."""
+        tag = b'"%s-%s"' % (snapshot.topology.version.encode(), identity.encode())
+        headers = [*self._told(snapshot, tag), self._age(snapshot)]
+        known = wishes(scope).known
+        if known and (tag in known or known.strip(b", \t") == b"*"):
+            await answer(send, 304, headers, b"")
+            return
+        await answer(send, 200, [*headers, JSON, (b"content-length", b"%d" % len(body))], body)
+
+    async def _prepare(self, snapshot: Snapshot, form: Form) -> Prepared:
+        made, body = await bytes_of(snapshot, form)
+        headers = [*self._headers(snapshot, made), JSON, (b"content-length", b"%d" % len(body))]
+        if made.coding:
+            headers.append((b"content-encoding", made.coding.encode()))
+        prepared = snapshot.prepared[form] = Prepared(headers, body)
+        return prepared
+
+    def _age(self, snapshot: Snapshot) -> tuple[bytes, bytes]:
+        return (b"age", b"%d" % self._snapshots.age_seconds(snapshot))
+
+    def _headers(self, snapshot: Snapshot, form: Form) -> Headers:
+        return self._told(snapshot, snapshot.documents.tag(form))
+
+    def _told(self, snapshot: Snapshot, tag: bytes) -> Headers:
+        return [
+            (b"etag", tag),
+            (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+            (b"x-topology-version", snapshot.topology.version.encode()),
+            self._vary,
+            NO_CACHE,
+            NO_SNIFFING,
+        ]
+
+    async def _news(self, asked: Asked, seconds: float, known: bytes, receive: Receive) -> Snapshot | None:
+        """Wait for a snapshot that the client does not know; return None if time or client are gone before."""
+        gone = asyncio.ensure_future(_gone(receive))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        try:
+            while not (gone.done() or self._snapshots.is_stopping):
+                # Listened for first: a change while the part of the last one is still being taken is not missed.
+                changed = asyncio.ensure_future(self._snapshots.changed())
+                try:
+                    snapshot = await part_shown(self._snapshots, asked.grant)
+                    if not is_known(known, snapshot, asked.view):
+                        return snapshot
+                    left = end - loop.time()
+                    done, _ = await asyncio.wait((gone, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+                if not done:
+                    return None
+        finally:
+            gone.cancel()
+        return None
+
+
+def is_known(tags: bytes, snapshot: Snapshot, view: str) -> bool:
+    """Return whether If-None-Match names what would be answered, however it was packed."""
+    if tags.strip(b", \t") == b"*":
+        return True
+    return any(snapshot.documents.tag(Form(view, coding)) in tags for coding in (IDENTITY, *CODINGS))
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
