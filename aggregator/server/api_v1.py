@@ -1,6 +1,7 @@
 """/api/v1 over HTTP: from a path and its parameters to a question, and from its answer to what is sent."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 from aggregator.errors import BadRequestError, NotFoundError, WrongMethodError
@@ -10,13 +11,15 @@ from aggregator.lookup.nearest import nearest
 from aggregator.lookup.plan import Asked as Said
 from aggregator.lookup.plan import Resource
 from aggregator.server.asgi import Receive, Scope, Send
-from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
+from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, is_among, tag_of, wait_seconds, wishes
 from aggregator.server.lookups import Lookups, Question
 from aggregator.server.problems import API
 from aggregator.server.shown import Snapshots
 from aggregator.views import v1
 
 METHODS = ("GET", "HEAD")
+# How long to wait for a change.
+WAIT = "wait"
 # A path by its segments, of which those in braces stand for names.
 PATHS: Mapping[str, Resource] = {
     "topology": Resource.TOPOLOGY,
@@ -43,23 +46,29 @@ class Api:
 
     async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
-        raw_path, query = scope["raw_path"], scope["query_string"]
-        resource, names = route(raw_path)
+        resource, names = route(scope["raw_path"])
         if scope["method"] not in METHODS:
             raise WrongMethodError(f"{scope['method'][:20]} is no way to ask for it", allowed=METHODS)
-        wait = _wait(query) if resource is Resource.TOPOLOGY else None
-        if wait is not None:
+        given = parameters(scope["query_string"])
+        wait = given.get(WAIT) or "0"
+        seconds = wait_seconds(wait)
+        if seconds is None:
+            raise BadRequestError(BAD_WAIT, parameter=WAIT)
+        if resource is Resource.TOPOLOGY and given.keys() <= {WAIT}:
             await self._documents.serve(Asked(grant, v1.JSON, wait), scope, receive, send)
             return
         await self._documents.refresh_if_wished(scope)
-        request = b"%s?%s" % (raw_path, query)
-        found = self._lookups.known(grant, request)
-        if found is None:
-            question = Question(resource, names, said(resource, query))
-            found = await self._lookups.find(grant, request, question)
+        request = b"%s?%s" % (scope["raw_path"], scope["query_string"])
+        question = Question(resource, names, said(resource, given))
+        found = await self._lookups.find(grant, request, question)
+        if seconds and is_among(wishes(scope).known, tag_of(found.snapshot, found.answer.identity)):
+            version = found.snapshot.topology.version
+            if await self._documents.news(grant, seconds, receive, lambda each: each.topology.version == version):
+                found = await self._lookups.find(grant, request, question)
         await self._documents.serve_ready(found.snapshot, found.answer.identity, found.answer.body, scope, send)
 
 
+@lru_cache(maxsize=256)
 def route(raw_path: bytes) -> tuple[Resource, tuple[str, ...]]:
     """Return what is at a path, and the names in it, which may hold any character; raise NotFoundError for nothing."""
     try:
@@ -85,29 +94,16 @@ def _names(template: Sequence[str], segments: Sequence[str]) -> tuple[str, ...] 
     return tuple(segment for expected, segment in pairs if expected.startswith("{"))
 
 
-def _wait(query: bytes) -> str | None:
-    """Return how long to wait for a change of the whole topology, None where not the whole of it is asked for."""
-    given = _given(query) if query else {}
-    if set(given) - {"wait"}:
-        return None
-    wait = given.get("wait") or "0"
-    if wait_seconds(wait) is None:
-        raise BadRequestError(BAD_WAIT, parameter="wait")
-    return wait
-
-
-def said(resource: Resource, query: bytes) -> Said:
-    """Return what the parameters of a request say; raise BadRequestError for one that there is not, or twice."""
-    given = _given(query)
-    if resource is Resource.TOPOLOGY and "wait" in given:
-        raise BadRequestError("wait: only without fields and depth is a change waited for", parameter="wait")
+def said(resource: Resource, given: Mapping[str, str]) -> Said:
+    """Return what the parameters of a request say; raise BadRequestError for one that there is not."""
+    allowed = (*resource.parameters, WAIT)
     for name in given:
-        if name not in resource.parameters:
+        if name not in allowed:
             raise BadRequestError(
                 f"there is no parameter {name[:80]!r} here",
                 parameter=name,
-                allowed=resource.parameters,
-                nearest=nearest(name, resource.parameters),
+                allowed=allowed,
+                nearest=nearest(name, allowed),
             )
     return Said(
         filter=given.get("filter", ""),
@@ -119,7 +115,9 @@ def said(resource: Resource, query: bytes) -> Said:
     )
 
 
-def _given(query: bytes) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def parameters(query: bytes) -> Mapping[str, str]:
+    """Return the parameters of a request; raise BadRequestError for one that is there twice."""
     try:
         pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
     except UnicodeDecodeError:

@@ -62,7 +62,7 @@ class Lookups:
         self._known: dict[_Key, Answer] = {}
 
     def known(self, grant: Grant, request: bytes) -> Found | None:
-        """Return what was answered to the same request, as bytes, about the current topology."""
+        """Return what was answered to the same request, to the byte, about the current topology."""
         part = known_part(self._snapshots, grant)
         if part is None:
             return None
@@ -70,7 +70,10 @@ class Lookups:
         return None if known is None else Found(part, known)
 
     async def find(self, grant: Grant, request: bytes, question: Question) -> Found:
-        """Return the answer to a question; raise a RequestError for one that has none."""
+        """Return the answer to a question, which is that of a request; raise a RequestError for one that has none."""
+        known = self.known(grant, request)
+        if known is not None:
+            return known
         part = await part_shown(self._snapshots, grant)
         snapshot, index = self._place(grant, part, question.asked.continue_token)
         answered = await asyncio.to_thread(_answered, index, question, self._wire)

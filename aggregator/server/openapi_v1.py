@@ -44,16 +44,12 @@ _SUMMARIES = {
 
 @dataclass(frozen=True)
 class Common:
-    """What is described alike of all that is shown of a snapshot; the last of the parameters is `wait`."""
+    """What is described alike of all that is shown of a snapshot."""
 
     headers: Mapping[str, Any]
     parameters: Sequence[Mapping[str, Any]]
     not_modified: Mapping[str, Any]
     told_with: Mapping[int, Mapping[str, Any]]
-
-    def parameters_of(self, resource: Resource) -> Sequence[Mapping[str, Any]]:
-        """Return the parameters of a resource: only for the whole topology a change is waited for."""
-        return self.parameters if resource is Resource.TOPOLOGY else self.parameters[:-1]
 
 
 def describe_api(document: dict[str, Any], common: Common) -> None:
@@ -81,7 +77,7 @@ def _operation(path: str, resource: Resource, common: Common) -> dict[str, Any]:
         "parameters": [
             *(_path_parameter(part) for part in template),
             *(_query_parameter(parameter, resource) for parameter in resource.parameters),
-            *common.parameters_of(resource),
+            *common.parameters,
         ],
         "responses": {"200": found, "304": common.not_modified, **_refusals(resource, template, common)},
     }
@@ -135,7 +131,7 @@ def _filter_pattern(kind: Kind) -> str:
 
 
 def _labels(_resource: Resource) -> tuple[Any, str, Any]:
-    key = "[a-z0-9]([a-z0-9]{0,20}[a-z0-9])?"
+    key = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?"
     one = rf"(!?{key}|{key}(=|==|!=){key}|{key} (in|notin) \({key}(,{key})?\))"
     described = "A label selector in the syntax of Kubernetes, for the labels of nodes."
     return {"type": "string", "pattern": rf"^({one}(,{one})?)?$"}, described, openapi_examples.LABELS

@@ -193,7 +193,7 @@ def test_encoded_slashes_are_no_slashes(ports: Ports, path: str) -> None:
     [
         ("nodes?filtre=a", "filtre", "nearest: filter"),
         ("nodes/?layout=2025", None, "nothing is at"),
-        ("clusters/icos-cluster-a?filter=a", "filter", "allowed: fields, depth"),
+        ("clusters/icos-cluster-a?filter=a", "filter", "allowed: fields, depth, wait"),
         ("pods?labels=a", "labels", "there is no parameter 'labels' here"),
         ("containers?depth=3", "depth", "there is no parameter 'depth' here"),
         ("nodes?filter=free_memory%3E1", "filter", "nearest: free_memory_bytes"),
@@ -210,8 +210,8 @@ def test_encoded_slashes_are_no_slashes(ports: Ports, path: str) -> None:
         ("nodes?filter=%FF", None, "no UTF-8"),
         ("clusters/%FF", None, "no UTF-8"),
         ("topology?wait=x", "wait", "wait must be a time"),
-        ("topology?wait=1s&depth=1", "wait", "only without fields and depth"),
-        ("topology?layout=2025", "layout", "allowed: fields, depth"),
+        ("nodes?wait=1h", "wait", "wait must be a time"),
+        ("topology?layout=2025", "layout", "allowed: fields, depth, wait"),
         ("topology?fields=clusters.node", "fields", "nearest: clusters.nodes"),
     ],
 )
