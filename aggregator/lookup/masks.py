@@ -81,10 +81,9 @@ def _add(tree: _Tree, message: Descriptor, path: str) -> None:
             return
         if not _holds_messages(field) or field.message_type is None:
             raise _unknown(path, ".".join(names[: at + 1]), None, names[at + 1])
-        if tree.setdefault(field.name, {}) is None:
-            _add({}, field.message_type, ".".join(names[at + 1 :]))
-            return
-        tree, message = tree[field.name], field.message_type
+        # What is shown whole already takes nothing more in, but the path has to lead somewhere all the same.
+        inner = tree.setdefault(field.name, {})
+        tree, message = ({} if inner is None else inner), field.message_type
 
 
 def _field(message: Descriptor, name: str) -> FieldDescriptor | None:
