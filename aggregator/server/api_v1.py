@@ -12,7 +12,7 @@ from aggregator.lookup.plan import Asked as Said
 from aggregator.lookup.plan import Resource
 from aggregator.server.asgi import Receive, Scope, Send
 from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, is_among, tag_of, wait_seconds, wishes
-from aggregator.server.lookups import Lookups, Question
+from aggregator.server.lookups import Found, Lookups, Question
 from aggregator.server.problems import API
 from aggregator.server.shown import Snapshots
 from aggregator.views import v1
@@ -59,12 +59,16 @@ class Api:
             return
         await self._documents.refresh_if_wished(scope)
         request = b"%s?%s" % (scope["raw_path"], scope["query_string"])
-        question = Question(resource, names, said(resource, given))
-        found = await self._lookups.find(grant, request, question)
+
+        async def find() -> Found:
+            known = self._lookups.known(grant, request)
+            return known or await self._lookups.find(grant, request, Question(resource, names, said(resource, given)))
+
+        found = await find()
         if seconds and is_among(wishes(scope).known, tag_of(found.snapshot, found.answer.identity)):
             version = found.snapshot.topology.version
             if await self._documents.news(grant, seconds, receive, lambda each: each.topology.version == version):
-                found = await self._lookups.find(grant, request, question)
+                found = await find()
         await self._documents.serve_ready(found.snapshot, found.answer.identity, found.answer.body, scope, send)
 
 

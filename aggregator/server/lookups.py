@@ -70,10 +70,7 @@ class Lookups:
         return None if known is None else Found(part, known)
 
     async def find(self, grant: Grant, request: bytes, question: Question) -> Found:
-        """Return the answer to a question, which is that of a request; raise a RequestError for one that has none."""
-        known = self.known(grant, request)
-        if known is not None:
-            return known
+        """Return the answer to the question of a request, found anew; raise a RequestError for one that has none."""
         part = await part_shown(self._snapshots, grant)
         snapshot, index = self._place(grant, part, question.asked.continue_token)
         answered = await asyncio.to_thread(_answered, index, question, self._wire)

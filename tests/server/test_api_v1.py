@@ -1,5 +1,6 @@
 """/api/v1 over HTTP: what is at each path, who sees it, and what is said where there is nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from aggregator.errors import NoTopologyError
 from aggregator.lookup import tokens
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology
 from aggregator.models.version import versioned
+from tests.integration.process import until
 from tests.server.exchange import Answer, ask
 from tests.server.serving import Ports
 from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
@@ -313,3 +315,16 @@ def test_fresh_data_is_waited_for(source: CommandedSource, ports: Ports) -> None
     source.next_shown = snapshot(topology=topology_of(["fresh"]))
     answer = ask(ports.http, "/api/v1/clusters", headers=[("Cache-Control", "no-cache")])
     assert [cluster["name"] for cluster in answer.json()["clusters"]] == ["fresh"]
+
+
+def test_a_change_is_waited_for(source: CommandedSource, ports: Ports) -> None:
+    """Who knows an answer and waits gets the new one when there is another topology, and 304 when time is over."""
+    source.shown = snapshot(topology=topology_of(["c"]))
+    known = [("If-None-Match", ask(ports.http, "/api/v1/clusters").headers["ETag"])]
+    assert ask(ports.http, "/api/v1/clusters?wait=50ms", headers=known).status == 304
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask, ports.http, "/api/v1/clusters?wait=30s", headers=known)
+        until(lambda: source.waiting, "somebody waits")
+        source.show(snapshot(topology=topology_of(["c", "d"])))
+        answer = waiting.result(30)
+    assert [cluster["name"] for cluster in answer.json()["clusters"]] == ["c", "d"]
