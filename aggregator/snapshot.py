@@ -43,7 +43,8 @@ class GapKind(Enum):
 class Gap:
     """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples.
 
-    `cluster` is the key of the cluster that it is about, None where it is not about one.
+    `cluster` is the uid of the cluster that it is about, None where it is not about one; `cluster_name` is what that
+    one was called when it was there.
     """
 
     kind: GapKind
@@ -51,6 +52,7 @@ class Gap:
     detail: str
     count: int = 1
     cluster: str | None = None
+    cluster_name: str | None = None
 
     def __str__(self) -> str:
         return f"{self.row}: {self.kind.value}: {self.detail}" + (f" ({self.count})" if self.count > 1 else "")
@@ -108,29 +110,12 @@ class Snapshot:
             return self._parts[grant]
 
     def _made_part(self, grant: Grant) -> "Snapshot":
-        mine = {
-            key: cluster.uid
-            for key, cluster in self.topology.clusters.items()
-            if grant.shows(cluster.name, cluster.uid)
-        }
-        documents = self.documents.part(grant, lambda whole: part_of(whole, set(mine.values())))
-        new_keys = {cluster.uid: key for key, cluster in documents.topology.clusters.items()}
-        gaps = (
-            replace(gap, cluster=new_keys[mine[gap.cluster]]) if gap.cluster in mine else gap
-            for gap in self.gaps
-            if gap.cluster in mine or self._is_told(gap, grant)
-        )
-        return self._anew(documents=documents, gaps=tuple(gaps))
-
-    def _is_told(self, gap: Gap, grant: Grant) -> bool:
-        """Return whether a caller may learn of a gap that is about none of its clusters that are there.
-
-        What concerns the upstream concerns everybody. Samples of nobody in particular may be another's. Of a
-        cluster that is gone, its key is all that is left to tell whose it was.
-        """
-        if gap.cluster is None:
-            return not gap.kind.is_of_samples
-        return gap.cluster not in self.topology.clusters and grant.shows(gap.cluster)
+        clusters = self.topology.clusters.values()
+        mine = {cluster.uid for cluster in clusters if grant.shows(cluster.name, cluster.uid)}
+        others = {cluster.uid for cluster in clusters} - mine
+        documents = self.documents.part(grant, lambda whole: part_of(whole, mine))
+        told = (gap for gap in self.gaps if gap.cluster not in others and (gap.cluster in mine or _is_told(gap, grant)))
+        return self._anew(documents=documents, gaps=tuple(told))
 
     def kept(self, reasons: Iterable[Gap], now_seconds: float) -> "Snapshot":
         """Return this snapshot as it stands when a refresh failed: the same topology, older, and marked."""
@@ -142,6 +127,16 @@ class Snapshot:
 
     def _anew(self, **changes: Any) -> "Snapshot":
         return replace(self, **{"prepared": {}, "_lock": threading.Lock(), "_parts": {}, **changes})
+
+
+def _is_told(gap: Gap, grant: Grant) -> bool:
+    """Return whether a caller may learn of a gap that is about no cluster, or about one that is gone.
+
+    What concerns the upstream concerns everybody. Samples of nobody in particular may be another's.
+    """
+    if gap.cluster is None:
+        return not gap.kind.is_of_samples
+    return grant.shows(gap.cluster_name, gap.cluster)
 
 
 def let_go(retired: list[Snapshot]) -> None:

@@ -21,7 +21,7 @@ NodeId = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Member:
-    """A node as it was last seen: its name and the cluster that it was in."""
+    """A node as it was last seen: its name, and the uid of the cluster that it was in."""
 
     name: str
     cluster: str
@@ -29,20 +29,26 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Scene:
-    """Who was there at one refresh: clusters by uid with their keys, nodes, and how many of those each cluster had."""
+    """Who was there at one refresh: clusters by uid with their names, nodes, and how many of those each cluster had."""
 
-    clusters: Mapping[str, str]
+    clusters: Mapping[str, str | None]
     nodes: Mapping[NodeId, _Member]
     sizes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class _Absence:
-    """Since when something is not there, how many nodes its cluster had, and the cluster's key then."""
+    """Since when something is not there, how many nodes its cluster had, and the cluster's uid and name then."""
 
     since: float
     of: int
     cluster: str
+    name: str | None
+
+    @property
+    def called(self) -> str:
+        """What the cluster is called, whatever others are: its name, or its uid if it has none."""
+        return self.name or self.cluster
 
 
 class Lookout:
@@ -83,19 +89,20 @@ class Lookout:
         """Remember what was there before and is not now, where that is a cluster or many nodes."""
         before = self._before
         for uid in before.clusters.keys() - scene.clusters.keys():
-            self._clusters[uid] = _Absence(now, before.sizes.get(uid, 0), before.clusters[uid])
+            self._clusters[uid] = _Absence(now, before.sizes.get(uid, 0), uid, before.clusters[uid])
         gone = before.nodes.keys() - scene.nodes.keys()
         are_many = len(gone) >= NOTED_SHARE * len(before.nodes)
         for identity in gone:
             if are_many or identity[0] not in scene.clusters:
                 member = before.nodes[identity]
-                self._nodes[identity] = (member, _Absence(now, before.sizes[identity[0]], member.cluster))
+                absence = _Absence(now, before.sizes[identity[0]], member.cluster, before.clusters[member.cluster])
+                self._nodes[identity] = (member, absence)
 
     def _cluster_gaps(self, now: float) -> Iterator[Gap]:
-        for absence in sorted(self._clusters.values(), key=lambda absence: absence.cluster):
+        for absence in sorted(self._clusters.values(), key=lambda absence: absence.called):
             nodes = "1 node" if absence.of == 1 else f"{absence.of} nodes"
-            text = f"cluster {absence.cluster} with {nodes}, {now - absence.since:.0f} s ago"
-            yield Gap(GapKind.VANISHED, "clusters", text, cluster=absence.cluster)
+            text = f"cluster {absence.called} with {nodes}, {now - absence.since:.0f} s ago"
+            yield Gap(GapKind.VANISHED, "clusters", text, cluster=absence.cluster, cluster_name=absence.name)
 
     def _node_gaps(self, scene: _Scene, now: float) -> Iterator[Gap]:
         """Yield one gap for each cluster that lacks nodes and each time at which they vanished.
@@ -106,16 +113,19 @@ class Lookout:
         for (uid, _), (member, absence) in self._nodes.items():
             if uid in scene.clusters:
                 together.setdefault(absence, []).append(member.name)
-        for absence, names in sorted(together.items(), key=lambda entry: (entry[0].cluster, entry[0].since)):
-            what = f"{len(names)} of {absence.of} nodes of cluster {absence.cluster}"
+        for absence, names in sorted(together.items(), key=lambda entry: (entry[0].called, entry[0].since)):
+            what = f"{len(names)} of {absence.of} nodes of cluster {absence.called}"
             text = f"{what}, {now - absence.since:.0f} s ago: {_listed(names)}"
-            yield Gap(GapKind.VANISHED, "nodes", text, cluster=absence.cluster)
+            yield Gap(GapKind.VANISHED, "nodes", text, cluster=absence.cluster, cluster_name=absence.name)
 
 
 def _scene(topology: Topology) -> _Scene:
     uids = {key: cluster.uid for key, cluster in topology.clusters.items()}
-    nodes = {(uids[node.cluster], _identity(node)): _Member(node.key, node.cluster) for node in topology.nodes.values()}
-    return _Scene({uid: key for key, uid in uids.items()}, nodes, Counter(uid for uid, _ in nodes))
+    nodes = {
+        (uids[node.cluster], _identity(node)): _Member(node.key, uids[node.cluster]) for node in topology.nodes.values()
+    }
+    names = {cluster.uid: cluster.name for cluster in topology.clusters.values()}
+    return _Scene(names, nodes, Counter(uid for uid, _ in nodes))
 
 
 def _identity(node: Node) -> str:

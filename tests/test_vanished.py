@@ -17,7 +17,7 @@ def topology(**sizes: int) -> Topology:
 def of(nodes: dict[str, list[str]]) -> Topology:
     """Return a topology of clusters with these nodes."""
     return Topology(
-        clusters={name: Cluster(key=name, uid=f"uid-{name}") for name in nodes},
+        clusters={name: Cluster(key=name, uid=f"uid-{name}", name=name) for name in nodes},
         nodes={(name, key): Node(cluster=name, key=key, name=key) for name, keys in nodes.items() for key in keys},
     )
 
@@ -25,7 +25,7 @@ def of(nodes: dict[str, list[str]]) -> Topology:
 def texts(gaps: list[Gap]) -> list[str]:
     """Return the gaps as they are told; each marks the answer incomplete."""
     assert all(gap.kind is GapKind.VANISHED and gap.kind.is_missing_data for gap in gaps)
-    return [f"{gap.row} {gap.cluster}: {gap.detail}" for gap in gaps]
+    return [f"{gap.row} {gap.cluster_name}: {gap.detail}" for gap in gaps]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Random topologies of two owners: what the clusters of one look like alone, and beside those of the other."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,11 +37,11 @@ class Scene:
 
     def gaps_alone(self) -> tuple[Gap, ...]:
         """Return what the caller's clusters have amiss, and the upstream."""
-        return keyed(self.my_gaps, self.alone())
+        return self.my_gaps
 
     def gaps(self) -> tuple[Gap, ...]:
         """Return all that is amiss."""
-        return keyed((*self.my_gaps, *self.their_gaps), self.whole())
+        return (*self.my_gaps, *self.their_gaps)
 
     def alone(self) -> Topology:
         """Return the topology of the caller's clusters."""
@@ -50,12 +50,6 @@ class Scene:
     def whole(self) -> Topology:
         """Return the topology of all clusters."""
         return assembled((*self.mine, *self.theirs), self.oldest)
-
-
-def keyed(gaps: tuple[Gap, ...], topology: Topology) -> tuple[Gap, ...]:
-    """Return the gaps with keys where they have uids, for clusters that are there."""
-    keys = {cluster.uid: key for key, cluster in topology.clusters.items()}
-    return tuple(replace(gap, cluster=keys.get(gap.cluster or "", gap.cluster)) for gap in gaps)
 
 
 def assembled(sites: tuple[Site, ...], oldest: float | None) -> Topology:

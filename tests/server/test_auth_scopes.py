@@ -1,7 +1,6 @@
 """Authorisation by cluster: who sees some clusters cannot tell whether there are others."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import grpc
 import pytest
@@ -82,11 +81,21 @@ def test_a_key_does_not_tell_of_another_cluster_of_the_name() -> None:
 @pytest.mark.parametrize("kind", GapKind)
 def test_which_gaps_are_told(kind: GapKind) -> None:
     """What concerns the upstream is told to all, what concerns a cluster to who sees it, samples of nobody to none."""
-    upstream, gone, foreign = Gap(kind, "r", "d"), Gap(kind, "r", "d", cluster="x"), Gap(kind, "r", "d", cluster="edge")
+    upstream, gone, foreign = (
+        Gap(kind, "r", "d"),
+        Gap(kind, "r", "d", cluster="x"),
+        Gap(kind, "r", "d", cluster="a-theirs"),
+    )
     mine, mine_gone = Gap(kind, "r", "d", cluster="mine-1"), Gap(kind, "r", "d", cluster="mine-9")
     told = snapshot(upstream, gone, foreign, mine, mine_gone, topology=_two_of_a_name()).part(MINE).gaps
-    own = (replace(mine, cluster="edge"), mine_gone)
+    own = (mine, mine_gone)
     assert told == (own if kind.is_of_samples else (upstream, *own))
+
+
+def test_who_has_the_name_of_a_cluster_that_is_gone_is_not_told_of_it() -> None:
+    """A cluster of others that vanished is nobody's business, also where one of the caller's has its name now."""
+    gone = Gap(GapKind.VANISHED, "clusters", "cluster edge", cluster="b-theirs", cluster_name="edge")
+    assert snapshot(gone, topology=_two_of_a_name()).part(MINE).gaps == ()
 
 
 def test_parts_are_made_once_and_bounded() -> None:
