@@ -19,11 +19,18 @@
     ├── KeySetError              an issuer's keys could not be had: the last ones stay
     ├── RecordingError           the file is no recording that can be replayed: name another
     ├── NoTopologyError          there is no usable snapshot: come back later
+    ├── RequestError
+    │   ├── BadRequestError      mend the request as the text says
+    │   ├── NotFoundError        ask for something that is there; the nearest names are told
+    │   ├── WrongMethodError     ask with a method that is allowed
+    │   └── VersionGoneError     ask for the first page again
     └── AccessError
         ├── TokenRefusedError    send a valid token
         ├── NotAllowedError      have a role added to what the token says
         └── KeysMissingError     the token's issuer cannot be asked for its keys: come back later
 """
+
+from collections.abc import Sequence
 
 # All that those may learn who may not learn what the upstream said.
 NO_TOPOLOGY = "no topology to show"
@@ -128,6 +135,39 @@ class RecordingError(AggregatorError):
 
 class NoTopologyError(AggregatorError):
     """No snapshot was ever taken, or the last one is too old to be shown; the text says why."""
+
+
+class RequestError(AggregatorError):
+    """A request that cannot be answered as it is.
+
+    The text says what is wrong and what would be right. The same for programs: `parameter`, what `allowed` has to
+    offer, and the names in it that are `nearest` to what was sent.
+    """
+
+    def __init__(
+        self, detail: str, *, parameter: str = "", allowed: Sequence[str] = (), nearest: Sequence[str] = ()
+    ) -> None:
+        told = f"; nearest: {', '.join(nearest)}" if nearest else f"; allowed: {', '.join(allowed)}" if allowed else ""
+        super().__init__(detail + told)
+        self.parameter = parameter
+        self.allowed = tuple(allowed)
+        self.nearest = tuple(nearest)
+
+
+class BadRequestError(RequestError):
+    """A parameter does not exist, or what it says cannot be understood."""
+
+
+class NotFoundError(RequestError):
+    """Nothing has the name that is asked for, or nothing that the caller may see."""
+
+
+class WrongMethodError(RequestError):
+    """What is at the path cannot be asked for by this method; `allowed` are those by which it can."""
+
+
+class VersionGoneError(RequestError):
+    """The topology that the first pages of a list are from is not kept any more."""
 
 
 class AccessError(AggregatorError):

@@ -22,6 +22,7 @@ LAYERS = (
     ("models", "settings"),
     ("quality",),
     ("views",),
+    ("lookup",),
     ("documents",),
     ("snapshot",),
     ("harvest", "report", "vanished"),

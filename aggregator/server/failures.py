@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 import grpc
 
-from aggregator.errors import AggregatorError, KeysMissingError, NotAllowedError, NoTopologyError, TokenRefusedError
+from aggregator.errors import (
+    AggregatorError,
+    BadRequestError,
+    KeysMissingError,
+    NotAllowedError,
+    NotFoundError,
+    NoTopologyError,
+    TokenRefusedError,
+    VersionGoneError,
+    WrongMethodError,
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,10 @@ _TABLE: dict[type[AggregatorError], Failure] = {
     NotAllowedError: Failure(403, grpc.StatusCode.PERMISSION_DENIED, "not allowed"),
     KeysMissingError: Failure(503, grpc.StatusCode.UNAVAILABLE, "the keys to check tokens with are not there yet"),
     NoTopologyError: Failure(503, grpc.StatusCode.UNAVAILABLE, None),
+    BadRequestError: Failure(400, grpc.StatusCode.INVALID_ARGUMENT, None),
+    NotFoundError: Failure(404, grpc.StatusCode.NOT_FOUND, None),
+    WrongMethodError: Failure(405, grpc.StatusCode.UNIMPLEMENTED, None),
+    VersionGoneError: Failure(410, grpc.StatusCode.ABORTED, None),
 }
 
 UNEXPECTED = Failure(500, grpc.StatusCode.INTERNAL, "internal error")

@@ -15,6 +15,7 @@ from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.aggregator.v1 import topology_pb2
 from aggregator.pb.etim import server_pb2
+from aggregator.server import grpc_v1
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_lasting import LastingServer
@@ -34,11 +35,8 @@ from aggregator.telemetry import Telemetry
 from aggregator.views import quality, v1, v1_chunks
 
 ETIM = server_pb2.DESCRIPTOR.services_by_name["Aggregator"].full_name
-V1 = topology_pb2.DESCRIPTOR.services_by_name["TopologyService"].full_name
+V1 = grpc_v1.SERVICE.full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-
-# Methods that answer with a document of the whole topology, and its view.
-DOCUMENTS = ((ETIM, "ConnectToQuerier", "etim"), (V1, "GetTopology", v1.PROTOBUF))
 
 # How often the health service looks at the readiness, which HTTP tells on demand.
 HEALTH_SECONDS = 0.25
@@ -73,14 +71,23 @@ class GrpcServer:
         tokens = None if guard is None else TokenCheck(guard, watch.telemetry)
         methods = Methods(CallWatch(watch, kinds), tokens, [HEALTH])
         untaken = Untaken(self._transport.untaken_bytes)
-        for service, method, view in DOCUMENTS:
-            answer = untaken.bounded(_guarded(_document(snapshots, granted if guard else _everything, view)))
-            # Without serializers answers stay bytes: the answer was serialized with the snapshot. The request, which
-            # says nothing, is not waited for: for grpcio a method that takes any number of them decides when to read.
-            methods.add_registered_method_handlers(service, {method: grpc.stream_unary_rpc_method_handler(answer)})
-        answer = untaken.bounded(_guarded(_quality(snapshots, granted if guard else _everything, watch.telemetry)))
-        methods.add_registered_method_handlers(V1, {"GetQuality": grpc.stream_unary_rpc_method_handler(answer)})
-        stream = _guarded(_stream(snapshots, granted if guard else _everything))
+        grant = granted if guard else _everything
+
+        def bounded(handler: Handler) -> Handler:
+            return untaken.bounded(_guarded(handler))
+
+        # Without serializers answers stay bytes: they were serialized with the snapshot. ETIM's request, which says
+        # nothing, is not waited for: for grpcio a method that takes any number of them decides when to read.
+        etim: Any = grpc.stream_unary_rpc_method_handler(bounded(_document(snapshots, grant, "etim")))
+        methods.add_registered_method_handlers(ETIM, {"ConnectToQuerier": etim})
+        how_good: Any = grpc.stream_unary_rpc_method_handler(bounded(_quality(snapshots, grant, watch.telemetry)))
+        methods.add_registered_method_handlers(V1, {"GetQuality": how_good})
+        lookup = grpc_v1.Lookup(snapshots, grant, _tell)
+        whole = {grpc_v1.GET_TOPOLOGY: _document(snapshots, grant, v1.PROTOBUF)}
+        for method in grpc_v1.METHODS:
+            answer = bounded(lookup.handler(method, whole.get(method)))
+            methods.add_registered_method_handlers(V1, {method: grpc.unary_unary_rpc_method_handler(answer)})
+        stream = _guarded(_stream(snapshots, grant))
         methods.add_registered_method_handlers(V1, {"StreamTopology": grpc.unary_stream_rpc_method_handler(stream)})
         # Generated code adds to whatever has a server's functions for that, which its types do not tell.
         like_a_server: Any = methods

@@ -6,7 +6,8 @@ the time is over, and what is new as soon as there is something new.
 
 import asyncio
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from aggregator.coding import CODINGS, IDENTITY, chosen
@@ -96,7 +97,9 @@ class DocumentServer:
         snapshot = await part_shown(self._snapshots, asked.grant)
         if wished.known and is_known(wished.known, snapshot, asked.view):
             seconds = wait_seconds(asked.wait)
-            newer = await self._news(asked, seconds, wished.known, receive) if seconds else None
+            newer = None
+            if seconds:
+                newer = await self.news(asked.grant, seconds, receive, partial(is_known, wished.known, view=asked.view))
             if newer is None:
                 await answer(send, 304, [*self._headers(snapshot, Form(asked.view)), self._age(snapshot)], b"")
                 return
@@ -107,6 +110,20 @@ class DocumentServer:
         # The client may take long; a snapshot that is replaced meanwhile is not to be held by it.
         del snapshot
         await answer(send, 200, [*headers, age], body)
+
+    async def refresh_if_wished(self, scope: Scope) -> None:
+        """Wait for fresh data where that is asked for."""
+        if any(key == b"cache-control" and b"no-cache" in value.lower() for key, value in scope["headers"]):
+            await self._snapshots.fresh()
+
+    async def serve_ready(self, snapshot: Snapshot, identity: str, body: bytes, scope: Scope, send: Send) -> None:
+        """Answer with JSON that was made of a part of a snapshot; `identity` tells apart what is made of one."""
+        tag = tag_of(snapshot, identity)
+        headers = [*self._told(snapshot, tag), self._age(snapshot)]
+        if is_among(wishes(scope).known, tag):
+            await answer(send, 304, headers, b"")
+            return
+        await answer(send, 200, [*headers, JSON, (b"content-length", b"%d" % len(body))], body)
 
     async def _prepare(self, snapshot: Snapshot, form: Form) -> Prepared:
         made, body = await bytes_of(snapshot, form)
@@ -120,17 +137,21 @@ class DocumentServer:
         return (b"age", b"%d" % self._snapshots.age_seconds(snapshot))
 
     def _headers(self, snapshot: Snapshot, form: Form) -> Headers:
-        documents = snapshot.documents
+        return self._told(snapshot, snapshot.documents.tag(form))
+
+    def _told(self, snapshot: Snapshot, tag: bytes) -> Headers:
         return [
-            (b"etag", documents.tag(form)),
+            (b"etag", tag),
             (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
-            (b"x-topology-version", documents.topology.version.encode()),
+            (b"x-topology-version", snapshot.topology.version.encode()),
             self._vary,
             NO_CACHE,
             NO_SNIFFING,
         ]
 
-    async def _news(self, asked: Asked, seconds: float, known: bytes, receive: Receive) -> Snapshot | None:
+    async def news(
+        self, grant: Grant, seconds: float, receive: Receive, knows: Callable[[Snapshot], bool]
+    ) -> Snapshot | None:
         """Wait for a snapshot that the client does not know; return None if time or client are gone before."""
         gone = asyncio.ensure_future(_gone(receive))
         loop = asyncio.get_running_loop()
@@ -140,8 +161,8 @@ class DocumentServer:
                 # Listened for first: a change while the part of the last one is still being taken is not missed.
                 changed = asyncio.ensure_future(self._snapshots.changed())
                 try:
-                    snapshot = await part_shown(self._snapshots, asked.grant)
-                    if not is_known(known, snapshot, asked.view):
+                    snapshot = await part_shown(self._snapshots, grant)
+                    if not knows(snapshot):
                         return snapshot
                     left = end - loop.time()
                     done, _ = await asyncio.wait((gone, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -152,6 +173,16 @@ class DocumentServer:
         finally:
             gone.cancel()
         return None
+
+
+def tag_of(snapshot: Snapshot, identity: str) -> bytes:
+    """Return the entity tag of what is made of a part of a snapshot, told apart by its identity."""
+    return f'"{snapshot.topology.version}-{identity}"'.encode()
+
+
+def is_among(tags: bytes, tag: bytes) -> bool:
+    """Return whether If-None-Match names a tag."""
+    return bool(tags) and (tag in tags or tags.strip(b", \t") == b"*")
 
 
 def is_known(tags: bytes, snapshot: Snapshot, view: str) -> bool:

@@ -16,17 +16,18 @@ from aggregator.errors import (
     AggregatorError,
     KeysMissingError,
     NotAllowedError,
+    WrongMethodError,
 )
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
-from aggregator.server import quality_api
+from aggregator.server import api_v1, quality_api
 from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
 from aggregator.server.auth import Guard
-from aggregator.server.failures import UNEXPECTED, failure_of, text_of
+from aggregator.server.failures import failure_of, text_of
 from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
+from aggregator.server.problems import answer_problem, is_told_as_problem
 from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
-from aggregator.views import v1
 
 # Paths that are ours; every other path answers with the topology, as the Go service does.
 METRICS_PATH = "/metrics"
@@ -39,8 +40,6 @@ OPEN_PATHS = frozenset(
         *("/docs/static/favicon.png", "/docs/static/swagger-ui-bundle.js", "/docs/static/swagger-ui.css"),
     }
 )
-# Paths of ours that answer with a document of the whole topology, and its view.
-DOCUMENTS = {"/api/v1/topology": v1.JSON}
 METHODS = ("GET", "HEAD", "POST")
 LAYOUTS = ("1.2.5", "2025")
 
@@ -93,6 +92,7 @@ class Front:
         self._open_paths = door.open_paths
         self._default_layout = default_layout
         self._behind = behind
+        self._api = api_v1.Api(snapshots, self._documents)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -107,19 +107,19 @@ class Front:
                 grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
                 if path == METRICS_PATH:
                     _check_metrics(grant)
-            if path in DOCUMENTS:
-                await self._document(DOCUMENTS[path], grant, scope, receive, send)
-            elif path == quality_api.PATH:
+            if path == quality_api.PATH:
                 await self._quality.answer(scope, send, grant)
+            elif is_told_as_problem(path):
+                await self._api.serve(grant, scope, receive, send)
             elif path in OWN_PATHS or path.startswith(OWN_FOLDERS):
                 await self._pass_on(scope, receive, send)
             else:
                 await self._topology(grant, scope, receive, send)
         except AggregatorError as error:
-            await self._refuse(error, send)
-        except Exception:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
+            await self._refuse(error, path, send)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
             _log.exception("request broke", path=shown_path(path))
-            await answer_error(send, UNEXPECTED.status, UNEXPECTED.text or "", [])
+            await _answer_failure(error, path, send, [])
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, and add what every answer of ours tells browsers."""
@@ -160,17 +160,7 @@ class Front:
                 return
         await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
-    async def _document(self, view: str, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            await answer_error(send, 405, "it is asked for by GET or HEAD", [(b"allow", b"GET, HEAD")])
-            return
-        wait = parse_qs(scope["query_string"].decode("latin-1")).get("wait", ["0"])[-1]
-        if wait_seconds(wait) is None:
-            await answer_error(send, 400, BAD_WAIT, [])
-            return
-        await self._documents.serve(Asked(grant, view, wait), scope, receive, send)
-
-    async def _refuse(self, error: AggregatorError, send: Send) -> None:
+    async def _refuse(self, error: AggregatorError, path: str, send: Send) -> None:
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
@@ -188,7 +178,17 @@ class Front:
             if str(error) != "no token":
                 challenge += b', error="%s"' % _CHALLENGES[failure.status]
             headers.append((b"www-authenticate", challenge))
-        await answer_error(send, failure.status, text_of(error), headers)
+        if isinstance(error, WrongMethodError):
+            headers.append((b"allow", ", ".join(error.allowed).encode()))
+        await _answer_failure(error, path, send, headers)
+
+
+async def _answer_failure(error: Exception, path: str, send: Send, headers: Headers) -> None:
+    """Answer with what an error means to a client, in the form of the path."""
+    if is_told_as_problem(path):
+        await answer_problem(send, error, headers)
+    else:
+        await answer_error(send, failure_of(error).status, text_of(error), headers)
 
 
 def _check_metrics(grant: Grant) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from aggregator.server.http_document import WAIT
 from aggregator.server.http_front import LAYOUTS, OWN_PATHS
+from aggregator.server.openapi_v1 import Common, describe_api
 from aggregator.views.legacy import Document
 from aggregator.views.legacy_2025 import Document2025
 
@@ -58,6 +59,8 @@ CHALLENGE = {
     "WWW-Authenticate": {"description": "Bearer, and what is wrong with the token", "schema": {"type": "string"}}
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
+# What is told beside a refusal, by its status.
+_TOLD_WITH: Mapping[int, Mapping[str, Any]] = {401: CHALLENGE, 403: CHALLENGE, 503: _RETRY_AFTER}
 
 # What documents of the topology have in common: which one is known, and how long to wait for another.
 CONDITIONS: tuple[dict[str, Any], ...] = (
@@ -106,7 +109,9 @@ def describe_topology(document: dict[str, Any]) -> dict[str, Any]:
     }
     operations = {method: _operation(method, [legacy, later]) for method in ("get", "head", "post")}
     anywhere = {method: _at_any_path(operation) for method, operation in operations.items()}
-    document["paths"] = {"/": operations} | document["paths"] | {ANY_PATH: anywhere}
+    document["paths"] = {"/": operations} | document["paths"]
+    describe_api(document, Common(_headers(), (_CACHE_CONTROL, *CONDITIONS), NOT_MODIFIED, _TOLD_WITH))
+    document["paths"][ANY_PATH] = anywhere
     document["openapi"] = "3.1.0"
     return document
 

@@ -17,7 +17,8 @@ from aggregator.quality import (
     UnfilledField,
     UnplacedObjects,
 )
-from aggregator.server.openapi import CHALLENGE, refusal
+from aggregator.server.openapi import CHALLENGE
+from aggregator.server.openapi_v1 import refusal
 from aggregator.server.quality_api import PATH
 from aggregator.views import quality as view
 
@@ -101,13 +102,13 @@ def describe_quality(document: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI document with the path and the schemas of the quality added."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     _add(schemas, pb.Quality.DESCRIPTOR)
-    document["paths"][PATH] = {method: _operation(method) for method in ("get", "head")}
+    document["paths"][PATH] = {"get": _operation()}
     return document
 
 
-def _operation(method: str) -> dict[str, Any]:
+def _operation() -> dict[str, Any]:
     body = {"schema": _reference(pb.Quality.DESCRIPTOR), "example": json.loads(view.render_json(EXAMPLE))}
-    content = {} if method == "head" else {"content": {"application/json": body}}
+    content = {"content": {"application/json": body}}
     return {
         "tags": ["quality"],
         "summary": "What became of each query, and what is missing",
@@ -117,12 +118,13 @@ def _operation(method: str) -> dict[str, Any]:
             "while there is no topology, too, and says why. It counts samples of all clusters, so who may see only "
             "some gets 403. It is the proto3 JSON mapping of what aggregator.v1.TopologyService/GetQuality answers."
         ),
-        "operationId": f"quality_{method}",
+        "operationId": "v1_quality",
         "security": [{}, {"token": []}],
         "responses": {
             "200": {"description": "The quality of the last refresh", **content},
-            "401": refusal("No token, or one that does not hold", "not authorized", CHALLENGE),
-            "403": refusal("A token that does not show all clusters", "not allowed", CHALLENGE),
+            "400": refusal(400, {}),
+            "401": refusal(401, CHALLENGE),
+            "403": refusal(403, CHALLENGE),
         },
     }
 

@@ -4,10 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from aggregator.errors import NotAllowedError
+from aggregator.errors import BadRequestError, NotAllowedError, WrongMethodError
 from aggregator.grants import Grant
 from aggregator.quality import Quality
-from aggregator.server.asgi import JSON, NO_CACHE, NO_SNIFFING, Scope, Send, answer, answer_error
+from aggregator.server.api_v1 import parameters
+from aggregator.server.asgi import JSON, NO_CACHE, NO_SNIFFING, Scope, Send, answer
 from aggregator.views import quality as view
 
 PATH = "/api/v1/quality"
@@ -46,11 +47,11 @@ class QualityPage:
         self._bytes = QualityBytes(current, view.render_json)
 
     async def answer(self, scope: Scope, send: Send, grant: Grant) -> None:
-        """Answer one request."""
+        """Answer one request; raise a RequestError for one that cannot be answered."""
         if scope["method"] not in METHODS:
-            allowed = (b"allow", ", ".join(METHODS).encode())
-            await answer_error(send, 405, "the quality is asked for by GET or HEAD", [allowed])
-            return
+            raise WrongMethodError("the quality is asked for otherwise", allowed=METHODS)
+        for name in parameters(scope["query_string"]):
+            raise BadRequestError(f"there is no parameter {name[:80]!r} here; there is none at all", parameter=name)
         body = await self._bytes.shown_to(grant)
         length = (b"content-length", b"%d" % len(body))
         await answer(send, 200, [JSON, length, NO_CACHE, NO_SNIFFING], body)

@@ -42,14 +42,23 @@ async def part_shown(snapshots: Snapshots, grant: Grant) -> Snapshot:
 
     Raises NoTopologyError; whoever may not see every cluster does not learn which upstream is missing, either.
     """
+    snapshot = _current(snapshots, grant)
+    known = snapshot.known_part(grant)
+    return known if known is not None else await asyncio.to_thread(snapshot.part, grant)
+
+
+def known_part(snapshots: Snapshots, grant: Grant) -> Snapshot | None:
+    """Return the same if it costs nothing, else None."""
+    return _current(snapshots, grant).known_part(grant)
+
+
+def _current(snapshots: Snapshots, grant: Grant) -> Snapshot:
     try:
-        snapshot = snapshots.current()
+        return snapshots.current()
     except NoTopologyError:
         if grant.is_for_everything:
             raise
         raise NoTopologyError(NO_TOPOLOGY) from None
-    known = snapshot.known_part(grant)
-    return known if known is not None else await asyncio.to_thread(snapshot.part, grant)
 
 
 async def bytes_of(snapshot: Snapshot, form: Form) -> tuple[Form, bytes]:

@@ -1,8 +1,9 @@
 """The v1 model: protobuf, and its proto3 JSON mapping. Both are made in one way from what the descriptors say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,24 +14,30 @@ from aggregator.models import topology as model
 from aggregator.models.topology import Topology
 from aggregator.models.values import END_OF_TIME_SECONDS
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
-from aggregator.views.v1_fields import Convert, Converts, json_class, maker
+from aggregator.views.v1_fields import Convert, Converts, Mask, is_shown, json_class, maker
 
 JSON = "v1"
 PROTOBUF = "v1.protobuf"
 
 
 class Format:
-    """Makes the objects of one format, the whole tree or any part of it."""
+    """Makes the objects of one format, the whole tree or any part of it; `masks` has what is shown by message."""
 
-    def __init__(self, converts: Converts) -> None:
-        self._topology = maker(pb.Topology, converts)
-        self._cluster = maker(pb.Cluster, converts)
-        self._pod = maker(pb.Pod, converts)
-        self._container = maker(pb.Container, converts)
-        self.node = maker(pb.Node, converts)
+    def __init__(self, converts: Converts, masks: Mapping[str, Mask] = MappingProxyType({})) -> None:
+        cluster, pod = masks.get("Cluster"), masks.get("Pod")
+        self._has_nodes, self._has_pods = is_shown(cluster, "nodes"), is_shown(cluster, "pods")
+        self._has_containers = is_shown(pod, "containers")
+        self._has_clusters = is_shown(masks.get("Topology"), "clusters")
+        self._topology = maker(pb.Topology, converts, masks.get("Topology"))
+        self._cluster = maker(pb.Cluster, converts, cluster)
+        self._pod = maker(pb.Pod, converts, pod)
+        self._container = maker(pb.Container, converts, masks.get("Container"))
+        self.node = maker(pb.Node, converts, masks.get("Node"))
 
     def topology(self, topology: Topology) -> Any:
         """Return the whole model."""
+        if not self._has_clusters:
+            return self._topology(topology)
         nodes, pods = topology.nodes_by_cluster(), topology.pods_by_cluster()
         clusters = [self.cluster(each, nodes[key], pods[key]) for key, each in topology.clusters.items()]
         return self._topology(topology, clusters=clusters or None)
@@ -43,33 +50,37 @@ class Format:
         """Return a cluster with these nodes and pods of it."""
         return self._cluster(
             cluster,
-            nodes=[self.node(node) for node in nodes] or None,
-            pods=[self.pod(pod) for pod in pods] or None,
+            nodes=([self.node(node) for node in nodes] or None) if self._has_nodes else None,
+            pods=([self.pod(pod) for pod in pods] or None) if self._has_pods else None,
         )
 
     def pod(self, pod: model.Pod) -> Any:
         """Return a pod with its containers."""
-        of_pod = [self._container(each, id=_container_id(pod, each)) for each in pod.containers.values()]
+        if not self._has_containers:
+            return self._pod(pod)
+        of_pod = [self._container(each, id=container_id(pod, each)) for each in pod.containers.values()]
         return self._pod(pod, containers=of_pod or None)
 
     def container(self, container: model.Container, pod: model.Pod) -> Any:
         """Return a container that stands alone: it tells where it is."""
-        where = {"cluster": pod.cluster, "namespace": pod.namespace, "pod": pod.name, "node": pod.node}
-        return self._container(container, id=_container_id(pod, container), **where)
+        where = {"cluster": pod.cluster, "namespace": pod.namespace or None, "pod": pod.name, "node": pod.node}
+        return self._container(container, id=container_id(pod, container), **where)
 
 
-def _container_id(pod: model.Pod, container: model.Container) -> str:
+def container_id(pod: model.Pod, container: model.Container) -> str:
+    """Return what identifies a container among all."""
     return f"{pod.id}/{container.name}"
 
 
-def _milliseconds(seconds: float) -> int | None:
+def milliseconds(seconds: float) -> int | None:
+    """Return a time as it is shown, None for one that no calendar has."""
     return round(1000 * seconds) if 0 <= seconds < END_OF_TIME_SECONDS else None
 
 
 @lru_cache(maxsize=4096)
 def _time_text(seconds: float) -> str | None:
     """Return a time as RFC 3339 writes it; None for one that no calendar has."""
-    known = _milliseconds(seconds)
+    known = milliseconds(seconds)
     if known is None:
         return None
     text = datetime.fromtimestamp(known // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -79,7 +90,7 @@ def _time_text(seconds: float) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _time_message(seconds: float) -> Timestamp | None:
-    known = _milliseconds(seconds)
+    known = milliseconds(seconds)
     return None if known is None else Timestamp(seconds=known // 1000, nanos=known % 1000 * 1_000_000)
 
 

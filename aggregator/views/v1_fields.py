@@ -4,12 +4,13 @@ A field shows the attribute of its name, and one that ends in `_time` the attrib
 field needs no line here. What is called otherwise in the model, or depends on where an object stands, is listed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -39,6 +40,8 @@ _LONGEST_INT32 = 9
 
 Convert = Callable[[Any], Any]
 Make = Callable[..., Any]
+# Which fields of a message are shown, and which of the messages in them; None shows everything.
+Mask = Mapping[str, Any] | None
 
 
 class Address(NamedTuple):
@@ -57,12 +60,12 @@ class Converts(NamedTuple):
     enum: Callable[[FieldDescriptor], Convert]
 
 
-def maker(message: type[Message], converts: Converts) -> Make:
+def maker(message: type[Message], converts: Converts, mask: Mask = None) -> Make:
     """Return what makes a message's counterpart in one format of the model's object, and of what is given by name."""
-    own = own_fields(message)
+    own = [field for field in own_fields(message) if is_shown(mask, field.name)]
     names = [field.name for field in own]
-    read = reader(message)
-    changes = [(at, change) for at, field in enumerate(own) if (change := _change(field, converts)) is not None]
+    read = reader(message, own)
+    changes = [(at, change) for at, field in enumerate(own) if (change := _change(field, converts, mask)) is not None]
     make = converts.make(message)
 
     def made(of: Any, **given: Any) -> Any:
@@ -72,12 +75,27 @@ def maker(message: type[Message], converts: Converts) -> Make:
                 values[at] = change(values[at])
         return make(**dict(zip(names, values, strict=True)), **given)
 
-    return made
+    if mask is None:
+        return made
+    return lambda of, **given: made(of, **{name: value for name, value in given.items() if name in mask})
 
 
-def reader(message: type[Message]) -> Callable[[Any], list[Any]]:
-    """Return what reads all values of a message that are not given from the model's object."""
-    read = attrgetter(*(attribute(message.DESCRIPTOR.name, field) for field in own_fields(message)))
+def is_shown(mask: Mask, name: str) -> bool:
+    """Return whether a mask shows a field, or something in it."""
+    return mask is None or name in mask
+
+
+def within(mask: Mask, name: str) -> Mask:
+    """Return the mask of the messages in a field that is shown."""
+    return None if mask is None else mask[name]
+
+
+def reader(message: type[Message], fields: Sequence[FieldDescriptor]) -> Callable[[Any], list[Any]]:
+    """Return what reads the values of some fields from the model's object."""
+    names = [attribute(message.DESCRIPTOR.name, field) for field in fields]
+    if len(names) < 2:
+        return lambda of: [getattr(of, name) for name in names]
+    read = attrgetter(*names)
     return lambda of: list(read(of))
 
 
@@ -90,23 +108,29 @@ def own_fields(message: type[Message]) -> list[FieldDescriptor]:
 def attribute(message: str, field: FieldDescriptor) -> str:
     """Return the attribute of the model's object that a field shows."""
     name: str = CALLED.get((message, field.name), field.name)
-    return f"{name.removesuffix('_time')}_seconds" if _is_time(field) else name
+    return f"{name.removesuffix('_time')}_seconds" if is_time(field) else name
 
 
-def _is_time(field: FieldDescriptor) -> bool:
+def is_time(field: FieldDescriptor) -> bool:
+    """Return whether a field is a moment."""
     return field.message_type is not None and field.message_type.full_name == _TIMESTAMP
 
 
-def _change(field: FieldDescriptor, converts: Converts) -> Convert | None:
+def is_map(field: FieldDescriptor) -> bool:
+    """Return whether a field maps keys to values."""
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _change(field: FieldDescriptor, converts: Converts, mask: Mask = None) -> Convert | None:
     """Return what makes the format's value of the model's, None for what stays as it is."""
     kind = field.message_type
-    if _is_time(field):
+    if is_time(field):
         return converts.time
-    if kind is not None and kind.GetOptions().map_entry:
+    if kind is not None and is_map(field):
         return _of_map(kind.fields_by_name["value"], converts)
     if kind is not None:
-        message = GetMessageClass(kind)
-        return _of_list(message, converts) if field.is_repeated else maker(message, converts)
+        message, inner = GetMessageClass(kind), within(mask, field.name)
+        return _of_list(message, converts, inner) if field.is_repeated else maker(message, converts, inner)
     if field.enum_type is not None:
         return _of_enum(field, field.enum_type, converts)
     if field.type == FieldDescriptor.TYPE_INT64:
@@ -127,10 +151,14 @@ def _of_map(value: FieldDescriptor, converts: Converts) -> Convert:
     return lambda entries: {key: change(each) for key, each in entries.items()} or None
 
 
-def _of_list(message: type[Message], converts: Converts) -> Convert:
-    make = maker(message, converts)
-    parts: Callable[[Mapping[str, Any]], Iterable[Any]] = _addresses if message is pb.Address else _in_order
+def _of_list(message: type[Message], converts: Converts, mask: Mask) -> Convert:
+    make, parts = maker(message, converts, mask), parts_of(message)
     return lambda named: [make(part) for part in parts(named)] or None
+
+
+def parts_of(message: type[Message]) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
+    """Return what gives the model's objects of a repeated message from the mapping that holds them, in their order."""
+    return _addresses if message is pb.Address else _in_order
 
 
 def _in_order(named: Mapping[str, Any] | tuple[Any, ...]) -> Iterable[Any]:
@@ -151,6 +179,10 @@ def _unless_empty(value: Any) -> Any:
 
 def json_class(message: type[Message]) -> type[msgspec.Struct]:
     """Return a type whose encoding is the message's proto3 JSON mapping; absent is None."""
-    descriptor = message.DESCRIPTOR
+    return _json_class(message.DESCRIPTOR)
+
+
+@cache
+def _json_class(descriptor: Descriptor) -> type[msgspec.Struct]:
     fields = [(field.name, Any, msgspec.field(name=field.json_name, default=None)) for field in descriptor.fields]
     return msgspec.defstruct(descriptor.name, fields, kw_only=True, omit_defaults=True, frozen=True, gc=False)

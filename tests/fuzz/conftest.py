@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import pytest
 
 from demo.prometheus import holding
+from tests import cases
 from tests.fuzz.effort import TIMES
 from tests.integration.process import Gateway, running, until
-from tests.integration.telemetry import lasting
+from tests.integration.telemetry import again_and_again
 from tests.server.exchange import ask
 from tests.server.tokens import Realm
+
+# It has what the examples of the OpenAPI document name.
+CASE = "ocm-two-clusters"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,7 +42,7 @@ class Guarded:
 
 @pytest.fixture(scope="package")
 def _fleet() -> Iterator[str]:
-    with holding(lasting(3)) as url:
+    with holding(again_and_again(cases.exposition(CASE))) as url:
         yield url
 
 

@@ -13,17 +13,20 @@ from tests.fuzz.effort import SEED, TIMES
 from tests.integration.process import Gateway, running
 
 EXAMPLES = 6
-SECONDS = 120 + 60 * TIMES
+SECONDS = 240 + 60 * TIMES
 # Stateful testing follows links between operations; the document has none.
 PHASES = "examples,coverage,fuzzing"
 # The server stands for all warnings as for failures, but where a run is about refusals: they are what is expected.
 ALL_WARNINGS, BUT_REFUSALS = "true", '["missing_test_data", "validation_mismatch", "method_not_allowed"]'
+# What only an answer can tell: other texts are refused, as tests/server/test_api_v1.py has it.
+# And a wait of a minute is longer than schemathesis has patience.
+FIXED = '[parameters]\n"query.continue" = ""\n"query.wait" = "1ms"\n'
 
 
 def hold(port: int, folder: Path, *options: str, warnings: str = ALL_WARNINGS) -> None:
     """Fail, with what schemathesis has to say, unless every answer is as the document has it."""
     config = folder / "schemathesis.toml"
-    config.write_text(f"[warnings]\nfail-on = {warnings}\n", encoding="utf-8")
+    config.write_text(f"{FIXED}[warnings]\nfail-on = {warnings}\n", encoding="utf-8")
     command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(config), "run"]
     chosen = ["--checks=all", f"--phases={PHASES}", f"--seed={SEED}", f"--max-examples={EXAMPLES * TIMES}"]
     done = subprocess.run(
@@ -36,7 +39,7 @@ def hold(port: int, folder: Path, *options: str, warnings: str = ALL_WARNINGS) -
         check=False,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "0 generated" not in done.stdout
+    assert " 0 generated" not in done.stdout
 
 
 def test_without_a_key(opened: Gateway, tmp_path: Path) -> None:

@@ -32,5 +32,10 @@ def fleet(nodes: int) -> str:
 
 def lasting(nodes: int) -> list[Moment]:
     """Return a fleet as scraped now and again and again, for a Prometheus that many tests ask."""
-    begin, text = time.time(), fleet(nodes)
+    return again_and_again(fleet(nodes))
+
+
+def again_and_again(text: str) -> list[Moment]:
+    """Return any exposition the same way."""
+    begin = time.time()
     return [Moment(text, begin + APART_SECONDS * number) for number in range(MOMENTS)]

@@ -42,8 +42,13 @@ TOPOLOGY = versioned(
             ),
         },
         pods={
-            ("icos-cluster-a", "web-0"): Pod(
-                cluster="icos-cluster-a", key="web-0", name="web-0", namespace="shop", uid="p-1", node="k8s-master"
+            ("icos-cluster-a", "cilium-9b4pl"): Pod(
+                cluster="icos-cluster-a",
+                key="cilium-9b4pl",
+                name="cilium-9b4pl",
+                namespace="kube-system",
+                uid="p-1",
+                node="k8s-master",
             )
         },
         oldest_sample_seconds=TAKEN_AT - 2,

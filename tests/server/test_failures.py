@@ -15,6 +15,7 @@ from aggregator.errors import (
     NoTopologyError,
     PortInUseError,
     RefusedError,
+    RequestError,
     SettingsError,
     TokenRefusedError,
 )
@@ -60,9 +61,11 @@ def test_the_rest_is_internal(error: Exception) -> None:
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
 def test_no_refusal_is_left_out(kind: type[AggregatorError]) -> None:
-    """Every error about access, except their common root, is in the table as one of the client's."""
+    """Every error about access or a request, except their common roots, is in the table as one of the client's."""
     if issubclass(kind, AccessError) and kind is not AccessError:
         assert failure_of(kind("x")).status in (401, 403, 503)
+    elif issubclass(kind, RequestError) and kind is not RequestError:
+        assert failure_of(kind("x")).status in (400, 404, 405, 410)
     elif kind is not NoTopologyError:
         assert failure_of(kind.__new__(kind)).status == 500
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 import yaml
 
 from aggregator.errors import NoTopologyError
-from aggregator.server import http_api
+from aggregator.server import api_v1, http_api
 from aggregator.server.readiness import Readiness
 from tests.server.exchange import Answer, ask
 from tests.server.serving import Ports
@@ -17,6 +18,7 @@ from tests.server.source import CommandedSource
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 DOCUMENT: dict[str, Any] = http_api.create(Readiness(bool)).openapi()
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
+V1_PATHS = [path for path in DOCUMENT["paths"] if path.startswith("/api/v1/") and path != "/api/v1/quality"]
 KINDS: dict[str, Any] = {
     "string": str,
     "integer": int,
@@ -67,6 +69,23 @@ def faults(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:
                 yield f"{at}: has a {name} that is not documented"
 
 
+def filled(path: str, method: str) -> str:
+    """Return a path with the examples of the names in it."""
+    for parameter in DOCUMENT["paths"][path][method].get("parameters", []):
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", quote(parameter["example"], safe=""))
+    return path
+
+
+def questions() -> Iterator[tuple[str, str]]:
+    """Yield each path of /api/v1 with each example of each parameter in its query."""
+    for path in V1_PATHS:
+        for parameter in DOCUMENT["paths"][path]["get"].get("parameters", ()):
+            examples = [example["value"] for example in parameter.get("examples", {}).values()]
+            for value in examples if parameter["in"] == "query" else []:
+                yield path, f"{filled(path, 'get')}?{urlencode({parameter['name']: value})}"
+
+
 def assert_documented(answer: Answer, path: str, method: str) -> None:
     """Fail unless status, headers, type and body of an answer are as the operation documents them."""
     responses = DOCUMENT["paths"][path][method]["responses"]
@@ -77,7 +96,7 @@ def assert_documented(answer: Answer, path: str, method: str) -> None:
         return
     kind = answer.headers["Content-Type"].partition(";")[0]
     assert kind in response["content"]
-    if kind == "application/json":
+    if kind.endswith("json"):
         assert list(faults(answer.json(), response["content"][kind].get("schema", {}))) == []
 
 
@@ -92,7 +111,7 @@ def test_the_server_answers_the_committed_document(guarded: Ports) -> None:
 def test_each_operation_answers_as_documented(source: CommandedSource, ports: Ports, path: str, method: str) -> None:
     """With a topology every documented operation is answered with 200 and what its schema promises."""
     assert source.failure is None
-    answer = ask(ports.http, path, method.upper())
+    answer = ask(ports.http, filled(path, method), method.upper())
     assert answer.status == 200
     assert_documented(answer, path, method)
 
@@ -103,7 +122,7 @@ def test_each_operation_is_unavailable_as_documented(
 ) -> None:
     """Without a topology every documented operation answers as documented, too."""
     source.failure = NoTopologyError("no topology yet: query oldest_sample: connection refused")
-    answer = ask(ports.http, path, method.upper())
+    answer = ask(ports.http, filled(path, method), method.upper())
     assert answer.status == (200 if path in ("/healthz", "/metrics", "/api/v1/quality") else 503)
     assert_documented(answer, path, method)
 
@@ -111,7 +130,7 @@ def test_each_operation_is_unavailable_as_documented(
 @each_operation
 def test_each_operation_says_whether_it_needs_a_token(guarded: Ports, path: str, method: str) -> None:
     """Without a token exactly the operations that document a 401 answer one."""
-    answer = ask(guarded.http, path, method.upper())
+    answer = ask(guarded.http, filled(path, method), method.upper())
     operation = DOCUMENT["paths"][path][method]
     assert (
         (answer.status == 401) is ("401" in operation["responses"]) is ({"token": []} in operation.get("security", []))
@@ -166,3 +185,41 @@ def test_operations_have_names_of_their_own() -> None:
     """Each operation has an id, which generated clients make their method names of."""
     names = [DOCUMENT["paths"][path][method]["operationId"] for path, method in OPERATIONS]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("path", "question"), list(questions()))
+def test_every_example_of_a_parameter_is_answered(ports: Ports, path: str, question: str) -> None:
+    """Each example of each parameter is answered with 200 and what the schema promises."""
+    answer = ask(ports.http, question)
+    assert (answer.status, answer.body[:200] if answer.status != 200 else b"") == (200, b"")
+    assert_documented(answer, path, "get")
+
+
+@pytest.mark.parametrize("path", V1_PATHS)
+def test_every_parameter_of_an_operation_is_documented(path: str) -> None:
+    """What may be said at a path, and what is told there of it, is the same."""
+    resource = api_v1.PATHS[path.removeprefix("/api/v1/")]
+    told = {each["name"] for each in DOCUMENT["paths"][path]["get"]["parameters"] if each["in"] == "query"}
+    assert told == {*resource.parameters, "wait"}
+
+
+@pytest.mark.parametrize(
+    ("path", "question", "status"),
+    [
+        ("/api/v1/nodes", "/api/v1/nodes?filter=free_memory%3E1", 400),
+        ("/api/v1/clusters/{cluster}", "/api/v1/clusters/icos-cluster-b", 404),
+        ("/api/v1/clusters/{cluster}/nodes", "/api/v1/clusters/icos-cluster-b/nodes", 404),
+    ],
+)
+def test_every_problem_is_documented(ports: Ports, path: str, question: str, status: int) -> None:
+    """The examples of problems are what is answered."""
+    answer = ask(ports.http, question)
+    assert answer.status == status
+    assert_documented(answer, path, "get")
+    example = DOCUMENT["paths"][path]["get"]["responses"][str(status)]["content"]["application/problem+json"]["example"]
+    assert {**example, "detail": "", "nearest": [], "allowed": []} == {
+        **answer.json(),
+        "detail": "",
+        "nearest": [],
+        "allowed": [],
+    }

@@ -1,0 +1,1 @@
+"""Tests of looking up and listing, without a server."""

@@ -1,0 +1,205 @@
+"""aggregator.v1.TopologyService: the same questions as over HTTP, and the same answers and refusals."""
+
+import json
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from aggregator.lookup import tokens
+from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.server import grpc_v1
+from tests import cases
+from tests.server.call import Reply, call
+from tests.server.exchange import ask
+from tests.server.serving import Ports
+from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
+from tests.server.test_api_v1 import PODS, topology_of
+
+CLUSTER, NODE = "icos-cluster-a", "k8s-worker <1>"
+NODE_PATH = f"/api/v1/clusters/{CLUSTER}/nodes/k8s-worker%20%3C1%3E"
+
+# The same question over HTTP, and over gRPC.
+QUESTIONS = [
+    ("topology", "GetTopology", pb.GetTopologyRequest()),
+    ("topology?depth=2", "GetTopology", pb.GetTopologyRequest(depth=2)),
+    (
+        "topology?fields=clusters.nodes.name,version",
+        "GetTopology",
+        pb.GetTopologyRequest(fields=FieldMask(paths=["clusters.nodes.name", "version"])),
+    ),
+    ("clusters", "ListClusters", pb.ListClustersRequest()),
+    ("clusters?depth=3", "ListClusters", pb.ListClustersRequest(depth=3)),
+    (
+        "clusters?filter=node.architecture=x86_64",
+        "ListClusters",
+        pb.ListClustersRequest(filter="node.architecture=x86_64"),
+    ),
+    ("nodes", "ListNodes", pb.ListNodesRequest()),
+    ("nodes?limit=1", "ListNodes", pb.ListNodesRequest(limit=1)),
+    ("nodes?labels=!a", "ListNodes", pb.ListNodesRequest(label_selector="!a")),
+    ("nodes?depth=2&filter=device", "ListNodes", pb.ListNodesRequest(depth=2, filter="device")),
+    (
+        "nodes?fields=name,devices.name",
+        "ListNodes",
+        pb.ListNodesRequest(fields=FieldMask(paths=["name", "devices.name"])),
+    ),
+    ("pods", "ListPods", pb.ListPodsRequest()),
+    ("pods?filter=phase=Running&depth=2", "ListPods", pb.ListPodsRequest(filter="phase=Running", depth=2)),
+    ("containers", "ListContainers", pb.ListContainersRequest()),
+    ("containers?limit=2", "ListContainers", pb.ListContainersRequest(limit=2)),
+]
+
+
+def path(method: str) -> str:
+    """Return the path of a method."""
+    return f"/{grpc_v1.SERVICE.full_name}/{method}"
+
+
+def asked(ports: Ports, method: str, request: Message) -> Reply:
+    """Return how a call ended."""
+    return call(ports.grpc, path(method), request=request.SerializeToString())
+
+
+def answered(ports: Ports, method: str, request: Message) -> Any:
+    """Return the message that a method answers with."""
+    reply = asked(ports, method, request)
+    assert (reply.code, reply.details) == (grpc.StatusCode.OK, "")
+    output = grpc_v1.SERVICE.methods_by_name[method].output_type
+    kind: type[Message] = getattr(pb, output.name)
+    return kind.FromString(reply.body)
+
+
+def as_json(message: Message) -> Any:
+    """Return the proto3 JSON mapping of a message."""
+    return json.loads(json_format.MessageToJson(message))
+
+
+def test_every_method_is_there() -> None:
+    """Each method of the service that answers once and is no list of something else is looked up by this."""
+    single = {method.name for method in grpc_v1.SERVICE.methods if not method.server_streaming}
+    assert set(grpc_v1.METHODS) <= single
+    for name, method in grpc_v1.METHODS.items():
+        fields = grpc_v1.SERVICE.methods_by_name[name].input_type.fields_by_name
+        names = {"labels": "label_selector", "continue": "continue_token"}
+        said = {names.get(parameter, parameter) for parameter in method.resource.parameters}
+        assert set(fields) == said | set(method.names)
+
+
+@pytest.mark.parametrize("name", [*cases.NAMES, ""])
+@pytest.mark.parametrize(("at", "method", "request_message"), QUESTIONS, ids=[at for at, *_ in QUESTIONS])
+def test_http_is_the_mapping_of_grpc(
+    source: CommandedSource, ports: Ports, name: str, at: str, method: str, request_message: Message
+) -> None:
+    """What HTTP answers is the proto3 JSON mapping of what gRPC answers, of every case."""
+    source.shown = snapshot(topology=cases.topology(name) if name else TOPOLOGY)
+    over_http = ask(ports.http, f"/api/v1/{at}")
+    assert over_http.status == 200
+    assert over_http.json() == as_json(answered(ports, method, request_message))
+
+
+@pytest.mark.parametrize("name", [*cases.NAMES, ""])
+def test_each_object_is_looked_up(source: CommandedSource, ports: Ports, name: str) -> None:
+    """Each cluster, node and pod of every case is found by its names, over HTTP as over gRPC."""
+    topology = cases.topology(name) if name else TOPOLOGY
+    source.shown = snapshot(topology=topology)
+    whole = answered(ports, "GetTopology", pb.GetTopologyRequest())
+    for cluster in whole.clusters:
+        assert answered(ports, "GetCluster", pb.GetClusterRequest(cluster=cluster.name)) == cluster
+        for node in cluster.nodes:
+            assert answered(ports, "GetNode", pb.GetNodeRequest(cluster=cluster.name, node=node.name)) == node
+        for pod in cluster.pods:
+            request = pb.GetPodRequest(cluster=cluster.name, namespace=pod.namespace, pod=pod.name)
+            found = answered(ports, "GetPod", request)
+            assert (found.name, found.namespace, found.cluster) == (pod.name, pod.namespace, cluster.name)
+
+
+def test_a_node_by_name(source: CommandedSource, ports: Ports) -> None:
+    """A node is looked up by its names, and the trailing metadata says what the headers of HTTP say."""
+    source.age, source.shown = 12.7, snapshot(GAP)
+    reply = asked(ports, "GetNode", pb.GetNodeRequest(cluster=CLUSTER, node=NODE))
+    assert pb.Node.FromString(reply.body).name == NODE
+    assert reply.trailing == {"age": "12", "x-topology-complete": "false", "x-topology-version": TOPOLOGY.version}
+
+
+def test_the_nodes_of_a_cluster(ports: Ports) -> None:
+    """A list is of one cluster where its name is given."""
+    assert len(answered(ports, "ListNodes", pb.ListNodesRequest(cluster=CLUSTER)).nodes) == 2
+    assert asked(ports, "ListNodes", pb.ListNodesRequest(cluster="x")).code is grpc.StatusCode.NOT_FOUND
+    assert asked(ports, "ListPods", pb.ListPodsRequest(cluster="x")).code is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("at", "method", "request_message", "code"),
+    [
+        ("nodes?filter=a", "ListNodes", pb.ListNodesRequest(filter="a"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("nodes?filter=a%3D(", "ListNodes", pb.ListNodesRequest(filter="a=("), grpc.StatusCode.INVALID_ARGUMENT),
+        ("nodes?labels=-", "ListNodes", pb.ListNodesRequest(label_selector="-"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("nodes?depth=7", "ListNodes", pb.ListNodesRequest(depth=7), grpc.StatusCode.INVALID_ARGUMENT),
+        ("nodes?continue=7", "ListNodes", pb.ListNodesRequest(continue_token="7"), grpc.StatusCode.INVALID_ARGUMENT),
+        (
+            "pods?fields=nam",
+            "ListPods",
+            pb.ListPodsRequest(fields=FieldMask(paths=["nam"])),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+        ("clusters/b", "GetCluster", pb.GetClusterRequest(cluster="b"), grpc.StatusCode.NOT_FOUND),
+        (
+            "clusters/icos-cluster-a/nodes/k8s-mastr",
+            "GetNode",
+            pb.GetNodeRequest(cluster=CLUSTER, node="k8s-mastr"),
+            grpc.StatusCode.NOT_FOUND,
+        ),
+        (
+            "clusters/icos-cluster-a/pods/-/cilium-9b4pl",
+            "GetPod",
+            pb.GetPodRequest(cluster=CLUSTER, pod="cilium-9b4pl"),
+            grpc.StatusCode.NOT_FOUND,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_the_same_is_said_of_what_is_wrong(
+    ports: Ports, at: str, method: str, request_message: Message, code: grpc.StatusCode
+) -> None:
+    """What cannot be answered is told in the same words as over HTTP."""
+    refused = asked(ports, method, request_message)
+    assert (refused.code, refused.details) == (code, ask(ports.http, f"/api/v1/{at}").json()["detail"])
+
+
+@pytest.mark.parametrize("limit", [-1, -(2**31)])
+def test_a_limit_below_zero(ports: Ports, limit: int) -> None:
+    """A list has no fewer than no objects."""
+    assert asked(ports, "ListPods", pb.ListPodsRequest(limit=limit)).code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_what_is_no_request(ports: Ports) -> None:
+    """Bytes that are no message of the method are refused."""
+    reply = call(ports.grpc, path("GetNode"), request=b"\xff\xff")
+    assert (reply.code, reply.details) == (grpc.StatusCode.INVALID_ARGUMENT, "not a request of this method")
+
+
+def test_pages_of_one_version(source: CommandedSource, ports: Ports) -> None:
+    """Pages are of the topology of the first one, or ABORTED where that is not kept."""
+    source.shown = snapshot(topology=topology_of(["c"], pods=PODS))
+    found, token = [], ""
+    while True:
+        page = answered(ports, "ListPods", pb.ListPodsRequest(limit=2, continue_token=token))
+        found += [pod.name for pod in page.pods]
+        source.shown = snapshot()
+        if not page.continue_token:
+            break
+        token = page.continue_token
+    assert found == [pod.name for pod in PODS.values()]
+    gone = str(tokens.read(token)._replace(version="0" * 32))
+    reply = asked(ports, "ListPods", pb.ListPodsRequest(limit=2, continue_token=gone))
+    assert reply.code is grpc.StatusCode.ABORTED
+
+
+def test_without_a_token(guarded: Ports) -> None:
+    """Without a token no method answers."""
+    for method in grpc_v1.METHODS:
+        assert call(guarded.grpc, path(method)).code is grpc.StatusCode.UNAUTHENTICATED
