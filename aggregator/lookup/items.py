@@ -239,8 +239,9 @@ def _of_parts(own: FieldDescriptor, read: Read, inner: Field) -> Field:
 def _parts(own: FieldDescriptor) -> Callable[[Any], Iterable[Any]]:
     assert own.message_type is not None  # noqa: S101 - what has parts
     message: type[Message] = getattr(pb, own.message_type.name)
-    held = parts_of(message)
-    return lambda holder: held(holder) if isinstance(holder, Mapping) else holder
+    # What is given is a list already; the model holds the others in mappings.
+    is_given = own.containing_type is not None and (own.containing_type.name, own.name) in _GIVEN
+    return iter if is_given else parts_of(message)
 
 
 def _form(own: FieldDescriptor) -> Form:
