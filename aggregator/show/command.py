@@ -5,14 +5,18 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TextIO
 
 from aggregator import logs, settings
-from aggregator.errors import RecordingError, RefreshFailedError, SettingsError
+from aggregator.errors import BadRequestError, RecordingError, RefreshFailedError, SettingsError
+from aggregator.models.topology import Topology
 from aggregator.settings import urls
+from aggregator.show.choice import Filters, chosen
 from aggregator.show.paper import Colour, Paper, Word, printable
 from aggregator.show.reading import NotReadError, Read, asked, refreshed
 from aggregator.show.tree import CLUSTERS, CONTAINERS, PODS, drawn
+from aggregator.views import v1
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,7 +36,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         default=PODS,
         help="1: clusters, 2: their nodes, 3: their pods, 4: their containers; default: 3",
     )
-    made.add_argument("--json", action="store_true", help="write the v1 JSON instead, whole")
+    made.add_argument("--nodes", metavar="FILTER", default="", help="only nodes like 'free_memory_bytes>=4Gi'")
+    made.add_argument("--labels", metavar="SELECTOR", default="", help="only nodes with labels like 'zone in (a,b)'")
+    made.add_argument("--pods", metavar="FILTER", default="", help="only pods like 'phase=Running', and their nodes")
+    made.add_argument("--json", action="store_true", help="write the v1 JSON instead")
     made.set_defaults(run=run)
 
 
@@ -50,8 +57,11 @@ def _url(text: str) -> str:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show; return 0 when something is shown, 1 where there is nothing to be had, 2 on bad settings."""
     try:
-        read = _read(arguments, environ)
-    except SettingsError as error:
+        filters = Filters(arguments.nodes, arguments.labels, arguments.pods)
+        # What is not understood is told before anybody is asked for anything.
+        chosen(Topology(), filters)
+        read = _chosen(_read(arguments, environ), filters)
+    except (SettingsError, BadRequestError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except (NotReadError, RefreshFailedError) as error:
@@ -74,6 +84,13 @@ def _read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Read:
     chosen = settings.read(environ)
     logs.configure("error", chosen.LOG_FORMAT, settings.secrets_of(chosen, environ))
     return refreshed(chosen)
+
+
+def _chosen(read: Read, filters: Filters) -> Read:
+    topology = chosen(read.topology, filters)
+    if topology is read.topology:
+        return read
+    return replace(read, topology=topology, document=v1.render_json(topology, 0.0))
 
 
 def _write(arguments: argparse.Namespace, read: Read, environ: Mapping[str, str]) -> None:

@@ -137,3 +137,13 @@ def test_arguments_that_make_no_sense_are_refused(arguments: list[str], capsys: 
         cli.parser().parse_args(["show", *arguments])
     assert ended.value.code == 2
     assert "p4ss" not in capsys.readouterr().err
+
+
+def test_filters_choose_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tree and the JSON have only what filters choose; one that is not understood ends the command with 2."""
+    path = write(tmp_path / "a", [cluster(hosts=["one", "two"])])
+    environment = {"PROMETHEUS_ADDRESS": f"replay:{path}"}
+    assert run(environment, "--nodes", "name=one", "--json") == 0
+    assert [node["name"] for node in json.loads(capsys.readouterr().out)["clusters"][0]["nodes"]] == ["one"]
+    assert run(environment, "--nodes", "nam=one") == 2
+    assert "nearest: name" in capsys.readouterr().err
