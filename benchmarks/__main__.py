@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import access, grpc, http, latency, refresh, report, upstream, views
+from benchmarks import access, grpc, http, latency, lookups, refresh, report, upstream, views
 from benchmarks.figures import Figure
 from demo.prometheus import obtain
 
-QUESTIONS = {module.QUESTION: module.measure for module in (refresh, http, grpc, views, access, latency)}
+QUESTIONS = {module.QUESTION: module.measure for module in (refresh, http, grpc, views, lookups, access, latency)}
 # Ready bytes: a small fleet shows what a request costs, a larger one what its bytes cost.
 HOT_NODES = (10, 200)
 HOT = (http.QUESTION, grpc.QUESTION, views.QUESTION, access.QUESTION)

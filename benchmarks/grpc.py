@@ -1,6 +1,6 @@
 """How fast is a ready answer over gRPC? Beside a bare handler with the same bytes on the same server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -51,10 +51,13 @@ def _measured(programs: Contest, nodes: int, rounds: int) -> list[Figure]:
     ]
 
 
-def load(program: Program, calls: int, token: str = "") -> dict[str, float]:
-    """Return the rate of calls and what each cost the server; the client may be what is slower."""
+def load(program: Program, calls: int, token: str = "", method: Sequence[str] = ()) -> dict[str, float]:
+    """Return the rate of calls and what each cost the server; the client may be what is slower.
+
+    `method` is the path of another method than ConnectToQuerier, and its request in hexadecimal.
+    """
     used = program.cpu_seconds()
-    arguments = [program.target, str(calls), str(CALLERS), *([token] if token else [])]
+    arguments = [program.target, str(calls), str(CALLERS), token, *method]
     said: dict[str, Any] = said_by("callers", *arguments, core=on_core(LOAD))
     per_call = 1e6 * (program.cpu_seconds() - used) / said["calls"]
     return {"calls_per_second": said["calls_per_second"], "cpu_microseconds": per_call}
