@@ -10,6 +10,7 @@ from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
+from aggregator.models.recall import Recall
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.querier.gather import Gatherer
@@ -48,7 +49,7 @@ class Taker:
     def __init__(self, gatherers: Sequence[Gatherer], plan: Plan, views: Views) -> None:
         self._gatherers = gatherers
         self._plan = plan
-        self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
+        self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster, recall=Recall())
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
         self._lookout = Lookout(plan.vanished_notice_seconds)
