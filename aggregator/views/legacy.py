@@ -296,23 +296,31 @@ def device_of(device: model.Device) -> Device:
 
 def pod_of(pod: model.Pod, whole: Topology) -> Pod:
     """Return a pod with its containers, in the layout of 1.2.5."""
+    # Of pods and containers there are so many that calls of `present` would be felt.
     return Pod(
-        name=present(pod.name),
-        ip=present(pod.ip),
-        status=present(pod.phase),
-        numberOfContainers=present(len(pod.containers)),
-        numberOfApps=present(len(pod.workloads)),
-        container=containers_of(pod, whole) or UNSET,
+        pod.name or UNSET,
+        pod.ip or UNSET,
+        pod.phase or UNSET,
+        len(pod.containers) or UNSET,
+        len(pod.workloads) or UNSET,
+        containers_of(pod, whole) or UNSET,
     )
 
 
 def containers_of(pod: model.Pod, whole: Topology) -> dict[str, Container]:
     """Return the containers of a pod by name; address and node are the pod's."""
     node = whole.nodes[pod.cluster, pod.node] if pod.node is not None else None
-    host_id = present(node.host_id if node else None)
-    ip = present(pod.ip)
+    host_id = node.host_id or UNSET if node else UNSET
+    ip = pod.ip or UNSET
+    number = gojson.number
     return {
-        name: Container(present(name), ip, host_id, as_text(container.memory_bytes), real(container.cpu_usage_cores))
+        name: Container(
+            name or UNSET,
+            ip,
+            host_id,
+            str(memory) if (memory := container.memory_bytes) else UNSET,
+            number(cores) if (cores := container.cpu_usage_cores) else UNSET,
+        )
         for name, container in pod.containers.items()
     }
 

@@ -135,13 +135,16 @@ def _pod_key(pod: model.Pod) -> str:
 
 
 def _pod_of(pod: model.Pod, whole: Topology) -> Pod2025:
-    shared = legacy.pod_of(pod, whole)
+    workload = {
+        instance: Workload(present(load.app), present(instance), present(load.component))
+        for instance, load in pod.workloads.items()
+    }
     return Pod2025(
-        **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "name"},
-        name=f"{pod.namespace}__{pod.name}" if pod.namespace else present(pod.name),
-        workload={
-            instance: Workload(present(load.app), present(instance), present(load.component))
-            for instance, load in pod.workloads.items()
-        }
-        or UNSET,
+        f"{pod.namespace}__{pod.name}" if pod.namespace else pod.name or UNSET,
+        pod.ip or UNSET,
+        pod.phase or UNSET,
+        len(pod.containers) or UNSET,
+        len(pod.workloads) or UNSET,
+        legacy.containers_of(pod, whole) or UNSET,
+        workload or UNSET,
     )

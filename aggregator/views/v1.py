@@ -14,6 +14,7 @@ from aggregator.models.topology import Topology
 from aggregator.models.values import END_OF_TIME_SECONDS
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.views.v1_fields import Convert, Converts, json_class, maker
+from aggregator.views.v1_wire import writer
 
 JSON = "v1"
 PROTOBUF = "v1.protobuf"
@@ -83,6 +84,12 @@ def _time_message(seconds: float) -> Timestamp | None:
     return None if known is None else Timestamp(seconds=known // 1000, nanos=known % 1000 * 1_000_000)
 
 
+@lru_cache(maxsize=4096)
+def _time_bytes(seconds: float) -> bytes | None:
+    message = _time_message(seconds)
+    return None if message is None else message.SerializeToString()
+
+
 def _enum_name(field: FieldDescriptor) -> Convert:
     values = field.enum_type.values if field.enum_type is not None else ()
     return {value.number: value.name for value in values if value.number}.get
@@ -92,14 +99,30 @@ def _enum_number(_field: FieldDescriptor) -> Convert:
     return int
 
 
-MESSAGES = Format(Converts(lambda message: message, _time_message, None, _enum_number))
+_CONVERTS = Converts(lambda message: message, _time_message, None, _enum_number)
+MESSAGES = Format(_CONVERTS)
 DOCUMENTS = Format(Converts(json_class, _time_text, str, _enum_name))
+
+
+class Wire(Format):
+    """Makes bytes, as MESSAGES would be serialized."""
+
+    def __init__(self) -> None:
+        super().__init__(_CONVERTS)
+        self._topology = writer(pb.Topology, _time_bytes)
+        self._cluster = writer(pb.Cluster, _time_bytes)
+        self._pod = writer(pb.Pod, _time_bytes)
+        self._container = writer(pb.Container, _time_bytes)
+        self.node = writer(pb.Node, _time_bytes)
+
+
+WIRE = Wire()
 
 
 def render_protobuf(topology: Topology, _now_seconds: float) -> bytes:
     """Return the serialized Topology."""
-    serialized: bytes = MESSAGES.topology(topology).SerializeToString(deterministic=True)
-    return serialized
+    written: bytes = WIRE.topology(topology)
+    return written
 
 
 def render_json(topology: Topology, _now_seconds: float) -> bytes:

@@ -120,9 +120,13 @@ def _of_map(value: FieldDescriptor, converts: Converts) -> Convert:
 
 
 def _of_list(message: type[Message], converts: Converts) -> Convert:
-    make = maker(message, converts)
-    parts: Callable[[Mapping[str, Any]], Iterable[Any]] = _addresses if message is pb.Address else _in_order
+    make, parts = maker(message, converts), parts_of(message)
     return lambda named: [make(part) for part in parts(named)] or None
+
+
+def parts_of(message: type[Message]) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
+    """Return what gives the model's objects of a repeated message from the mapping that holds them, in their order."""
+    return _addresses if message is pb.Address else _in_order
 
 
 def _in_order(named: Mapping[str, Any]) -> Iterable[Any]:
