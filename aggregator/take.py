@@ -11,6 +11,7 @@ from aggregator.errors import QueryError, RefreshFailedError
 from aggregator.harvest import Asked, Harvest, Kept
 from aggregator.logs import logger
 from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
+from aggregator.models.recall import Recall
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
 from aggregator.quality import Quality, assessed
@@ -76,7 +77,7 @@ class Taker:
         self._gatherers = gatherers
         self.timeline = timeline
         self._plan = plan
-        self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster)
+        self._build = partial(build, rows=plan.rows, default_cluster=plan.default_cluster, recall=Recall())
         self._views = views
         self._kept: Mapping[Asked, Kept] = {}
         self._lookout = Lookout(plan.vanished_notice_seconds)

@@ -1,6 +1,6 @@
 """From answers to a topology: pure, in named stages. What finds no place is counted, never lost in silence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,10 +8,11 @@ from aggregator.models.draft import Draft, Register, reader
 from aggregator.models.finish import Settled, finished
 from aggregator.models.membership import Home, Membership, is_controllers
 from aggregator.models.place import place
+from aggregator.models.recall import Recall
 from aggregator.models.row import Owner, Row, match
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
-from aggregator.querier.decode import Sample
+from aggregator.querier.decode import Labels, Sample
 
 Answers = Mapping[str, list[Sample]]
 
@@ -60,13 +61,17 @@ OF_NODES = Stage(Owner.NODE, makes=False)
 STAGES = (SYSTEM, ORCHESTRATORS, NODES, CLUSTERS, PODS, OF_PODS, OF_NODES)
 
 
-def build(answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAULT_CLUSTER) -> tuple[Topology, Tally]:
+def build(
+    answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAULT_CLUSTER, recall: Recall | None = None
+) -> tuple[Topology, Tally]:
     """Return the topology that the answers show, and what became of their samples.
 
     `answers` maps names of rows to samples; a row without an entry had no answer, and its fields stay None.
     `default_cluster` names the cluster of hosts whose series have a `node` label but none that tells their cluster.
+    `recall` is what the build before has found out, and learns from this one; the result is the same without it.
     """
-    site = _Site(answers, rows)
+    site = _Site(answers, rows, recall or Recall())
+    site.recall.begin(site.registers)
     site.see(SYSTEM)
     site.see(ORCHESTRATORS)
     membership = Membership(site.drafts(Owner.ORCHESTRATOR), default_cluster)
@@ -79,8 +84,9 @@ def build(answers: Answers, rows: tuple[Row, ...], default_cluster: str = DEFAUL
     site.see(OF_PODS)
     site.see(OF_NODES)
     site.count_empty_clusters(membership)
-    site.settled.system = next(iter(site.drafts(Owner.SYSTEM)), Draft())
-    return finished(site.settled), site.tally
+    topology = finished(site.settled, site.registers)
+    site.recall.end()
+    return topology, site.tally
 
 
 def _let_go(samples: list[Sample]) -> None:
@@ -95,8 +101,7 @@ def reading_order(rows: Iterable[Row]) -> list[Row]:
     return [row for stage in STAGES for row in stage.rows(known)]
 
 
-@dataclass(frozen=True)
-class _ClusterLabels:
+class _ClusterLabels(Labels, frozen=True, gc=False):
     """What a cluster can be found by before its nodes are known."""
 
     uid: str
@@ -108,6 +113,7 @@ class _Site:
 
     answers: Answers
     rows: tuple[Row, ...]
+    recall: Recall
     tally: Tally = field(default_factory=Tally)
     registers: dict[Owner, Register] = field(default_factory=lambda: {owner: Register() for owner in Owner})
     settled: Settled = field(default_factory=Settled)
@@ -119,7 +125,7 @@ class _Site:
         """Place the samples of a stage's rows."""
         for row in stage.rows(self.rows):
             samples = [*self.answers.get(row.name, [])]
-            place(row, samples, self.registers[row.whose.owner], self.tally)
+            place(row, samples, self.registers[row.whose.owner], self.tally, self.recall)
             _let_go(samples)
 
     def settle_nodes(self, membership: Membership) -> None:
@@ -131,15 +137,19 @@ class _Site:
             else:
                 cluster = self._cluster(home)
                 cluster.metrics.extend(node.metrics)
-                self.settled.nodes[id(node)] = (node, home)
+                self.settled.nodes[node.number] = (node, home)
 
     def settle_pods(self, membership: Membership) -> None:
         """Give each pod its cluster, and its node where its labels name one of that cluster."""
         # Pods of one node have the same labels for it and its cluster: each set is looked up once.
         places: dict[tuple[str, ...], tuple[Draft | None, Home | None]] = {}
+        readers: dict[type, Callable[[Any], tuple[str, ...]]] = {}
         for pod in self.drafts(Owner.POD):
             metric = pod.metrics[0]
-            labels = reader(metric.__class__, PLACE_LABELS_OF_POD)(metric)
+            kind = metric.__class__
+            if kind not in readers:
+                readers[kind] = reader(kind, PLACE_LABELS_OF_POD)
+            labels = readers[kind](metric)
             if labels not in places:
                 places[labels] = self._place_of(pod, membership)
             node, home = places[labels]
@@ -172,15 +182,17 @@ class _Site:
     def _cluster(self, home: Home) -> Draft:
         known = self.settled.clusters.get(home.uid)
         if known is None:
-            known = self.registers[Owner.CLUSTER].identified(_ClusterLabels(home.uid), (("uid",),)) or Draft()
+            register = self.registers[Owner.CLUSTER]
+            known = register.identified(_ClusterLabels(home.uid), (("uid",),)) or register.new()
             self.settled.clusters[home.uid] = known
-        known.fields["type"] = known.fields.get("type") or home.type
+        types = known.table.column("type")
+        types[known.number] = types[known.number] or home.type
         return known
 
     def _node_of(self, metric: Any) -> Draft | None:
         nodes = self.registers[Owner.NODE]
         for way in FIND_NODE_OF_POD:
-            found = nodes.index(way.known_by).get(reader(metric.__class__, way.labels)(metric), [])
+            found = nodes.index(way.known_by).get(reader(metric.__class__, way.labels)(metric), ())
             if len(found) == 1:
-                return found[0]
+                return nodes.by_number[found[0]]
         return None

@@ -1,8 +1,4 @@
-"""Objects while they are being built, and the ways to find them by labels of their series.
-
-A refresh builds some hundred thousand of these, so they are as plain as can be: a draft's fields are a dict,
-and so is each of its parts.
-"""
+"""Objects while they are being built, and the ways to find them by labels of their series."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -11,29 +7,42 @@ from typing import Any
 
 import msgspec
 
-from aggregator.querier.decode import attribute
+from aggregator.models.row import Part
+from aggregator.models.table import Parts, Table
+from aggregator.querier.decode import LACKING, attribute
 
 Labels = tuple[str, ...]
-Fields = dict[str, Any]
 
 # The only label whose values come with white space: machine ids are read from /etc/machine-id with their newline.
 UNTRIMMED = "icos_host_id"
 
 
 class Draft(msgspec.Struct, gc=False, eq=False):
-    """An owner that is not finished: its fields so far, the label sets that identify it, and its parts.
+    """An owner that is not finished: its number among those of its kind, and the label sets that identify it.
 
-    `parts` maps the field that will hold a kind of parts to the fields of each by name.
+    `mark` stands for those label sets: an owner that is identified by the same series has the same mark in the next
+    refresh.
     """
 
-    fields: Fields = {}
-    parts: dict[str, dict[str, Fields]] = {}
+    number: int
+    table: Table
     metrics: list[Any] = []
+    mark: int = 0
 
     def label(self, name: str) -> str:
         """Return what the object's identifying label sets have under `name`, "" if none has; the last of several."""
         key = attribute(name)
         return max((getattr(metric, key, "") for metric in self.metrics), default="")
+
+    def value(self, field: str) -> Any:
+        """Return what is known of one of its fields so far."""
+        return self.table.value(self.number, field)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All that is known of its fields."""
+        named = ((field, self.value(field)) for field in self.table.columns)
+        return {field: value for field, value in named if value is not None}
 
 
 class Register:
@@ -41,7 +50,10 @@ class Register:
 
     def __init__(self) -> None:
         self.drafts: dict[tuple[Labels, Any], Draft] = {}
-        self._indexes: dict[Labels, dict[Any, list[Draft]]] = {}
+        self.by_number: list[Draft] = []
+        self.table = Table()
+        self.parts: dict[Part, Parts] = {}
+        self._indexes: dict[Labels, dict[Any, tuple[int, ...]]] = {}
 
     def identified(self, metric: Any, identities: Iterable[Labels]) -> Draft | None:
         """Return the draft that a label set identifies, made if need be; None if it identifies none.
@@ -56,49 +68,65 @@ class Register:
                     values = tuple(value.strip() for value in values)
                 draft = self.drafts.get((labels, values))
                 if draft is None:
-                    draft = self.drafts[labels, values] = Draft()
+                    draft = self.drafts[labels, values] = self.new()
                 draft.metrics.append(metric)
+                draft.mark = hash((draft.mark, metric))
                 return draft
         return None
 
-    def index(self, known_by: Labels) -> dict[Any, list[Draft]]:
-        """Return the drafts by the values of these labels; made at first need, so after all drafts are."""
+    def new(self) -> Draft:
+        """Return a draft that nothing identifies yet."""
+        draft = Draft(len(self.by_number), self.table)
+        self.by_number.append(draft)
+        self.table.size += 1
+        return draft
+
+    def parts_of(self, part: Part) -> Parts:
+        """Return all parts of one kind."""
+        return self.parts.setdefault(part, Parts())
+
+    def index(self, known_by: Labels) -> dict[Any, tuple[int, ...]]:
+        """Return the drafts' numbers by the values of these labels; made at first need, so after all drafts are."""
         if known_by not in self._indexes:
             self._indexes[known_by] = self._indexed(known_by)
         return self._indexes[known_by]
 
-    def _indexed(self, known_by: Labels) -> dict[Labels, list[Draft]]:
-        index: dict[Labels, list[Draft]] = {}
-        readers: dict[type, Callable[[Any], Labels]] = {}
+    def _indexed(self, known_by: Labels) -> dict[Any, tuple[int, ...]]:
+        index: dict[Any, tuple[int, ...]] = {}
+        readers: dict[type[Any], Callable[[Any], Labels] | None] = {}
+        is_trimmed = UNTRIMMED in known_by
         for draft in self.drafts.values():
             for metric in draft.metrics:
                 kind = metric.__class__
                 if kind not in readers:
-                    readers[kind] = reader(kind, known_by)
-                key = readers[kind](metric)
-                if not key[-1]:
+                    readers[kind] = reader(kind, known_by) if _has(kind, known_by[-1]) else None
+                read = readers[kind]
+                if read is None or not (key := read(metric))[-1]:
                     continue
-                _add(index, key, draft)
-                if UNTRIMMED in known_by:
-                    _add(index, tuple(value.strip() for value in key), draft)
+                _add(index, key, draft.number)
+                if is_trimmed:
+                    _add(index, tuple(value.strip() for value in key), draft.number)
         return index
 
 
-def _add(index: dict[Labels, list[Draft]], key: Labels, draft: Draft) -> None:
-    known = index.get(key)
-    if known is None:
-        index[key] = [draft]
-    elif not any(other is draft for other in known):
-        known.append(draft)
+def _add(index: dict[Any, tuple[int, ...]], key: Labels, number: int) -> None:
+    alone = (number,)
+    known = index.setdefault(key, alone)
+    if known is not alone and number not in known:
+        index[key] = (*known, number)
+
+
+def _has(kind: type[msgspec.Struct], label: str) -> bool:
+    return attribute(label) in kind.__struct_fields__
 
 
 @lru_cache(maxsize=1024)
-def reader(kind: type, labels: Labels) -> Callable[[Any], Labels]:
+def reader(kind: type[Any], labels: Labels) -> Callable[[Any], Labels]:
     """Return a function that reads labels from a metric of that type, "" for each that it cannot have."""
     if kind is dict:
         return lambda metric: tuple(metric.get(label, "") for label in labels)
-    attributes = [attribute(label) for label in labels]
-    known = [name in getattr(kind, "__struct_fields__", ()) for name in attributes]
-    if all(known) and len(labels) > 1:
-        return attrgetter(*attributes)
-    return lambda metric: tuple(getattr(metric, name, "") for name in attributes)
+    known = kind.__struct_fields__
+    names = [name if (name := attribute(label)) in known else LACKING for label in labels]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda metric: tuple(getattr(metric, name) for name in names)

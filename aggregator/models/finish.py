@@ -2,46 +2,50 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aggregator.models.draft import Draft, Fields
+from aggregator.models.draft import Draft, Register
 from aggregator.models.membership import CONTROLLER, Home
-from aggregator.models.row import BECOMES, Part
+from aggregator.models.row import BECOMES, FILLED_BY_THE_BUILDER, Owner, Part
+from aggregator.models.table import EMPTY, Table
 from aggregator.models.topology import Cluster, Node, Pod, Topology
 from aggregator.models.version import versioned
 
-_PARTS = {part.value: BECOMES[part] for part in Part}
+PARTS_OF_NODES = (Part.INTERFACE, Part.DEVICE, Part.FILESYSTEM)
+PARTS_OF_PODS = (Part.CONTAINER, Part.WORKLOAD)
+# What rows tell of a pod itself.
+FIELDS_OF_PODS = tuple(set(Pod.__struct_fields__) - FILLED_BY_THE_BUILDER[Owner.POD])
 
 
 @dataclass
 class Settled:
     """Drafts that have found their cluster: nodes by identity of their draft, pods with their node where known."""
 
-    system: Draft = field(default_factory=Draft)
     clusters: dict[str, Draft] = field(default_factory=dict)
     nodes: dict[int, tuple[Draft, Home]] = field(default_factory=dict)
     pods: list[tuple[Draft, Home, Draft | None]] = field(default_factory=list)
 
     def home_of(self, node: Draft | None) -> Home | None:
         """Return the cluster of a node, None for a node that has none."""
-        return self.nodes[id(node)][1] if node is not None and id(node) in self.nodes else None
+        return self.nodes[node.number][1] if node is not None and node.number in self.nodes else None
 
 
-def finished(settled: Settled) -> Topology:
-    """Return the topology of what is settled."""
+def finished(settled: Settled, registers: Mapping[Owner, Register]) -> Topology:
+    """Return the topology of what is settled; what registers hold beyond that is in no cluster."""
     drafts = settled.clusters.items()
-    cluster_keys = keys_of_clusters((uid, draft.fields["type"], draft.fields.get("name")) for uid, draft in drafts)
+    cluster_keys = keys_of_clusters((uid, draft.value("type"), draft.value("name")) for uid, draft in drafts)
     node_keys = _node_keys(settled)
+    systems = registers[Owner.SYSTEM].by_number
     clusters = _clusters(settled, cluster_keys)
     return versioned(
         Topology(
             clusters=clusters,
-            nodes=_nodes(settled, cluster_keys, node_keys),
-            pods=_pods(settled, cluster_keys, node_keys),
+            nodes=_nodes(settled, registers[Owner.NODE], cluster_keys, node_keys),
+            pods=_pods(settled, registers[Owner.POD], cluster_keys, node_keys),
             controllers=controllers_of(clusters.values()),
-            **settled.system.fields,
+            **(systems[0].fields if systems else {}),
         )
     )
 
@@ -63,21 +67,18 @@ def controllers_of(clusters: Iterable[Cluster]) -> tuple[str, ...]:
 
 
 def _node_keys(settled: Settled) -> dict[int, str]:
-    """Return each node's key by its draft: its name, or its machine id where another of the cluster has that name."""
+    """Return each node's key by its number: its name, or its machine id where another of the cluster has that name."""
     by_cluster: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
     keys: dict[int, str] = {}
     in_order = sorted(settled.nodes.items(), key=_machine_id_first)
-    for identity, (node, home) in in_order:
-        fields = node.fields
-        names = [fields.get(name) for name in ("name", "label", "host_id")]
-        keys[identity] = _unique(
-            [name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid]
-        )
+    for number, (node, home) in in_order:
+        names = [node.value(field) for field in ("name", "label", "host_id")]
+        keys[number] = _unique([name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid])
     return keys
 
 
 def _machine_id_first(entry: tuple[int, tuple[Draft, Home]]) -> tuple[bool, str]:
-    host_id = entry[1][0].fields.get("host_id", "")
+    host_id = entry[1][0].value("host_id") or ""
     return (not host_id, host_id)
 
 
@@ -109,50 +110,64 @@ def _last_seen(settled: Settled) -> dict[str, float]:
     """Return when each cluster was seen last, by its uid, where its nodes tell."""
     latest: dict[str, float] = {}
     for node, home in settled.nodes.values():
-        seconds = node.fields.get("last_seen_seconds")
+        seconds = node.value("last_seen_seconds")
         if seconds is not None:
             latest[home.uid] = max(seconds, latest.get(home.uid, seconds))
     return latest
 
 
-def _nodes(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, str]) -> dict[tuple[str, str], Node]:
-    made = [
-        Node(
-            cluster=cluster_keys[home.uid],
-            key=node_keys[identity],
-            id=f"{home.uid}/{node.fields.get('host_id') or node_keys[identity]}",
-            type=home.type,
-            **_parts(node),
-            **node.fields,
+def _nodes(
+    settled: Settled, register: Register, cluster_keys: dict[str, str], node_keys: dict[int, str]
+) -> dict[tuple[str, str], Node]:
+    parts = {part.value: register.parts_of(part).made(BECOMES[part]) for part in PARTS_OF_NODES}
+    made = []
+    for number, (node, home) in settled.nodes.items():
+        fields = node.fields
+        own_parts: dict[str, Any] = {field: those[number] for field, those in parts.items() if number in those}
+        made.append(
+            Node(
+                cluster=cluster_keys[home.uid],
+                key=node_keys[number],
+                id=f"{home.uid}/{fields.get('host_id') or node_keys[number]}",
+                type=home.type,
+                **own_parts,
+                **fields,
+            )
         )
-        for identity, (node, home) in settled.nodes.items()
-    ]
     made.sort(key=lambda node: (node.cluster, node.key))
     return {(node.cluster, node.key): node for node in made}
 
 
-def _pods(settled: Settled, cluster_keys: dict[str, str], node_keys: dict[int, str]) -> dict[tuple[str, str], Pod]:
+def _pods(
+    settled: Settled, register: Register, cluster_keys: dict[str, str], node_keys: dict[int, str]
+) -> dict[tuple[str, str], Pod]:
     """Return the pods; of several of one name in a cluster, the first by namespace keeps the plain key.
 
     Docker containers have no namespace: theirs is told apart by its id.
     """
-    made: dict[tuple[str, str], Pod] = {}
-    for key, (pod, home, node) in zip(_pod_keys(settled), settled.pods, strict=True):
+    containers, workloads = (register.parts_of(part).made(BECOMES[part]).get for part in PARTS_OF_PODS)
+    columns = {field: register.table.values(Pod, field) for field in FIELDS_OF_PODS}
+    made: dict[str, dict[str, Pod]] = {cluster: {} for cluster in cluster_keys.values()}
+    for key, (pod, home, node) in zip(_pod_keys(settled, register.table), settled.pods, strict=True):
+        number = pod.number
         cluster = cluster_keys[home.uid]
-        made[cluster, key] = Pod(
+        own = {field: column[number] for field, column in columns.items()}
+        made[cluster][key] = Pod(
             cluster=cluster,
             key=key,
-            id=pod.fields.get("uid") or "/".join((home.uid, *_pod_identity(pod)[:2])),
-            node=node_keys.get(id(node)) if node is not None else None,
-            **_parts(pod),
-            **pod.fields,
+            id=own["uid"] or "/".join((home.uid, own["namespace"], own["name"])),
+            node=node_keys.get(node.number) if node is not None else None,
+            containers=containers(number, EMPTY),
+            workloads=workloads(number, EMPTY),
+            **own,
         )
-    return {identity: made[identity] for identity in sorted(made)}
+    return {(cluster, key): made[cluster][key] for cluster in sorted(made) for key in sorted(made[cluster])}
 
 
-def _pod_keys(settled: Settled) -> list[str]:
+def _pod_keys(settled: Settled, table: Table) -> list[str]:
     """Return each pod's key, in the order of the pods."""
-    names = [(home.uid, pod.fields.get("name", "")) for pod, home, _ in settled.pods]
+    called = table.values(Pod, "name")
+    names = [(home.uid, called[pod.number]) for pod, home, _ in settled.pods]
     shared = {name for name, count in Counter(names).items() if count > 1}
     keys = [name for _, name in names]
     taken = {uid: {name for of, name in names if of == uid} for uid in {uid for uid, _ in shared}}
@@ -167,17 +182,7 @@ def _pod_keys(settled: Settled) -> list[str]:
 
 
 def _pod_identity(pod: Draft) -> tuple[str, str, str]:
-    fields = pod.fields
-    return (fields.get("namespace", ""), fields.get("name", ""), fields.get("uid", ""))
-
-
-def _parts(owner: Draft) -> dict[str, Any]:
-    return {field: _made_parts(_PARTS[field], named) for field, named in owner.parts.items()}
-
-
-def _made_parts(become: type[Any], named: dict[str, Fields]) -> dict[str, Any]:
-    # The first field of every part is its name.
-    return {name: become(name, **named[name]) for name in (sorted(named) if len(named) > 1 else named)}
+    return (pod.value("namespace") or "", pod.value("name") or "", pod.value("uid") or "")
 
 
 def _controllers(cluster: Draft) -> tuple[str, ...]:

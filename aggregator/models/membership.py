@@ -31,9 +31,9 @@ class Membership:
         self._nuvla_by_uid: dict[str, Home] = {}
         # One that lacks the label by which it would claim its own claims what lacks it, too, as in the Go service.
         for orchestrator in orchestrators:
-            kind = orchestrator.fields.get("type")
+            kind = orchestrator.value("type")
             if kind == NUVLA:
-                home = Home(NUVLA, orchestrator.fields.get("agent_name", ""))
+                home = Home(NUVLA, orchestrator.value("agent_name") or "")
                 _claim(self._nuvla_by_host, orchestrator.label("icos_host_name"), home)
             elif kind == OCM:
                 uid = orchestrator.label("k8s_cluster_uid")

@@ -5,7 +5,8 @@ reason, where it says something that cannot be kept; the builder counts those by
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 Converter = Callable[[str], object]
 
@@ -95,3 +96,58 @@ def degrees(text: str) -> float | None:
     if text != text.strip() or "_" in text or not text.isascii():
         raise ValueError(NOT_A_NUMBER)
     return (real(text) or None) if text else None
+
+
+def all_converted(convert: Converter, texts: list[str]) -> list[Any] | None:
+    """Return what the converter makes of each text; None if it refuses any.
+
+    For the converters of numbers, of which there are most, a list is gone through a step at a time.
+    """
+    if not texts:
+        return []
+    at_once = _AT_ONCE.get(convert)
+    try:
+        return list(map(convert, texts)) if at_once is None else at_once(texts)
+    except ValueError:
+        return None
+
+
+def _reals(texts: Iterable[str]) -> list[float]:
+    numbers = list(map(float, texts))
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(NOT_FINITE)
+    return numbers
+
+
+def _moments(texts: Iterable[str]) -> list[float]:
+    return _between(0, END_OF_TIME_SECONDS, _reals(texts))
+
+
+def _wholes(texts: Iterable[str]) -> list[int]:
+    return list(map(int, _between(-_INT64, _INT64, _reals(texts))))
+
+
+def _amounts(texts: Iterable[str]) -> list[int]:
+    numbers = _wholes(texts)
+    if min(numbers) < 0:
+        raise ValueError(OUT_OF_RANGE)
+    return numbers
+
+
+def _counts(texts: Iterable[str]) -> list[float]:
+    return _between(0, _INT64, _reals(texts))
+
+
+def _between(least: float, end: float, numbers: list[float]) -> list[float]:
+    if min(numbers) < least or max(numbers) >= end:
+        raise ValueError(OUT_OF_RANGE)
+    return numbers
+
+
+_AT_ONCE: dict[Converter, Callable[[list[str]], list[Any]]] = {
+    real: _reals,
+    moment: _moments,
+    whole: _wholes,
+    amount: _amounts,
+    count: _counts,
+}

@@ -7,7 +7,7 @@ import contextlib
 import keyword
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -17,6 +17,16 @@ from aggregator.querier.said import NOT_JSON, texts
 
 # The label that tells a series' cluster; a Prometheus does not show its own external labels.
 CLUSTER_LABEL = "cluster"
+
+
+# The attribute of any label set that stands for labels which it cannot have.
+LACKING = "lacking"
+
+
+class Labels(msgspec.Struct, frozen=True, gc=False):
+    """The labels of a series that were asked for, each an attribute."""
+
+    lacking: ClassVar[str] = ""
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -105,6 +115,7 @@ def _label_struct(labels: tuple[str, ...], cluster: str) -> type[msgspec.Struct]
         "Labels",
         [(name, str, cluster if label == CLUSTER_LABEL else "") for name, label in names.items()],
         rename={name: label for name, label in names.items() if name != label},
+        bases=(Labels,),
         frozen=True,
         gc=False,
     )

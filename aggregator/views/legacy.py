@@ -19,18 +19,18 @@ DEVICE_STATES = {-1: "detached", 0: "busy", 1: "available"}
 _Value = TypeVar("_Value")
 
 
-class Empty(Struct, frozen=True):
+class Empty(Struct, frozen=True, gc=False):
     """An object of the contract that nothing fills."""
 
 
-class Timestamp(Struct, frozen=True):
+class Timestamp(Struct, frozen=True, gc=False):
     """When the data was measured, in seconds since the epoch, and how old it was when this answer was made."""
 
     oldestTimestamp: float | UnsetType = UNSET
     timeSinceOldest: float | UnsetType = UNSET
 
 
-class Controller(Struct, frozen=True):
+class Controller(Struct, frozen=True, gc=False):
     """A controller that the telemetry names."""
 
     name: str
@@ -39,14 +39,14 @@ class Controller(Struct, frozen=True):
     API: Empty = Empty()
 
 
-class Location(Struct, frozen=True):
+class Location(Struct, frozen=True, gc=False):
     """Where a node stands, in degrees."""
 
     latitude: float | UnsetType = UNSET
     longitude: float | UnsetType = UNSET
 
 
-class Storage(Struct, frozen=True):
+class Storage(Struct, frozen=True, gc=False):
     """A file system: its block device, kind, and size in bytes."""
 
     name: str | UnsetType = UNSET
@@ -54,14 +54,14 @@ class Storage(Struct, frozen=True):
     capacity: float | UnsetType = UNSET
 
 
-class AvailableStorage(Struct, frozen=True):
+class AvailableStorage(Struct, frozen=True, gc=False):
     """The root file system: its block device, and the bytes that are free on it."""
 
     name: str | UnsetType = UNSET
     free: float | UnsetType = UNSET
 
 
-class StaticMetrics(Struct, frozen=True):
+class StaticMetrics(Struct, frozen=True, gc=False):
     """What a node is made of: frequencies in Hz, memory in bytes."""
 
     cpuArchitecture: str | UnsetType = UNSET
@@ -74,7 +74,7 @@ class StaticMetrics(Struct, frozen=True):
     storage: list[Storage] | UnsetType = UNSET
 
 
-class DynamicMetrics(Struct, frozen=True):
+class DynamicMetrics(Struct, frozen=True, gc=False):
     """How a node is: seconds, Hz, degrees Celsius, joules, bytes."""
 
     upTime: float | UnsetType = UNSET
@@ -88,7 +88,7 @@ class DynamicMetrics(Struct, frozen=True):
     availableStorage: AvailableStorage = AvailableStorage()
 
 
-class Interface(Struct, frozen=True):
+class Interface(Struct, frozen=True, gc=False):
     """A network interface: speed and traffic in bytes a second, the mask as the length of its prefix."""
 
     name: str | UnsetType = UNSET
@@ -101,7 +101,7 @@ class Interface(Struct, frozen=True):
     engressUssage: str | UnsetType = UNSET
 
 
-class Device(Struct, frozen=True):
+class Device(Struct, frozen=True, gc=False):
     """A peripheral. `status`: detached, busy, available or unknown."""
 
     name: str | UnsetType = UNSET
@@ -110,7 +110,7 @@ class Device(Struct, frozen=True):
     path: str | UnsetType = UNSET
 
 
-class Container(Struct, frozen=True):
+class Container(Struct, frozen=True, gc=False):
     """A container: `node` is its host's machine id, memory in bytes, CPU usage in cores."""
 
     name: str | UnsetType = UNSET
@@ -120,7 +120,7 @@ class Container(Struct, frozen=True):
     cpuUsage: float | UnsetType = UNSET
 
 
-class Pod(Struct, frozen=True):
+class Pod(Struct, frozen=True, gc=False):
     """A pod. `status` is its phase."""
 
     name: str | UnsetType = UNSET
@@ -131,7 +131,7 @@ class Pod(Struct, frozen=True):
     container: dict[str, Container] | UnsetType = UNSET
 
 
-class Node(Struct, frozen=True):
+class Node(Struct, frozen=True, gc=False):
     """A node. `uuid` is its machine id."""
 
     type: str | UnsetType = UNSET
@@ -146,7 +146,7 @@ class Node(Struct, frozen=True):
     devices: dict[str, Device] | UnsetType = UNSET
 
 
-class Cluster(Struct, frozen=True):
+class Cluster(Struct, frozen=True, gc=False):
     """A cluster with its nodes and pods by name."""
 
     type: str | UnsetType = UNSET
@@ -158,7 +158,7 @@ class Cluster(Struct, frozen=True):
     pod: dict[str, Pod] | UnsetType = UNSET
 
 
-class Document(Struct, frozen=True):
+class Document(Struct, frozen=True, gc=False):
     """The whole answer: clusters by name."""
 
     timestamp: Timestamp
@@ -296,23 +296,31 @@ def device_of(device: model.Device) -> Device:
 
 def pod_of(pod: model.Pod, whole: Topology) -> Pod:
     """Return a pod with its containers, in the layout of 1.2.5."""
+    # Of pods and containers there are so many that calls of `present` would be felt.
     return Pod(
-        name=present(pod.name),
-        ip=present(pod.ip),
-        status=present(pod.phase),
-        numberOfContainers=present(len(pod.containers)),
-        numberOfApps=present(len(pod.workloads)),
-        container=containers_of(pod, whole) or UNSET,
+        pod.name or UNSET,
+        pod.ip or UNSET,
+        pod.phase or UNSET,
+        len(pod.containers) or UNSET,
+        len(pod.workloads) or UNSET,
+        containers_of(pod, whole) or UNSET,
     )
 
 
 def containers_of(pod: model.Pod, whole: Topology) -> dict[str, Container]:
     """Return the containers of a pod by name; address and node are the pod's."""
     node = whole.nodes[pod.cluster, pod.node] if pod.node is not None else None
-    host_id = present(node.host_id if node else None)
-    ip = present(pod.ip)
+    host_id = node.host_id or UNSET if node else UNSET
+    ip = pod.ip or UNSET
+    number = gojson.number
     return {
-        name: Container(present(name), ip, host_id, as_text(container.memory_bytes), real(container.cpu_usage_cores))
+        name: Container(
+            name or UNSET,
+            ip,
+            host_id,
+            str(memory) if (memory := container.memory_bytes) else UNSET,
+            number(cores) if (cores := container.cpu_usage_cores) else UNSET,
+        )
         for name, container in pod.containers.items()
     }
 

@@ -13,7 +13,7 @@ from aggregator.views import gojson, legacy
 from aggregator.views.legacy import present, real
 
 
-class DynamicMetrics2025(legacy.DynamicMetrics, frozen=True):
+class DynamicMetrics2025(legacy.DynamicMetrics, frozen=True, gc=False):
     """How a node is; here the clock rate is a number in Hz."""
 
     cpuFrequency: int | UnsetType = UNSET  # type: ignore[assignment] # the later line changed the type
@@ -22,14 +22,14 @@ class DynamicMetrics2025(legacy.DynamicMetrics, frozen=True):
     memoryUsagePercent: float | UnsetType = UNSET
 
 
-class ForecastedMetrics(Struct, frozen=True):
+class ForecastedMetrics(Struct, frozen=True, gc=False):
     """What the forecasting module expects, in percent."""
 
     cpuUtilizationPrediction: float | UnsetType = UNSET
     memoryUtilizationPrediction: float | UnsetType = UNSET
 
 
-class Workload(Struct, frozen=True):
+class Workload(Struct, frozen=True, gc=False):
     """An application of which a pod is a part."""
 
     icos_app_name: str | UnsetType = UNSET
@@ -37,13 +37,13 @@ class Workload(Struct, frozen=True):
     icos_app_component: str | UnsetType = UNSET
 
 
-class Pod2025(legacy.Pod, frozen=True):
+class Pod2025(legacy.Pod, frozen=True, gc=False):
     """A pod; its name is `<namespace>__<pod>`."""
 
     workload: dict[str, Workload] | UnsetType = UNSET
 
 
-class Node2025(legacy.Node, frozen=True):
+class Node2025(legacy.Node, frozen=True, gc=False):
     """A node with its pods by uid."""
 
     dynamicMetrics: DynamicMetrics2025 = DynamicMetrics2025()
@@ -53,7 +53,7 @@ class Node2025(legacy.Node, frozen=True):
     pod: dict[str, Pod2025] | UnsetType = UNSET
 
 
-class Cluster2025(Struct, frozen=True):
+class Cluster2025(Struct, frozen=True, gc=False):
     """A cluster with its nodes by name."""
 
     type: str | UnsetType = UNSET
@@ -67,7 +67,7 @@ class Cluster2025(Struct, frozen=True):
     node: dict[str, Node2025] | UnsetType = UNSET
 
 
-class Document2025(legacy.Document, frozen=True):
+class Document2025(legacy.Document, frozen=True, gc=False):
     """The whole answer: clusters by name."""
 
     cluster: dict[str, Cluster2025]  # type: ignore[assignment] # the later line changed the layout
@@ -135,13 +135,16 @@ def _pod_key(pod: model.Pod) -> str:
 
 
 def _pod_of(pod: model.Pod, whole: Topology) -> Pod2025:
-    shared = legacy.pod_of(pod, whole)
+    workload = {
+        instance: Workload(present(load.app), present(instance), present(load.component))
+        for instance, load in pod.workloads.items()
+    }
     return Pod2025(
-        **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "name"},
-        name=f"{pod.namespace}__{pod.name}" if pod.namespace else present(pod.name),
-        workload={
-            instance: Workload(present(load.app), present(instance), present(load.component))
-            for instance, load in pod.workloads.items()
-        }
-        or UNSET,
+        f"{pod.namespace}__{pod.name}" if pod.namespace else pod.name or UNSET,
+        pod.ip or UNSET,
+        pod.phase or UNSET,
+        len(pod.containers) or UNSET,
+        len(pod.workloads) or UNSET,
+        legacy.containers_of(pod, whole) or UNSET,
+        workload or UNSET,
     )

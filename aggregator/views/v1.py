@@ -15,6 +15,7 @@ from aggregator.models.topology import Topology
 from aggregator.models.values import END_OF_TIME_SECONDS
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.views.v1_fields import Convert, Converts, Mask, is_shown, json_class, maker
+from aggregator.views.v1_wire import writer
 
 JSON = "v1"
 PROTOBUF = "v1.protobuf"
@@ -94,6 +95,12 @@ def _time_message(seconds: float) -> Timestamp | None:
     return None if known is None else Timestamp(seconds=known // 1000, nanos=known % 1000 * 1_000_000)
 
 
+@lru_cache(maxsize=4096)
+def _time_bytes(seconds: float) -> bytes | None:
+    message = _time_message(seconds)
+    return None if message is None else message.SerializeToString()
+
+
 def _enum_name(field: FieldDescriptor) -> Convert:
     values = field.enum_type.values if field.enum_type is not None else ()
     return {value.number: value.name for value in values if value.number}.get
@@ -109,10 +116,25 @@ MESSAGES = Format(MESSAGE_CONVERTS)
 DOCUMENTS = Format(DOCUMENT_CONVERTS)
 
 
+class Wire(Format):
+    """Makes bytes, as MESSAGES would be serialized."""
+
+    def __init__(self) -> None:
+        super().__init__(MESSAGE_CONVERTS)
+        self._topology = writer(pb.Topology, _time_bytes)
+        self._cluster = writer(pb.Cluster, _time_bytes)
+        self._pod = writer(pb.Pod, _time_bytes)
+        self._container = writer(pb.Container, _time_bytes)
+        self.node = writer(pb.Node, _time_bytes)
+
+
+WIRE = Wire()
+
+
 def render_protobuf(topology: Topology, _now_seconds: float) -> bytes:
     """Return the serialized Topology."""
-    serialized: bytes = MESSAGES.topology(topology).SerializeToString(deterministic=True)
-    return serialized
+    written: bytes = WIRE.topology(topology)
+    return written
 
 
 def render_json(topology: Topology, _now_seconds: float) -> bytes:

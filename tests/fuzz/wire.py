@@ -99,7 +99,7 @@ def _connected(port: int) -> socket.socket:
     while True:
         try:
             return socket.create_connection((HOST, port), timeout=MOST_SECONDS)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             if time.monotonic() > end:
                 raise
 

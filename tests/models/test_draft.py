@@ -1,6 +1,6 @@
 """Objects under construction, and how they are found."""
 
-from aggregator.models.draft import Draft, Register
+from aggregator.models.draft import Register
 from aggregator.models.row import Part
 from tests.samples import samples
 
@@ -30,8 +30,8 @@ def test_white_space_does_not_count() -> None:
     """A machine id with a newline finds, and is found as, the one without."""
     register = Register()
     (sample,) = samples("nodes_by_uname", [({"icos_host_id": "h\n"}, "1")])
-    draft = register.identified(sample.metric, IDENTITIES)
-    assert register.index(("icos_host_id",)) == {("h\n",): [draft], ("h",): [draft]}
+    register.identified(sample.metric, IDENTITIES)
+    assert register.index(("icos_host_id",)) == {("h\n",): (0,), ("h",): (0,)}
 
 
 def test_an_empty_last_label_is_in_no_index() -> None:
@@ -45,8 +45,9 @@ def test_an_empty_last_label_is_in_no_index() -> None:
 
 def test_drafts_share_nothing() -> None:
     """What one object is given, another has not."""
-    one, other = Draft(), Draft()
-    one.fields["name"] = "n"
-    one.parts[Part.DEVICE.value] = {}
+    register = Register()
+    one, other = register.new(), register.new()
+    register.table.column("name")[one.number] = "n"
+    register.parts_of(Part.DEVICE).add(one.number, "camera")
     one.metrics.append(object())
-    assert (other.fields, other.parts, other.metrics) == ({}, {}, [])
+    assert (other.fields, register.parts_of(Part.DEVICE).find(other.number, "camera"), other.metrics) == ({}, -1, [])
