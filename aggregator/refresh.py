@@ -221,9 +221,11 @@ class Refresher:
                 _log.exception("refresh broke")
             return _Attempt(self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure))
         self._failure = "the refreshes since then are not finished"
+        attempt = _Attempt(snapshot, self._assessed(wall_seconds, started), failures, is_new=True)
+        # Last, for it is shown from now on.
         if not self._is_closed:
             log_refreshed(snapshot, self._milliseconds_since(started))
-        return _Attempt(snapshot, self._assessed(wall_seconds, started), failures, is_new=True)
+        return attempt
 
     def _report_failure(self, started: float) -> None:
         if not self._is_closed:

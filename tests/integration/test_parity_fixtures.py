@@ -32,6 +32,7 @@ from tests.cases import (
 from tests.differences import OVER_GRPC, OVER_HTTP, WITHOUT_ANSWER
 from tests.integration.process import Gateway, running, until
 from tests.record_answers import LIMITS, text_of
+from tests.server.exchange import ask as ask_http
 
 SCRAPED = "/timestamp/oldestTimestamp"
 
@@ -69,7 +70,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             tmp_path_factory.mktemp(name), PROMETHEUS_ADDRESS=url, REFRESH_INTERVAL="3600", MAX_STALE="7200"
         ) as gateway,
     ):
-        until(lambda: gateway.events("refreshed"), "the first refresh")
+        until(lambda: ask_http(gateway.http, "/readyz").status == 200, "the first refresh")
         yield Scene(name, url, now_seconds, gateway)
 
 
