@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from aggregator.models.build import build, reading_order
 from aggregator.models.catalog import CATALOG
+from aggregator.models.recall import Recall
 from aggregator.process import COLLECT_AFTER
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.decode import Answer, Sample
 from aggregator.querier.gather import Gatherer
 from aggregator.querier.packing import unpack
-from aggregator.views import etim, legacy, legacy_2025
+from aggregator.views import etim, legacy, legacy_2025, v1, v1_chunks
 from benchmarks import upstream
 
 ROUNDS = 3
@@ -47,11 +48,16 @@ def measure(url: str, watch: Stopwatch) -> int:
     outcomes = gatherer.gather([row.query for row in reading_order(CATALOG)], time.time())
     packed = watch.time("ask, pack and decode once", lambda: {name: outcomes[name].packed for name in outcomes})
     gatherer.close()
+    recall = Recall()
     samples: dict[str, list[Sample]] = watch.time("unpack and decode", lambda: _decoded(packed))
-    topology, _ = watch.time("place and build", lambda: build(samples, CATALOG))
+    topology, _ = watch.time("place and build", lambda: build(samples, CATALOG, recall=recall))
+    watch.time("place and build again, the same series", lambda: build(samples, CATALOG, recall=recall))
     watch.time("view 1.2.5", lambda: legacy.render(topology, time.time()))
     watch.time("view 2025 (at first need)", lambda: legacy_2025.render(topology, time.time()))
     watch.time("view etim", lambda: etim.render(topology, time.time()))
+    watch.time("v1 JSON (at first need)", lambda: v1.render_json(topology, time.time()))
+    watch.time("v1 protobuf (at first need)", lambda: v1.render_protobuf(topology, time.time()))
+    watch.time("v1 protobuf in parts (at first need)", lambda: v1_chunks.render(topology, time.time()))
     return sum(map(len, samples.values()))
 
 

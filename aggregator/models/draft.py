@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ Labels = tuple[str, ...]
 
 # The only label whose values come with white space: machine ids are read from /etc/machine-id with their newline.
 UNTRIMMED = "icos_host_id"
+
+_LAST = itemgetter(-1)
 
 
 class Draft(msgspec.Struct, gc=False, eq=False):
@@ -93,27 +95,34 @@ class Register:
 
     def _indexed(self, known_by: Labels) -> dict[Any, tuple[int, ...]]:
         index: dict[Any, tuple[int, ...]] = {}
-        readers: dict[type[Any], Callable[[Any], Labels] | None] = {}
-        is_trimmed = UNTRIMMED in known_by
+        by_kind: dict[Any, tuple[list[int], list[Any]]] = {}
         for draft in self.drafts.values():
             for metric in draft.metrics:
-                kind = metric.__class__
-                if kind not in readers:
-                    readers[kind] = reader(kind, known_by) if _has(kind, known_by[-1]) else None
-                read = readers[kind]
-                if read is None or not (key := read(metric))[-1]:
-                    continue
-                _add(index, key, draft.number)
-                if is_trimmed:
-                    _add(index, tuple(value.strip() for value in key), draft.number)
+                numbers, metrics = by_kind.setdefault(metric.__class__, ([], []))
+                numbers.append(draft.number)
+                metrics.append(metric)
+        for kind, (numbers, metrics) in by_kind.items():
+            if _has(kind, known_by[-1]):
+                keys = list(map(reader(kind, known_by), metrics))
+                _add_all(index, keys, numbers)
+                if UNTRIMMED in known_by:
+                    _add_all(index, [tuple(value.strip() for value in key) for key in keys], numbers)
         return index
 
 
-def _add(index: dict[Any, tuple[int, ...]], key: Labels, number: int) -> None:
-    alone = (number,)
-    known = index.setdefault(key, alone)
-    if known is not alone and number not in known:
-        index[key] = (*known, number)
+def _add_all(index: dict[Any, tuple[int, ...]], keys: list[Labels], numbers: list[int]) -> None:
+    """Add numbers by their keys, but for keys that end in an empty label."""
+    if not index and all(map(_LAST, keys)):
+        index.update(zip(keys, zip(numbers, strict=True), strict=True))
+        if len(index) == len(keys):
+            return
+        index.clear()
+    for key, number in zip(keys, numbers, strict=True):
+        known = index.get(key)
+        if known is None and key[-1]:
+            index[key] = (number,)
+        elif known is not None and number not in known:
+            index[key] = (*known, number)
 
 
 def _has(kind: type[msgspec.Struct], label: str) -> bool:
