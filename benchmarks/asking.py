@@ -48,10 +48,10 @@ def body(url: str, path: str = "/", token: str = "", coding: str = "") -> bytes:
     return text
 
 
-def message(target: str, token: str = "") -> bytes:
-    """Return the bytes of the ETIM answer."""
+def message(target: str, token: str = "", method: str = METHOD, request: bytes = b"") -> bytes:
+    """Return the bytes of the ETIM answer, or of another method's."""
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     with grpc.insecure_channel(target, options=ANY_SIZE) as channel:
-        ask: Ask = channel.unary_unary(METHOD)
-        answer: bytes = ask(b"", metadata=metadata, timeout=PATIENCE_SECONDS, wait_for_ready=True)
+        ask: Ask = channel.unary_unary(method)
+        answer: bytes = ask(request, metadata=metadata, timeout=PATIENCE_SECONDS, wait_for_ready=True)
         return answer

@@ -1,17 +1,20 @@
 """How fast is a look-up of one node, and a filtered list of all? Over HTTP and gRPC, as a script asks."""
 
 import json
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from benchmarks import asking, wrk
 from benchmarks.cores import SERVER, on_core
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, in_turn, medians, paired
 from benchmarks.grpc import load
-from benchmarks.processes import Program, gateway, running
+from benchmarks.processes import Program, bare, gateway, running
 
 QUESTION = "lookups"
 PER_SECOND = 5000.0
@@ -31,34 +34,61 @@ LISTS = {
 
 def measure(prometheus_url: str, nodes: int, _peer_path: Path, rounds: int) -> list[Figure]:
     """Measure look-ups and lists on one size of fleet."""
-    wrk_program = wrk.obtain()
-    with running(gateway(prometheus_url, core=on_core(SERVER))) as ours:
-        cluster, node = _a_node(ours)
-        figures = [_over_http(wrk_program, ours, (cluster, node), nodes, rounds)]
-        figures += _over_grpc(ours, (cluster, node), nodes, rounds)
+    program, core = wrk.obtain(), on_core(SERVER)
+    with running(gateway(prometheus_url, core=core)) as ours, tempfile.TemporaryDirectory() as work:
+        asked = _a_node(ours)
+        (Path(work) / "http").write_bytes(asking.body(ours.url, asked.path))
+        (Path(work) / "grpc").write_bytes(asking.message(ours.target, method=GET_NODE, request=asked.request))
+        with running(bare(Path(work), core)) as least:
+            figures = _over_http(program, (ours, least), asked, nodes, rounds)
+            figures += _over_grpc((ours, least), asked, nodes, rounds)
         return figures + [figure for what, form in LISTS.items() for figure in _list(ours, what, form, nodes)]
 
 
-def _a_node(ours: Program) -> tuple[str, str]:
+class Asked(NamedTuple):
+    """One node, as it is asked for over HTTP and over gRPC."""
+
+    path: str
+    request: bytes
+
+
+def _a_node(ours: Program) -> Asked:
     page = json.loads(asking.body(ours.url, "/api/v1/nodes?limit=1&fields=name,cluster"))
-    return page["nodes"][0]["cluster"], page["nodes"][0]["name"]
+    cluster, name = page["nodes"][0]["cluster"], page["nodes"][0]["name"]
+    path = f"/api/v1/clusters/{quote(cluster, safe='')}/nodes/{quote(name, safe='')}"
+    return Asked(path, pb.GetNodeRequest(cluster=cluster, node=name).SerializeToString())
 
 
-def _over_http(program: wrk.Wrk, ours: Program, names: tuple[str, str], nodes: int, rounds: int) -> Figure:
-    cluster, node = (quote(name, safe="") for name in names)
-    url = f"{ours.url}/api/v1/clusters/{cluster}/nodes/{node}"
-    rates = [program.requests_per_second(url, SECONDS) for _ in range(rounds)]
-    return Figure(QUESTION, nodes, "GET one node", median(rates), "requests/s", at_least=PER_SECOND)
-
-
-def _over_grpc(ours: Program, names: tuple[str, str], nodes: int, rounds: int) -> list[Figure]:
-    request = pb.GetNodeRequest(cluster=names[0], node=names[1]).SerializeToString().hex()
-    loads = [load(ours, CALLS, method=(GET_NODE, request)) for _ in range(rounds)]
-    rate = median(load["calls_per_second"] for load in loads)
-    cost = median(load["cpu_microseconds"] for load in loads)
+def _over_http(
+    program: wrk.Wrk, contest: tuple[Program, Program], asked: Asked, nodes: int, rounds: int
+) -> list[Figure]:
+    ours, least = (f"{each.url}{asked.path}" for each in contest)
+    ask = partial(program.requests_per_second, seconds=SECONDS)
+    given = in_turn({"bare": lambda: ask(least), "ours": lambda: ask(ours)}, rounds)
+    rates = medians(given)
     return [
-        Figure(QUESTION, nodes, "GetNode", rate, "calls/s", at_least=PER_SECOND),
-        Figure(QUESTION, nodes, "server CPU of a GetNode", cost, "µs"),
+        Figure(QUESTION, nodes, "a bare ASGI app with a node's bytes", rates["bare"], "requests/s"),
+        Figure(QUESTION, nodes, "GET one node", rates["ours"], "requests/s", at_least=PER_SECOND),
+        Figure(QUESTION, nodes, "GET one node / bare", paired(given["ours"], given["bare"]), "×"),
+    ]
+
+
+def _over_grpc(contest: tuple[Program, Program], asked: Asked, nodes: int, rounds: int) -> list[Figure]:
+    ours, least = contest
+    given = in_turn(
+        {
+            "bare": lambda: load(least, CALLS),
+            "ours": lambda: load(ours, CALLS, method=(GET_NODE, asked.request.hex())),
+        },
+        rounds,
+    )
+    rates = medians({name: [load["calls_per_second"] for load in loads] for name, loads in given.items()})
+    costs = medians({name: [load["cpu_microseconds"] for load in loads] for name, loads in given.items()})
+    return [
+        Figure(QUESTION, nodes, "a bare handler with a node's bytes", rates["bare"], "calls/s"),
+        Figure(QUESTION, nodes, "GetNode", rates["ours"], "calls/s", at_least=PER_SECOND),
+        Figure(QUESTION, nodes, "server CPU of a call, bare", costs["bare"], "µs"),
+        Figure(QUESTION, nodes, "server CPU of a GetNode", costs["ours"], "µs"),
     ]
 
 
