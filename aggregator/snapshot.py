@@ -85,10 +85,6 @@ class Snapshot:
         """Whether all that was measured is here."""
         return not any(gap.kind.is_missing_data for gap in self.gaps)
 
-    def is_rendered(self, view: str) -> bool:
-        """Return whether `body` of this view costs nothing."""
-        return self.documents.ready(Form(view)) is not None
-
     def body(self, view: str) -> bytes:
         """Return the bytes of a view, made at first need and only once."""
         return self.documents.body(view)

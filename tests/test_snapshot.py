@@ -35,10 +35,10 @@ def test_bytes_are_made_at_first_need_and_once() -> None:
     """The second to ask gets the same object as the first."""
     view = View()
     made = snapshot(view)
-    assert not made.is_rendered("v")
+    assert made.documents.ready(Form("v")) is None
     assert made.body("v") == b"at 100"
     assert made.body("v") is made.body("v")
-    assert made.is_rendered("v")
+    assert made.documents.ready(Form("v")) is not None
     assert view.rendered == 1
 
 
@@ -159,4 +159,4 @@ def test_a_snapshot_that_is_let_go_stays_for_others() -> None:
     made.body("v")
     let_go([made])
     assert made.topology.pods == {("c", "p"): Pod(cluster="c", key="p", name="p")}
-    assert made.is_rendered("v")
+    assert made.documents.ready(Form("v")) is not None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from aggregator.documents import Form
 from aggregator.errors import (
     MalformedError,
     NotListeningError,
@@ -83,7 +84,8 @@ def test_a_snapshot_of_a_good_upstream(make: Make) -> None:
     assert upstream.times == {WALL_SECONDS}
     assert failures == ()
     assert (uptimes(snapshot), snapshot.is_complete, snapshot.taken_at) == ([5], True, 7.0)
-    assert (snapshot.is_rendered("eager"), snapshot.is_rendered("lazy")) == (True, False)
+    assert snapshot.documents.ready(Form("eager")) is not None
+    assert snapshot.documents.ready(Form("lazy")) is None
     assert snapshot.body("eager") == b"1 nodes at %d" % WALL_SECONDS
 
 
