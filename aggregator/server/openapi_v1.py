@@ -11,6 +11,7 @@ from aggregator.lookup.language import MOST_REQUIREMENTS
 from aggregator.lookup.plan import MOST_LIMIT, Resource
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server import api_v1, openapi_examples
+from aggregator.server.openapi_refusals import Examples, refusals
 from aggregator.server.problems import API, CONTENT_TYPE, KINDS, TYPES
 from aggregator.views.v1_fields import is_map, is_time
 
@@ -79,7 +80,7 @@ def _operation(path: str, resource: Resource, common: Common) -> dict[str, Any]:
             *(_query_parameter(parameter, resource) for parameter in resource.parameters),
             *common.parameters,
         ],
-        "responses": {"200": found, "304": common.not_modified, **_refusals(resource, template, common)},
+        "responses": {"200": found, "304": common.not_modified, **_refusals(path, resource, common)},
     }
 
 
@@ -177,18 +178,14 @@ _PARAMETERS = {
 }
 
 
-def _refusals(resource: Resource, template: list[str], common: Common) -> dict[str, Any]:
-    told = [400, 401, 403, 503]
-    if template:
-        told.append(404)
-    if not resource.is_one:
-        told.append(410)
-    return {str(status): refusal(status, common.told_with.get(status, {})) for status in sorted(told)}
+def _refusals(path: str, resource: Resource, common: Common) -> dict[str, Any]:
+    told = refusals(path, resource)
+    return {str(status): refusal(status, told[status], common.told_with.get(status, {})) for status in sorted(told)}
 
 
-def refusal(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:
+def refusal(status: int, examples: Examples, headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return how an answer with a problem document is described."""
-    body = {"schema": _reference("Problem"), "example": openapi_examples.PROBLEMS[status]}
+    body = {"schema": _reference("Problem"), "examples": examples}
     described = {"headers": dict(headers)} if headers else {}
     return {"description": KINDS[status][1], **described, "content": {CONTENT_TYPE: body}}
 
