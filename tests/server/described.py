@@ -1,5 +1,6 @@
 """The OpenAPI document, and how to hold an answer against it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -46,6 +47,8 @@ def faults(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:
         return
     if "enum" in schema and value not in schema["enum"]:
         yield f"{at}: is none of {schema['enum']}"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        yield f"{at}: {value} is not like {schema['pattern']}"
     if kind == "array":
         for number, member in enumerate(value):
             yield from faults(member, schema.get("items", {}), f"{at}[{number}]")

@@ -183,6 +183,13 @@ def test_every_parameter_has_an_example() -> None:
     assert [each["name"] for each in told if not examples(each)] == []
 
 
+def test_every_example_of_a_parameter_is_as_its_schema_says() -> None:
+    """Each holds against the schema of its parameter: /docs sends nothing that does not."""
+    parameters = [each for path, method in OPERATIONS for each in DOCUMENT["paths"][path][method].get("parameters", ())]
+    found = [fault for each in parameters for value in examples(each) for fault in faults(value, each["schema"])]
+    assert found == []
+
+
 @pytest.mark.parametrize("refusal", refusals(), ids=str)
 def test_every_example_of_a_refusal_is_true(
     source: CommandedSource, ports: Ports, refusing: tuple[Refusing, Ports], refusal: Refusal
