@@ -9,7 +9,7 @@ from aggregator.pb.etim import server_pb2, server_pb2_grpc
 from tests.parity.compare import Absent, Case
 from tests.parity.documented import Row
 from tests.parity.owners import host_identity
-from tests.parity.sources import WHOLE, memory
+from tests.parity.sources import WHOLE, Kind, memory
 from tests.parity.telemetry import Series, Telemetry, is_finite
 
 TIMEOUT_SECONDS = 5.0
@@ -127,8 +127,13 @@ def _row(case: Case, told_by: list[Series], at: int, go: str | int, ours: str | 
     shown = found.read(go)
     if not shown or ours not in choices:
         return None
+    return _refused(found.kind, shown) or (Row.CONFLICT if len({one.value for one in found.all()}) > 1 else None)
+
+
+def _refused(kind: Kind, shown: list[Series]) -> Row | None:
+    """Return why ours keeps none of the values that Go may show here, or None if it keeps one."""
     if not all(is_finite(one) for one in shown):
         return Row.UNREAL
-    if not all(found.kind.fits(one) for one in shown):
+    if not all(kind.fits(one) for one in shown):
         return Row.OUT_OF_RANGE
-    return Row.CONFLICT if len({one.value for one in found.all()}) > 1 else None
+    return Row.NEGATIVE if all(kind.keep(one) is None for one in shown) else None

@@ -54,6 +54,13 @@ def _is_out_of_range(_case: Case, deviation: Deviation, found: Source) -> bool:
     return deviation.path[-1] == "cpuMaxFrequency" and bool(ignored)
 
 
+def _is_negative(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go shows fewer than none; ours keeps no such number, and has what comes next, or nothing."""
+    is_below = isinstance(deviation.go, int) and deviation.go < 0
+    is_refused = all(found.kind.keep(one) is None for one in found.read(deviation.go))
+    return is_below and is_refused and _is_choice(deviation, found)
+
+
 def _is_low_bits(_case: Case, deviation: Deviation, found: Source) -> bool:
     """Go read a device's state from the lowest bits of some other number."""
     states = (-1, 0, 1)
@@ -268,6 +275,7 @@ OF_PATHS: dict[Row, Callable[[Case, Deviation], bool]] = {
 OF_VALUES: dict[Row, Condition] = {
     Row.UNREAL: _is_unreal,
     Row.OUT_OF_RANGE: _is_out_of_range,
+    Row.NEGATIVE: _is_negative,
     Row.LOW_BITS: _is_low_bits,
     Row.SCALED: _is_scaled,
     Row.WARMEST: _is_warmest,

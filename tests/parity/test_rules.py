@@ -101,6 +101,27 @@ EXAMPLES = [
         node(staticMetrics={"cpuMaxFrequency": 6}),
     ),
     Example(
+        Row.NEGATIVE,
+        [uname(), one(CAPACITY, "-1", resource="memory"), one("node_memory_MemTotal_bytes", "7")],
+        node(staticMetrics={"RAMMemory": -1}),
+        node(staticMetrics={"RAMMemory": 7}),
+        node(staticMetrics={}),
+    ),
+    Example(
+        Row.NEGATIVE,
+        [uname(), one("node_cpu_frequency_max_hertz", "-1")],
+        node(staticMetrics={"cpuMaxFrequency": -1}),
+        node(staticMetrics={}),
+        node(staticMetrics={"cpuMaxFrequency": 1}),
+    ),
+    Example(
+        Row.NEGATIVE,
+        [uname(net_host_name="ip"), one("vulnerabilities", "-1", agent_hostname="host", agent_ip="ip", severity="Low")],
+        node(vulnerabilities={"Low": -1}),
+        node(vulnerabilities={}),
+        node(vulnerabilities={"Low": 0}),
+    ),
+    Example(
         Row.LOW_BITS,
         [uname(), one("node_mounted", "2147483647", device="tty")],
         node(devices={"tty": {"status": "detached"}}),
@@ -131,6 +152,13 @@ EXAMPLES = [
         node(dynamicMetrics={"freeRAM": 5}),
         node(dynamicMetrics={"freeRAM": 7}),
         node(dynamicMetrics={"freeRAM": 6}),
+    ),
+    Example(
+        Row.CONFLICT,
+        [uname(), *(one("node_network_speed_bytes", value, device="lo", replica=value) for value in ("-1", "-2"))],
+        node(networkInterfaces={"lo": {"speed": -2}}),
+        node(networkInterfaces={"lo": {"speed": -1}}),
+        node(networkInterfaces={"lo": {}}),
     ),
     Example(
         Row.SCALED,
@@ -341,9 +369,22 @@ def test_grpc_series_that_disagree() -> None:
     assert told(found, GO, [("host", "x86_64", 6, 0)]) == [None]
 
 
-@pytest.mark.parametrize(("value", "row"), [("NaN", Row.UNREAL), ("1e20", Row.OUT_OF_RANGE)])
-def test_grpc_value_that_does_not_fit(value: str, row: Row) -> None:
+def test_negative_number_that_can_be() -> None:
+    """Of a temperature, a speed or a score less than nothing can be: ours without it is a break."""
+    zone, speed = one("node_thermal_zone_temp", "-1"), one("node_network_speed_bytes", "-1", device="lo")
+    score = one("SCA_score", "-1", agent_hostname="host", agent_ip="ip")
+    go = node(ScaScore=-1, dynamicMetrics={"cpuTemperature": -1}, networkInterfaces={"lo": {"speed": -1}})
+    ours = node(dynamicMetrics={}, networkInterfaces={"lo": {}})
+    case = Case(telemetry([uname(net_host_name="ip"), zone, speed, score]), go, ours)
+    assert [rule_for(case, deviation) for deviation in deviations(case)] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "row"),
+    [("NaN", SMALLEST_64, Row.UNREAL), ("1e20", SMALLEST_64, Row.OUT_OF_RANGE), ("-1", -1, Row.NEGATIVE)],
+)
+def test_grpc_value_that_does_not_fit(value: str, shown: int, row: Row) -> None:
     """A value that cannot be kept is left out."""
-    found, go = [uname(**LABELLED), one(MEMORY, value, **LABELLED)], ("host", "x86_64", SMALLEST_64, 0)
+    found, go = [uname(**LABELLED), one(MEMORY, value, **LABELLED)], ("host", "x86_64", shown, 0)
     assert told(found, go, [("host", "x86_64", 0, 0)]) == [row]
     assert told(found, go, [("host", "x86_64", 1, 0)]) == [None]
