@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tests.parity.compare import Absent, Case, Deviation, Json, namespaces
 from tests.parity.documented import Row
-from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST, OF_HOST, OF_POD, UNAME, host_identity
+from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST, OF_HOST, OF_POD, UNAME
 from tests.parity.sources import PER_DEVICE, Source, pods_of, real, source, unames_of
 from tests.parity.telemetry import Series, is_finite
 
@@ -139,7 +139,7 @@ def _is_anothers_device(case: Case, deviation: Deviation) -> bool:
 def _is_own(case: Case, deviation: Deviation, one: Series) -> bool:
     """Tell whether the series names the host of this path, as ours tells hosts apart."""
     owners = case.hosts.whose(one, OF_HOST)[1]
-    return len(owners) == 1 and owners[0] in [host_identity(known) for known in unames_of(case, deviation.path)]
+    return len(owners) == 1 and owners[0] in [case.hosts.identity(known) for known in unames_of(case, deviation.path)]
 
 
 def _is_conflict(_case: Case, deviation: Deviation, found: Source) -> bool:

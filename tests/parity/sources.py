@@ -16,7 +16,6 @@ from tests.parity.owners import (
     UNAME,
     Identity,
     Way,
-    host_identity,
 )
 from tests.parity.telemetry import Series, is_finite
 
@@ -221,7 +220,7 @@ def source(case: Case, path: Path) -> Source | None:
 
 def _of_node(case: Case, path: Path) -> Source | None:
     rest, unames = path[4:], unames_of(case, path)
-    identity = host_identity(unames[0]) if unames else None
+    identity = case.hosts.identity(unames[0]) if unames else None
     if identity is None:
         return None
     if rest in OF_UNAME:
