@@ -21,9 +21,19 @@ def portions(values: Iterable[_Value], at_once: int = AT_ONCE) -> Iterator[list[
         yield portion
 
 
+def turns(values: Iterable[_Value], length: int) -> Iterator[Iterator[_Value]]:
+    """Yield iterators over so many values, some in each, for who goes through each before it asks for the next."""
+    left = iter(values)
+    for _ in range(0, length, AT_ONCE):
+        yield islice(left, AT_ONCE)
+
+
 def listed(values: Iterable[_Value]) -> list[_Value]:
     """Return a list of the values, which an iterator such as `map` makes only now."""
+    left = iter(values)
     made: list[_Value] = []
-    for portion in portions(values):
-        made += portion
+    length = -1
+    while len(made) > length:
+        length = len(made)
+        made += islice(left, AT_ONCE)
     return made

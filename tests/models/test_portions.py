@@ -2,13 +2,15 @@
 
 import pytest
 
-from aggregator.models.portions import AT_ONCE, listed, portions
+from aggregator.models.portions import AT_ONCE, listed, portions, turns
 
 
 @pytest.mark.parametrize("length", [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
 def test_nothing_is_lost(length: int) -> None:
     """All values are there, in their order, whether or not they fill the last portion."""
-    assert listed(map(str, range(length))) == [str(number) for number in range(length)]
+    expected = [str(number) for number in range(length)]
+    assert listed(map(str, range(length))) == expected
+    assert [text for turn in turns(map(str, range(length)), length) for text in turn] == expected
 
 
 def test_no_portion_is_larger_than_asked_for() -> None:
