@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.models.portions import listed, turns
 from aggregator.models.row import Part
 from aggregator.models.table import Parts, Table
 from aggregator.querier.decode import LACKING, attribute
@@ -113,7 +114,7 @@ class Register:
                 metrics.append(metric)
         for kind, (numbers, metrics) in by_kind.items():
             if _has(kind, known_by[-1]):
-                keys = list(map(reader(kind, known_by), metrics))
+                keys = listed(map(reader(kind, known_by), metrics))
                 _add_all(index, keys, numbers)
                 if UNTRIMMED in known_by:
                     _add_all(index, [tuple(value.strip() for value in key) for key in keys], numbers)
@@ -123,7 +124,8 @@ class Register:
 def _add_all(index: dict[Any, tuple[int, ...]], keys: list[Labels], numbers: list[int]) -> None:
     """Add numbers by their keys, but for keys that end in an empty label."""
     if not index and all(map(_LAST, keys)):
-        index.update(zip(keys, zip(numbers, strict=True), strict=True))
+        for turn in turns(zip(keys, zip(numbers, strict=True), strict=True), len(keys)):
+            index.update(turn)
         if len(index) == len(keys):
             return
         index.clear()
