@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from aggregator.recording.tape import Tape
+from aggregator.secrets import NONE_KNOWN
 from aggregator.settings import read
 from aggregator.snapshot import Snapshot
 from aggregator.sources import sources_of, taker_of
@@ -16,7 +17,7 @@ from demo.recording import MOST_BYTES, SHIPPED, is_current, made
 def first_refresh(path: Path) -> Snapshot:
     """Return what is shown of the first refresh of a recording."""
     settings = read({"PROMETHEUS_ADDRESS": f"replay:{path}#speed=max"})
-    sources = sources_of(settings)
+    sources = sources_of(settings, NONE_KNOWN)
     taker = taker_of(settings, sources, Views(BY_NAME, ()))
     try:
         return taker.take(0.0, 0.0)[0]
