@@ -8,7 +8,9 @@ import requests
 from aggregator.errors import AggregatorError
 from aggregator.models.topology import Topology
 from aggregator.querier.access import TOKEN, Nobody
+from aggregator.querier.said import beginning
 from aggregator.querier.translation import FOREIGN, translated
+from aggregator.secrets import Secrets
 from aggregator.settings import Settings
 from aggregator.show.document import NoDocumentError, topology_of
 from aggregator.snapshot import Snapshot
@@ -36,9 +38,9 @@ class Read:
     missing: tuple[str, ...]
 
 
-def refreshed(settings: Settings) -> Read:
+def refreshed(settings: Settings, secrets: Secrets) -> Read:
     """Take one refresh with the settings; raise RefreshFailedError or RecordingError where there is none."""
-    taker = taker_of(settings, sources_of(settings), Views({v1.JSON: v1.render_json}, ()))
+    taker = taker_of(settings, sources_of(settings, secrets), Views({v1.JSON: v1.render_json}, ()))
     try:
         snapshot, _failures = taker.take(time.time(), time.monotonic())
     finally:
@@ -55,6 +57,7 @@ def asked(url: str, token: str) -> Read:
     if token and not TOKEN.fullmatch(token):
         raise NotReadError("TOKEN is no token: one word of ASCII characters")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    secrets = Secrets([token])
     try:
         with requests.get(
             url.rstrip("/") + PATH,
@@ -65,9 +68,9 @@ def asked(url: str, token: str) -> Read:
             stream=True,
         ) as answer:
             document = _body(answer)
-            _check(answer, document)
+            _check(answer, document, secrets)
     except FOREIGN as error:
-        raise NotReadError(str(translated(error))) from None
+        raise NotReadError(str(translated(error, secrets))) from None
     try:
         topology = topology_of(document)
     except NoDocumentError as error:
@@ -87,12 +90,12 @@ def _body(answer: requests.Response) -> bytes:
     return b"".join(parts)
 
 
-def _check(answer: requests.Response, body: bytes) -> None:
+def _check(answer: requests.Response, body: bytes, secrets: Secrets) -> None:
     status = answer.status_code
     if status == 401:
         raise NotReadError("it wants a valid token: set TOKEN")
     if status == 403:
         raise NotReadError("it does not show anything to the holder of this token")
     if status != 200:
-        said = body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+        said = beginning(body, secrets, _SHOWN_CHARACTERS).strip()
         raise NotReadError(f"HTTP {status}" + (f": {said}" if said else ""))
