@@ -8,7 +8,9 @@ import requests
 from aggregator.errors import AggregatorError
 from aggregator.models.topology import Topology
 from aggregator.querier.access import TOKEN, Nobody
+from aggregator.querier.said import beginning
 from aggregator.querier.translation import FOREIGN, translated
+from aggregator.secrets import Secrets
 from aggregator.settings import Settings
 from aggregator.show.document import NoDocumentError, topology_of
 from aggregator.show.missing import NoQualityError, missing_of
@@ -38,9 +40,9 @@ class Read:
     missing: tuple[str, ...]
 
 
-def refreshed(settings: Settings) -> Read:
+def refreshed(settings: Settings, secrets: Secrets) -> Read:
     """Take one refresh with the settings; raise RefreshFailedError or RecordingError where there is none."""
-    taker = taker_of(settings, sources_of(settings), Views({v1.JSON: v1.render_json}, ()))
+    taker = taker_of(settings, sources_of(settings, secrets), Views({v1.JSON: v1.render_json}, ()))
     try:
         snapshot, _failures = taker.take(time.time(), time.monotonic())
     finally:
@@ -79,6 +81,7 @@ def _missing_there(url: str, token: str) -> tuple[str, ...]:
 def _got(url: str, path: str, token: str) -> tuple[bytes, bool]:
     """Return what a gateway answers at a path, and whether it calls it complete."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    secrets = Secrets([token])
     try:
         with requests.get(
             url.rstrip("/") + path,
@@ -89,9 +92,9 @@ def _got(url: str, path: str, token: str) -> tuple[bytes, bool]:
             stream=True,
         ) as answer:
             document = _body(answer)
-            _check(answer, document)
+            _check(answer, document, secrets)
     except FOREIGN as error:
-        raise NotReadError(str(translated(error))) from None
+        raise NotReadError(str(translated(error, secrets))) from None
     return document, answer.headers.get("X-Topology-Complete") != "false"
 
 
@@ -106,12 +109,12 @@ def _body(answer: requests.Response) -> bytes:
     return b"".join(parts)
 
 
-def _check(answer: requests.Response, body: bytes) -> None:
+def _check(answer: requests.Response, body: bytes, secrets: Secrets) -> None:
     status = answer.status_code
     if status == 401:
         raise NotReadError("it wants a valid token: set TOKEN")
     if status == 403:
         raise NotReadError("it does not show anything to the holder of this token")
     if status != 200:
-        said = body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+        said = beginning(body, secrets, _SHOWN_CHARACTERS).strip()
         raise NotReadError(f"HTTP {status}" + (f": {said}" if said else ""))

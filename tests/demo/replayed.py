@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from aggregator.secrets import NONE_KNOWN
 from aggregator.settings import read
 from aggregator.snapshot import Snapshot
 from aggregator.sources import sources_of, taker_of
@@ -12,7 +13,7 @@ from aggregator.views import BY_NAME
 def replayed(path: Path, refreshes: int) -> list[Snapshot]:
     """Return what is shown of the first refreshes of a recording."""
     settings = read({"PROMETHEUS_ADDRESS": f"replay:{path}#speed=max"})
-    sources = sources_of(settings)
+    sources = sources_of(settings, NONE_KNOWN)
     taker = taker_of(settings, sources, Views(BY_NAME, ()))
     try:
         return [taker.take(0.0, 0.0)[0] for _ in range(refreshes)]

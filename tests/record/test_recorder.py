@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from aggregator import cli, logs
+from aggregator import cli
 from aggregator.errors import MalformedError, QueryError, RefusedError, UnreachableError
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.gather import Gatherer, Source
@@ -21,6 +21,7 @@ from aggregator.recording import lines
 from aggregator.recording.mask import LEFT_OUT, Mask, together
 from aggregator.recording.tape import Tape, body_of
 from aggregator.recording.writer import Writer
+from aggregator.secrets import NONE_KNOWN, Secrets
 from aggregator.settings import read
 from aggregator.sources import sources_of, taker_of
 from aggregator.take import Views
@@ -46,7 +47,7 @@ def recorder(
     """Return what records upstreams into a file."""
     gatherers = [Gatherer(upstream, 4, 60.0, Source(name)) for name, upstream in upstreams.items()]
     with Writer(path.open("wb"), [lines.Source(name) for name in upstreams], 0.0) as writer:
-        yield Recorder(gatherers, writer, mask, logs.Mask(secrets))
+        yield Recorder(gatherers, writer, mask, Secrets(secrets))
     for gatherer in gatherers:
         gatherer.close()
 
@@ -155,7 +156,7 @@ def test_a_replay_shows_what_was_recorded(tmp_path: Path, case: str, mask: str) 
     with recorder(tmp_path / "a", {"p": Upstream(said)}, masked) as made:
         made.record(1, beat(), QUIET)
     settings = read({"PROMETHEUS_ADDRESS": f"replay:{tmp_path / 'a'}"})
-    sources = sources_of(settings)
+    sources = sources_of(settings, NONE_KNOWN)
     taker = taker_of(settings, sources, Views(BY_NAME, ()))
     expected = BY_NAME[v1.JSON](cases.topology(case), 0.0)
     try:
