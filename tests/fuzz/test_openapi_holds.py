@@ -47,8 +47,8 @@ def test_with_a_good_token(guarded: Guarded, tmp_path: Path) -> None:
     hold(guarded.gateway.http, tmp_path, "--header", f"Authorization: {guarded.bearer}")
 
 
-# Starting schemathesis takes longer than its questions: what differs only by who asks, or what tests/server/test_openapi.py
-# has an eye on, too, is left to the longer run.
+# Starting schemathesis takes longer than its questions: what differs only by who asks, or what
+# tests/server/test_openapi.py has an eye on, too, is left to the longer run.
 
 
 @pytest.mark.longer
