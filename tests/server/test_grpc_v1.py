@@ -104,22 +104,6 @@ def test_http_is_the_mapping_of_grpc(
     assert over_http.json() == as_json(answered(ports, method, request_message))
 
 
-@pytest.mark.parametrize("name", [*cases.NAMES, ""])
-def test_each_object_is_looked_up(source: CommandedSource, ports: Ports, name: str) -> None:
-    """Each cluster, node and pod of every case is found by its names, over HTTP as over gRPC."""
-    topology = cases.topology(name) if name else TOPOLOGY
-    source.shown = snapshot(topology=topology)
-    whole = answered(ports, "GetTopology", pb.GetTopologyRequest())
-    for cluster in whole.clusters:
-        assert answered(ports, "GetCluster", pb.GetClusterRequest(cluster=cluster.name)) == cluster
-        for node in cluster.nodes:
-            assert answered(ports, "GetNode", pb.GetNodeRequest(cluster=cluster.name, node=node.name)) == node
-        for pod in cluster.pods:
-            request = pb.GetPodRequest(cluster=cluster.name, namespace=pod.namespace, pod=pod.name)
-            found = answered(ports, "GetPod", request)
-            assert (found.name, found.namespace, found.cluster) == (pod.name, pod.namespace, cluster.name)
-
-
 def test_a_node_by_name(source: CommandedSource, ports: Ports) -> None:
     """A node is looked up by its names, and the trailing metadata says what the headers of HTTP say."""
     source.age, source.shown = 12.7, snapshot(GAP)
