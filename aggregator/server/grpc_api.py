@@ -15,7 +15,7 @@ from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.aggregator.v1 import topology_pb2
 from aggregator.pb.etim import server_pb2
-from aggregator.server import grpc_v1
+from aggregator.server import grpc_metadata, grpc_v1
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
 from aggregator.server.grpc_known import KnownVersions
@@ -192,7 +192,7 @@ def _tell(context: Any, snapshots: Snapshots, snapshot: Snapshot) -> None:
         ("x-topology-complete", "true" if snapshot.is_complete else "false"),
         ("x-topology-version", snapshot.topology.version),
     )
-    context.set_trailing_metadata((*context.trailing_metadata(), *told))
+    grpc_metadata.tell(context, told)
 
 
 def _guarded(handler: Behaviour) -> Behaviour:
