@@ -1,12 +1,13 @@
 """Objects while they are being built, and the ways to find them by labels of their series."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 
+from aggregator.models.portions import listed, turns
 from aggregator.models.row import Part
 from aggregator.models.table import Parts, Table
 from aggregator.querier.decode import LACKING, attribute
@@ -17,6 +18,9 @@ Labels = tuple[str, ...]
 UNTRIMMED = "icos_host_id"
 
 _LAST = itemgetter(-1)
+
+# Label names, and the values by which they identify an object.
+Identity = tuple[Labels, Labels]
 
 
 class Draft(msgspec.Struct, gc=False, eq=False):
@@ -48,10 +52,14 @@ class Draft(msgspec.Struct, gc=False, eq=False):
 
 
 class Register:
-    """All drafts of one kind, by identity and by whatever else their series can be found by."""
+    """All drafts of one kind, by identity and by whatever else their series can be found by.
+
+    `same` has identities that are those of other objects.
+    """
 
     def __init__(self) -> None:
-        self.drafts: dict[tuple[Labels, Any], Draft] = {}
+        self.drafts: dict[Identity, Draft] = {}
+        self.same: Mapping[Identity, Identity] = {}
         self.by_number: list[Draft] = []
         self.table = Table()
         self.parts: dict[Part, Parts] = {}
@@ -68,9 +76,12 @@ class Register:
             if not values or values[-1]:
                 if UNTRIMMED in labels:
                     values = tuple(value.strip() for value in values)
-                draft = self.drafts.get((labels, values))
+                identity = (labels, values)
+                if self.same:
+                    identity = self.same.get(identity, identity)
+                draft = self.drafts.get(identity)
                 if draft is None:
-                    draft = self.drafts[labels, values] = self.new()
+                    draft = self.drafts[identity] = self.new()
                 draft.metrics.append(metric)
                 draft.mark = hash((draft.mark, metric))
                 return draft
@@ -103,7 +114,7 @@ class Register:
                 metrics.append(metric)
         for kind, (numbers, metrics) in by_kind.items():
             if _has(kind, known_by[-1]):
-                keys = list(map(reader(kind, known_by), metrics))
+                keys = listed(map(reader(kind, known_by), metrics))
                 _add_all(index, keys, numbers)
                 if UNTRIMMED in known_by:
                     _add_all(index, [tuple(value.strip() for value in key) for key in keys], numbers)
@@ -113,7 +124,8 @@ class Register:
 def _add_all(index: dict[Any, tuple[int, ...]], keys: list[Labels], numbers: list[int]) -> None:
     """Add numbers by their keys, but for keys that end in an empty label."""
     if not index and all(map(_LAST, keys)):
-        index.update(zip(keys, zip(numbers, strict=True), strict=True))
+        for turn in turns(zip(keys, zip(numbers, strict=True), strict=True), len(keys)):
+            index.update(turn)
         if len(index) == len(keys):
             return
         index.clear()

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.models.portions import listed
 from aggregator.models.row import Fill, Row
 from aggregator.models.table import Table
 from aggregator.models.tally import Tally
@@ -139,7 +140,7 @@ def _converted_each(row: Row, fill: Fill, texts: Iterable[str], tally: Tally) ->
 def _texts(fill: Fill, targets: Targets) -> list[str]:
     """Return what each sample says for a field."""
     read = attrgetter(f"metric.{attribute(fill.source)}") if fill.source else VALUE
-    return list(map(read, targets.samples))
+    return listed(map(read, targets.samples))
 
 
 def _entries(fill: Fill, table: Table, targets: Targets) -> Iterable[tuple[_Holder, str, str]]:

@@ -12,6 +12,7 @@ from itertools import repeat
 from operator import attrgetter
 
 from aggregator.models.draft import Labels, Register
+from aggregator.models.portions import listed, turns
 from aggregator.models.row import Owner, Part, Row
 from aggregator.models.table import Parts
 from aggregator.querier.decode import Sample
@@ -74,12 +75,15 @@ class Recall:
         self._last = self._new
         self._registers, self._now = {}, {}
 
-    def hashes(self, row: Row, samples: Iterable[Sample]) -> "array[int] | None":
+    def hashes(self, row: Row, samples: Sequence[Sample]) -> "array[int] | None":
         """Return what the row's series can be known again by, None where they are not to be remembered."""
         whose = row.whose
         if row.ask.labels is None or whose.every or whose.owner not in KNOWN_AGAIN:
             return None
-        return array("q", map(hash, map(_METRIC, samples)))
+        hashes = array("q")
+        for turn in turns(map(hash, map(_METRIC, samples)), len(samples)):
+            hashes.extend(turn)
+        return hashes
 
     def numbers(self, row: Row, hashes: "array[int] | None") -> list[int] | None:
         """Return what each series is about: the number of an owner, or of its part; NOWHERE where it is to be found.
@@ -91,8 +95,10 @@ class Recall:
             return None
         then: Sequence[int] = last.numbers
         if hashes != last.hashes:
-            known = dict(zip(last.hashes, last.numbers, strict=True))
-            then = list(map(known.get, hashes, repeat(NOWHERE)))
+            known: dict[int, int] = {}
+            for turn in turns(zip(last.hashes, last.numbers, strict=True), len(last.hashes)):
+                known.update(turn)
+            then = listed(map(known.get, hashes, repeat(NOWHERE)))
         now = self._parts_now(row, row.whose.part, then) if row.whose.part else self._owners_now(row)
         return [now[number] for number in then]
 

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aggregator.models.portions import portions
+
 Converter = Callable[[str], object]
 
 NOT_FINITE = "not a finite number"
@@ -103,13 +105,14 @@ def all_converted(convert: Converter, texts: list[str]) -> list[Any] | None:
 
     For the converters of numbers, of which there are most, a list is gone through a step at a time.
     """
-    if not texts:
-        return []
     at_once = _AT_ONCE.get(convert)
+    values: list[Any] = []
     try:
-        return list(map(convert, texts)) if at_once is None else at_once(texts)
+        for portion in portions(texts):
+            values += map(convert, portion) if at_once is None else at_once(portion)
     except ValueError:
         return None
+    return values
 
 
 def _reals(texts: Iterable[str]) -> list[float]:

@@ -2,13 +2,19 @@
 
 from aggregator.models.topology import Cluster, Node, Topology
 from aggregator.pb.etim import server_pb2 as pb
+from aggregator.views.v1_wire import member
 
 _INT32 = 2**31
+_NODES = member(pb.InfrastructureModel, "nodes")
 
 
 def render(topology: Topology, _now_seconds: float) -> bytes:
-    """Return the serialized InfrastructureModel, nodes in the order of cluster and key; it holds no ages."""
-    return message(topology).SerializeToString(deterministic=True)
+    """Return the serialized InfrastructureModel, nodes in the order of cluster and key; it holds no ages.
+
+    Put together node by node: protobuf itself would hold the interpreter until it has copied and written all of them.
+    """
+    nodes = (_node(node, topology.clusters[node.cluster]) for node in topology.nodes.values())
+    return _NODES.all(node.SerializeToString(deterministic=True) for node in nodes)
 
 
 def message(topology: Topology) -> pb.InfrastructureModel:

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import msgspec
 
+from aggregator.views import framed
+
 _ESCAPES = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -19,15 +21,29 @@ _ESCAPES = (
 # A byte that UTF-8 never has: it stands in for spaces that are not indentation.
 _SPACE = b"\xff"
 _HIDE_SPACES = bytes.maketrans(b" ", _SPACE)
+# As a place for members is laid out.
+_PLACE = framed.PLACE + b": 0"
 _SPACES_TO_TABS = bytes.maketrans(b" " + _SPACE, b"\t ")
 
 
 def encode(document: Any) -> bytes:
     """Return the document as Go would write it; mappings are written in the order they have.
 
-    Floats must have been through `number`.
+    Floats must have been through `number`. Members that are `framed.named` are written a portion at a time.
     """
-    text = msgspec.json.encode(document)
+    compact, places = framed.frame(document)
+    first, *rest = _indented(compact).split(_PLACE)
+    pieces = [first]
+    for several, after in zip(places, rest, strict=True):
+        depth = len(first) - first.rfind(b"\n") - 1
+        for portion in several.encoded():
+            pieces += (_inside(portion, depth), b",\n" + b"\t" * depth)
+        pieces[-1] = first = after
+    return b"".join(pieces)
+
+
+def _indented(text: bytes) -> bytes:
+    """Return compact JSON as Go lays it out."""
     # None of these characters has a meaning in JSON outside strings, where it is always a character of its own.
     for character, escape in _ESCAPES:
         if character in text:
@@ -35,6 +51,15 @@ def encode(document: Any) -> bytes:
     # Compact JSON has spaces in strings only. Out of sight, they survive that indentation is turned into tabs.
     indented = msgspec.json.format(text.translate(_HIDE_SPACES), indent=1)
     return indented.replace(b'": ', b'":' + _SPACE).translate(_SPACES_TO_TABS)
+
+
+def _inside(compact: bytes, depth: int) -> bytes:
+    """Return the members of an object, laid out as they are at a depth, from the first name to the last value."""
+    around = depth - 1
+    laid_out = _indented(b"[" * around + compact + b"]" * around)
+    # Each bracket is on a line of its own, which is one tab deeper than the line before.
+    start = 2 * around + around * depth // 2
+    return laid_out[start + len(b"{\n") + depth : -start - 2]
 
 
 def number(value: float) -> float:

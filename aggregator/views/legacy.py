@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from aggregator.models import topology as model
 from aggregator.models.topology import Topology
-from aggregator.views import gojson
+from aggregator.views import framed, gojson
 
 DEVICE_STATES = {-1: "detached", 0: "busy", 1: "available"}
 
@@ -183,8 +183,8 @@ def document(topology: Topology, now_seconds: float) -> dict[str, object]:
                 type=present(cluster.type),
                 uuid=present(cluster.uid),
                 name=present(cluster.name),
-                node={node.key: node_of(node) for node in nodes[key]} or UNSET,
-                pod={pod.key: pod_of(pod, topology) for pod in pods[key]} or UNSET,
+                node=framed.named((node.key, node_of(node)) for node in nodes[key]) if nodes[key] else UNSET,
+                pod=framed.named((pod.key, pod_of(pod, topology)) for pod in pods[key]) if pods[key] else UNSET,
             )
             for key, cluster in topology.clusters.items()
         },

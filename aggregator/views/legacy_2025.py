@@ -3,14 +3,19 @@
 It shares the objects of `views.legacy` and adds to them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 
 from aggregator.models import topology as model
 from aggregator.models.topology import Topology
-from aggregator.views import gojson, legacy
+from aggregator.views import framed, gojson, legacy
 from aggregator.views.legacy import present, real
+
+# A node has all its pods in it.
+NODES_AT_ONCE = 16
+
+_PodsByNode = dict[tuple[str, str | None], list[model.Pod]]
 
 
 class DynamicMetrics2025(legacy.DynamicMetrics, frozen=True, gc=False):
@@ -76,7 +81,7 @@ class Document2025(legacy.Document, frozen=True, gc=False):
 def render(topology: Topology, now_seconds: float) -> bytes:
     """Return the document; `now_seconds` is what ages are counted to."""
     nodes = topology.nodes_by_cluster()
-    pods: dict[tuple[str, str | None], list[model.Pod]] = {}
+    pods: _PodsByNode = {}
     for pod in topology.pods.values():
         pods.setdefault((pod.cluster, pod.node), []).append(pod)
     clusters = {
@@ -87,11 +92,15 @@ def render(topology: Topology, now_seconds: float) -> bytes:
             engine=present(next((node.engine for node in nodes[key] if node.engine), None)),
             icosAgentID=present(cluster.agent_id),
             clusterLink=cluster.is_linked,
-            node={node.key: _node_of(node, pods.get((key, node.key), []), topology) for node in nodes[key]} or UNSET,
+            node=framed.named(_nodes_of(nodes[key], pods, topology), NODES_AT_ONCE) if nodes[key] else UNSET,
         )
         for key, cluster in topology.clusters.items()
     }
     return gojson.encode(legacy.top_level(topology, now_seconds, dict(sorted(clusters.items()))))
+
+
+def _nodes_of(nodes: list[model.Node], pods: _PodsByNode, whole: Topology) -> Iterator[tuple[str, Node2025]]:
+    return ((node.key, _node_of(node, pods.get((node.cluster, node.key), []), whole)) for node in nodes)
 
 
 def _cluster_key(cluster: model.Cluster) -> str:

@@ -1,12 +1,11 @@
 """The v1 model: protobuf, and its proto3 JSON mapping. Both are made in one way from what the descriptors say."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,6 +13,7 @@ from aggregator.models import topology as model
 from aggregator.models.topology import Topology
 from aggregator.models.values import END_OF_TIME_SECONDS
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.views import framed
 from aggregator.views.v1_fields import Convert, Converts, Mask, is_shown, json_class, maker
 from aggregator.views.v1_wire import writer
 
@@ -47,7 +47,7 @@ class Format:
         """Return what is told of the whole, without its clusters."""
         return self._topology(topology)
 
-    def cluster(self, cluster: model.Cluster, nodes: Iterable[model.Node], pods: Iterable[model.Pod]) -> Any:
+    def cluster(self, cluster: model.Cluster, nodes: Sequence[model.Node], pods: Sequence[model.Pod]) -> Any:
         """Return a cluster with these nodes and pods of it."""
         return self._cluster(
             cluster,
@@ -113,7 +113,6 @@ def _enum_number(_field: FieldDescriptor) -> Convert:
 MESSAGE_CONVERTS = Converts(lambda message: message, _time_message, None, _enum_number)
 DOCUMENT_CONVERTS = Converts(json_class, _time_text, str, _enum_name)
 MESSAGES = Format(MESSAGE_CONVERTS)
-DOCUMENTS = Format(DOCUMENT_CONVERTS)
 
 
 class Wire(Format):
@@ -128,7 +127,23 @@ class Wire(Format):
         self.node = writer(pb.Node, _time_bytes)
 
 
+class Text(Format):
+    """Makes what is encoded as JSON, a portion of a cluster's members at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(DOCUMENT_CONVERTS)
+
+    def cluster(self, cluster: model.Cluster, nodes: Sequence[model.Node], pods: Sequence[model.Pod]) -> Any:
+        """Return a cluster with these nodes and pods of it."""
+        return self._cluster(
+            cluster,
+            nodes=framed.listed(map(self.node, nodes)) if nodes else None,
+            pods=framed.listed(map(self.pod, pods)) if pods else None,
+        )
+
+
 WIRE = Wire()
+TEXT = Text()
 
 
 def render_protobuf(topology: Topology, _now_seconds: float) -> bytes:
@@ -139,4 +154,11 @@ def render_protobuf(topology: Topology, _now_seconds: float) -> bytes:
 
 def render_json(topology: Topology, _now_seconds: float) -> bytes:
     """Return the proto3 JSON mapping of the Topology."""
-    return msgspec.json.encode(DOCUMENTS.topology(topology))
+    text, places = framed.frame(TEXT.topology(topology))
+    first, *rest = text.split(framed.PLACE)
+    pieces = [first]
+    for several, after in zip(places, rest, strict=True):
+        for portion in several.encoded():
+            pieces += (portion[1:-1], b",")
+        pieces[-1] = after
+    return b"".join(pieces)

@@ -1,7 +1,11 @@
 """The version of a topology: the same for the same content, another one for any other."""
 
+import hashlib
+
+import msgspec
 import pytest
 
+from aggregator import __version__
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology
 from aggregator.models.version import versioned
 
@@ -47,3 +51,13 @@ def test_it_survives_itself() -> None:
     """A version does not depend on the one that the topology had before."""
     once = versioned(Topology(**WHOLE))  # type: ignore[arg-type] # as above
     assert versioned(once) == once
+
+
+@pytest.mark.parametrize("pods", [0, 1, 15, 16, 499, 500, 501, 1001])
+def test_portions_do_not_show(pods: int) -> None:
+    """The version is that of each mapping's values encoded in one piece, however many there are."""
+    of = {("c", str(number)): Pod(cluster="c", key=str(number), name=f"pod {number}") for number in range(pods)}
+    whole = hashlib.blake2b(__version__.encode(), digest_size=16)
+    for part in ([], [], list(of.values()), [(), None]):
+        whole.update(msgspec.msgpack.encode(part))
+    assert versioned(Topology(pods=of)).version == whole.hexdigest()
