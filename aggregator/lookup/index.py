@@ -18,15 +18,15 @@ class Index:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self._written_nodes: dict[str, dict[tuple[str, str], bytes]] = {}
+        self._written_nodes: dict[str, dict[int, bytes]] = {}
 
     @property
     def size(self) -> int:
         """How many objects it holds, containers aside."""
         return len(self.topology.clusters) + len(self.topology.nodes) + len(self.topology.pods)
 
-    def written_nodes(self, wire: str) -> dict[tuple[str, str], bytes]:
-        """Return where the nodes that were written one way are remembered, by cluster and name."""
+    def written_nodes(self, wire: str) -> dict[int, bytes]:
+        """Return where the nodes that were written one way are remembered, by their `id`: they live as long as this."""
         return self._written_nodes.setdefault(wire, {})
 
     def items(self, kind: Kind, cluster: str | None = None) -> Sequence[Any]:
