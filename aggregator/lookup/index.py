@@ -29,6 +29,10 @@ class Index:
         """Return where the nodes that were written one way are remembered, by their `id`: they live as long as this."""
         return self._written_nodes.setdefault(wire, {})
 
+    def has_most_nodes_written(self, wire: str) -> bool:
+        """Whether more than half of the nodes were written one way."""
+        return 2 * len(self.written_nodes(wire)) > len(self.topology.nodes)
+
     def items(self, kind: Kind, cluster: str | None = None) -> Sequence[Any]:
         """Return all objects of a kind, or those of a cluster, in their order; raise NotFoundError without the cluster.
 
