@@ -9,10 +9,11 @@ from typing import Protocol
 from aggregator import __version__, tracing
 from aggregator.certificates import CertificateFiles
 from aggregator.errors import NoTopologyError
-from aggregator.logs import Mask, logger
+from aggregator.logs import logger
 from aggregator.models.catalog import CATALOG
 from aggregator.process import room_for_connections
 from aggregator.refresh import Pace, Refresher
+from aggregator.secrets import Secrets
 from aggregator.server import http_api
 from aggregator.server.auth import Guard, TokenGuard
 from aggregator.server.browsers import browsers
@@ -29,7 +30,7 @@ from aggregator.server.readiness import Readiness
 from aggregator.server.tls import Rotation
 from aggregator.server.trust import keys_of, rules_of
 from aggregator.server.watch import Watch
-from aggregator.settings import Settings, secrets_of
+from aggregator.settings import Settings
 from aggregator.snapshot import Snapshot
 from aggregator.sources import Sources, sources_of, taker_of
 from aggregator.take import Views
@@ -64,9 +65,9 @@ class Parts:
     readiness: Readiness
 
 
-def assembled(settings: Settings) -> Parts:
-    """Return the parts that these settings ask for."""
-    sources = sources_of(settings)
+def assembled(settings: Settings, secrets: Secrets) -> Parts:
+    """Return the parts that these settings ask for; they tell nobody any of the secrets."""
+    sources = sources_of(settings, secrets)
     watch = _watch(settings, sources)
     refresher = _refresher(settings, sources, watch.telemetry)
     keys = keys_of(settings, watch.telemetry.keys_not_fetched)
@@ -97,7 +98,9 @@ def _watch(settings: Settings, sources: Sources) -> Watch:
     """Return what counts, traces if there is a collector, and logs."""
     telemetry = Telemetry((row.name for row in CATALOG), sources.names)
     endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
-    traces = tracing.start(endpoint.get_secret_value(), telemetry.spans_dropped) if endpoint is not None else None
+    traces = None
+    if endpoint is not None:
+        traces = tracing.start(endpoint.get_secret_value(), telemetry.spans_dropped, sources.secrets)
     telemetry.traces = traces
     return Watch(telemetry, traces, settings.LOG_LEVEL == "debug")
 
@@ -107,7 +110,7 @@ def _refresher(settings: Settings, sources: Sources, telemetry: Telemetry) -> Re
     eager += ["etim"] if settings.GRPC_PORT is not None else []
     taker = taker_of(settings, sources, Views(BY_NAME, tuple(eager)), telemetry)
     pace = Pace(settings.REFRESH_INTERVAL, settings.MAX_STALE)
-    return Refresher(taker, pace, telemetry=telemetry, hide=Mask(secrets_of(settings, {})).hide)
+    return Refresher(taker, pace, telemetry=telemetry)
 
 
 def _tell_replay(sources: Sources) -> None:

@@ -11,6 +11,7 @@ import grpc
 
 from aggregator.pb.etim import server_pb2 as pb
 from aggregator.pb.etim import server_pb2_grpc as pb_grpc
+from aggregator.secrets import Secrets
 
 DEFAULT_TARGET = "localhost:8181"
 TIMEOUT_SECONDS = 5.0
@@ -87,11 +88,13 @@ def main() -> None:
     given = parser.parse_args()
     if bool(given.cert) != bool(given.key):
         parser.error("--cert and --key belong together")
-    target, tls = given.target, Tls(given.ca, given.cert, given.key)
+    target, tls, token = given.target, Tls(given.ca, given.cert, given.key), os.environ.get("TOKEN", "")
     try:
-        model, said = ask(target, os.environ.get("TOKEN"), tls if given.tls or tls != Tls() else None)
+        model, said = ask(target, token, tls if given.tls or tls != Tls() else None)
     except grpc.RpcError as error:
-        sys.stderr.write(f"{target}: {error.code().name}: {error.details()}\n")
+        # Whoever answers may repeat what it was sent.
+        details = Secrets([token]).hide(error.details() or "")
+        sys.stderr.write(f"{target}: {error.code().name}: {details}\n")
         sys.exit(1)
     except OSError as error:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")

@@ -10,6 +10,7 @@ from aggregator import process
 from aggregator.assembly import assembled, servers_of
 from aggregator.errors import PartEndedError
 from aggregator.logs import logger
+from aggregator.secrets import Secrets
 from aggregator.settings import Settings
 from aggregator.stopping import ignore_signals, stop_signal
 
@@ -21,17 +22,17 @@ LAST_SECONDS = 0.5
 _log = logger(__name__)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, secrets: Secrets) -> None:
     """Serve until SIGTERM or SIGINT; raise PortInUseError where a server cannot listen."""
     process.be_quick_to_answer()
     process.be_quick_to_return_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, secrets))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, secrets: Secrets) -> None:
     stop = stop_signal()
-    parts = assembled(settings)
+    parts = assembled(settings, secrets)
     with contextlib.closing(parts.refresher):
         servers = servers_of(settings, parts)
         for server in servers:

@@ -1,13 +1,13 @@
 """The log: one line an event on stderr, a constant message and its fields; JSON unless a person reads along."""
 
-import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
 from contextvars import ContextVar
 
 import structlog
+
+from aggregator.secrets import NONE_KNOWN, Secrets
 
 # These libraries tell of their own doings what nobody here needs: every URL with its PromQL, every start and stop.
 _CHATTY = ("asyncio", "grpc", "requests", "urllib3")
@@ -23,24 +23,14 @@ _NOT_RETRIEVED = "Task exception was never retrieved"
 REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")
 TRACE_ID: ContextVar[bytes] = ContextVar("trace_id", default=b"")
 
-HIDDEN = "***"
-# What may never be read, wherever in a line: credentials in a URL, those of a header, and whatever looks like a token.
-_SECRET_SHAPES = (
-    (re.compile(r"(?<=://)[^/\s\"'\\@]*(?=@)"), HIDDEN),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w+/=.~-]{8,}"), rf"\1 {HIDDEN}"),
-    (re.compile(r"\beyJ[\w-]*(\.[\w-]*)*"), HIDDEN),
-    (re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|$)", re.DOTALL), HIDDEN),
-)
 # What a terminal takes as a command, what turns text around, and what some readers of lines take for the end of one.
 # All others that could do harm are escaped in JSON by themselves.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-# A shorter secret would be found in the middle of harmless words.
-_SHORTEST_SECRET = 6
 _LONGEST_PATH = 200
 _LONGEST_SEGMENT = 40
 
 
-def configure(level: str, form: str | None, secrets: Iterable[str] = ()) -> None:
+def configure(level: str, form: str | None, secrets: Secrets = NONE_KNOWN) -> None:
     """Send this program's and its libraries' messages of at least `level` to stderr, with stars for all secrets."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -109,30 +99,16 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 class Mask:
     """The last step of every line: whatever got into it, an exception's text included, secrets leave as stars.
 
-    No part of the program logs one on purpose; a library's exception may, and an upstream may repeat what it was sent.
+    No part of the program logs one on purpose, and what upstreams say has none any more when it gets here; a library's
+    exception may have one.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
-        known = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
 
     def __call__(self, _logger: object, _method: str, line: object) -> str:
         """Return the line without secrets, and so that it is one line to whatever reads it."""
-        return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", self.hide(str(line)))
-
-    def hide(self, text: str) -> str:
-        """Return the text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
-        for shape, instead in _SECRET_SHAPES:
-            text = shape.sub(instead, text)
-        return text
-
-
-def _forms(secret: str) -> Iterable[str]:
-    """Return a secret as it is, and as it stands within JSON and within Python's own form of a text."""
-    return (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
+        return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", self._secrets.hide(str(line)))
 
 
 def shown_path(path: str) -> str:

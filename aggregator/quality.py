@@ -3,8 +3,8 @@
 Frozen values, in the words of the Quality message that shows them (proto/aggregator/v1).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
 from operator import attrgetter, methodcaller
@@ -139,22 +139,6 @@ def assessed(
         ),
         unfilled_fields=tuple(_unfilled(rows, {row.name: row for row in told}, topology)),
     )
-
-
-def without_secrets(quality: Quality, hide: Callable[[str], str]) -> Quality:
-    """Return the quality with secrets hidden: what an upstream says may repeat what it was sent."""
-
-    def hidden(answer: SourceAnswer) -> SourceAnswer:
-        if answer.error is None and not answer.warnings and not answer.remarks:
-            return answer
-        return replace(
-            answer,
-            error=None if answer.error is None else hide(answer.error),
-            warnings=tuple(map(hide, answer.warnings)),
-            remarks=tuple(map(hide, answer.remarks)),
-        )
-
-    return replace(quality, rows=tuple(replace(row, sources=tuple(map(hidden, row.sources))) for row in quality.rows))
 
 
 def _row(row: Row, answers: Sequence[SourceAnswer], tally: Tally) -> RowQuality:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, RefusedError
 from aggregator.logs import logger
-from aggregator.quality import Quality, without_secrets
+from aggregator.quality import Quality
 from aggregator.report import by_kind, counted, log_refreshed
 from aggregator.snapshot import Gap, GapKind, Snapshot, let_go
 from aggregator.take import Taker
@@ -59,14 +59,11 @@ class Refresher:
         pace: Pace,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
-        hide: Callable[[str], str] = str,
     ) -> None:
-        """`hide` takes secrets out of a text: clients are told why there is no topology, in the upstream's words."""
         self._telemetry = telemetry or Telemetry()
         self._taker = taker
         self._pace = pace
         self._clock = clock or Clock()
-        self._hide = hide
         self._snapshot: Snapshot | None = None
         self._failure = "the first refresh is not finished"
         self._quality = Quality(self._failure)
@@ -209,7 +206,7 @@ class Refresher:
         try:
             snapshot, failures = self._taker.take(wall_seconds, started)
         except RefreshFailedError as failed:
-            self._failure = self._hide(str(failed))
+            self._failure = str(failed)
             self._report_failure(started)
             return _Attempt(
                 self._kept_snapshot(), self._assessed(wall_seconds, started, self._failure), failed.failures
@@ -234,7 +231,7 @@ class Refresher:
 
     def _assessed(self, wall_seconds: float, started: float, failure: str | None = None) -> Quality:
         """Return how good the take was that began at these moments and has just ended."""
-        known = without_secrets(self._taker.quality or Quality(), self._hide)
+        known = self._taker.quality or Quality()
         return replace(
             known,
             failure=failure,

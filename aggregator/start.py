@@ -8,7 +8,9 @@ from typing import NoReturn
 
 from aggregator import cli, logs, settings, stopping
 from aggregator.errors import CertificateError, PartEndedError, PortInUseError, RecordingError, SettingsError
+from aggregator.secrets import Secrets
 from aggregator.settings import Settings
+from aggregator.settings.secrets import secrets_of
 
 
 def start() -> None:
@@ -39,12 +41,13 @@ def _done(arguments: argparse.Namespace) -> int:
 
 def serve(chosen: Settings) -> None:
     """Serve until told to stop; what hinders it ends the process with code 1, and is told in one line."""
-    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, settings.secrets_of(chosen, os.environ))
+    secrets = Secrets(secrets_of(chosen, os.environ))
+    logs.configure(chosen.LOG_LEVEL, chosen.LOG_FORMAT, secrets)
     _tell_doubts(chosen)
     from aggregator import gateway  # noqa: PLC0415 - imports gRPC, which looks at the environment
 
     try:
-        gateway.run(chosen)
+        gateway.run(chosen, secrets)
     except (CertificateError, PortInUseError) as error:
         # The files for TLS were good when the settings were read; they may be written anew at this moment.
         sys.stderr.write(f"{error}\n")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator import __version__
 from aggregator.logs import TRACE_ID, logger
+from aggregator.secrets import Secrets
 from aggregator.telemetry import Exchange
 
 if TYPE_CHECKING:
@@ -92,14 +93,17 @@ class Tracing:
         flushing.join(FLUSH_SECONDS)
 
 
-def start(endpoint: str, dropped: Callable[[int], None]) -> Tracing:
-    """Return what traces to the collector at a base URL; `dropped` learns how many spans it did not take."""
+def start(endpoint: str, dropped: Callable[[int], None], secrets: Secrets) -> Tracing:
+    """Return what traces to the collector at a base URL; `dropped` learns how many spans it did not take.
+
+    Why it did not is told without `secrets`: it may repeat the headers that it was sent.
+    """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - only if wanted
 
-    return Tracing(provider(OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces"), dropped))
+    return Tracing(provider(OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces"), dropped, secrets))
 
 
-def provider(exporter: "SpanExporter", dropped: Callable[[int], None]) -> "TracerProvider":
+def provider(exporter: "SpanExporter", dropped: Callable[[int], None], secrets: Secrets) -> "TracerProvider":
     """Return what makes spans and hands them to the exporter in batches."""
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - only where traces are wanted
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
@@ -110,15 +114,15 @@ def provider(exporter: "SpanExporter", dropped: Callable[[int], None]) -> "Trace
     named = Resource.create()
     unnamed = str(named.attributes.get("service.name", "")).startswith("unknown_service")
     made = TracerProvider(resource=named.merge(ours) if unnamed else ours.merge(named), shutdown_on_exit=False)
-    made.add_span_processor(BatchSpanProcessor(_patient(exporter, dropped)))
+    made.add_span_processor(BatchSpanProcessor(_patient(exporter, dropped, secrets)))
     return made
 
 
-def _patient(exporter: "SpanExporter", dropped: Callable[[int], None]) -> "SpanExporter":
+def _patient(exporter: "SpanExporter", dropped: Callable[[int], None], secrets: Secrets) -> "SpanExporter":
     """Return the exporter with one warning when the collector stops taking spans, and one line when it takes them."""
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415 - only if wanted
 
-    told = _LastWord()
+    told = _LastWord(secrets)
 
     class Patient(SpanExporter):
         is_away = False
@@ -146,14 +150,15 @@ class _LastWord(logging.Handler):
 
     text = ""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         super().__init__(logging.WARNING)
+        self._secrets = secrets
         library = logging.getLogger("opentelemetry")
         library.propagate = False
         library.handlers[:] = [self]
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()[:REASON_CHARACTERS]
+        self.text = self._secrets.hide(record.getMessage(), REASON_CHARACTERS)
 
 
 def _trace_id(span: "Span") -> bytes:

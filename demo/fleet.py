@@ -48,8 +48,8 @@ class Fleet:
 
     @property
     def wanderer(self) -> Host:
-        """The host that leaves and returns; no cluster hangs on it."""
-        return self.hosts[3]
+        """The host that leaves and returns: never a cluster's first, whose agent speaks for the cluster."""
+        return next(host for host in self.hosts[3:] if host.position)
 
     def hosts_at(self, at_seconds: float) -> tuple[Host, ...]:
         """Return the hosts that are there at a time."""

@@ -37,7 +37,8 @@ class Aggregator(pb_grpc.AggregatorServicer):
     ) -> pb.InfrastructureModel:
         """Answer with two nodes."""
         if ("authorization", f"Bearer {TOKEN}") not in [(key, value) for key, value in context.invocation_metadata()]:
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "not authorized")
+            sent = [value for key, value in context.invocation_metadata() if key == "authorization"]
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, f"not authorized: {sent}")
         context.set_trailing_metadata((("age", "7"), ("x-topology-complete", "false")))
         return pb.InfrastructureModel(nodes=NODES)
 
@@ -109,6 +110,12 @@ def test_a_gateway_that_is_not_there_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{nowhere}: UNAVAILABLE: ")
+
+
+def test_a_token_that_is_repeated_is_not_printed(target: str) -> None:
+    """What whoever answers says of the token that it was sent is told without it."""
+    done = printed(target, TOKEN="another-token-0123")
+    assert (done.returncode, done.stderr) == (1, f"{target}: UNAUTHENTICATED: not authorized: ['Bearer ***']\n")
 
 
 def test_it_speaks_tls(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from aggregator.assembly import assembled
 from aggregator.gateway import until_stopped
+from aggregator.secrets import NONE_KNOWN
 from aggregator.settings import read
 from tests.server.tokens import Realm
 
@@ -64,6 +65,6 @@ async def test_a_signal_names_nobody() -> None:
 )
 def test_readiness_is_brief_where_tokens_are_asked_for(access: dict[str, str], told: str) -> None:
     """Anybody may ask for the readiness: what an upstream says is for those alone who may see the topology."""
-    parts = assembled(read({"PROMETHEUS_ADDRESS": "http://127.0.0.1:9"} | access))
+    parts = assembled(read({"PROMETHEUS_ADDRESS": "http://127.0.0.1:9"} | access), NONE_KNOWN)
     parts.refresher.close()
     assert parts.readiness.why_not() == told

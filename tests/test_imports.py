@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("coding", "errors", "grants", "logs", "own_metrics", "pb", "ports", "requests_seen", "stopping"),
-    ("calls_seen",),
+    ("coding", "errors", "grants", "own_metrics", "pb", "ports", "requests_seen", "secrets", "stopping"),
+    ("calls_seen", "logs"),
     ("process", "telemetry"),
     ("tracing",),
     ("querier", "certificates"),

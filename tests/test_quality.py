@@ -15,7 +15,6 @@ from aggregator.quality import (
     QueryResult,
     RowQuality,
     UnplacedObjects,
-    without_secrets,
 )
 from aggregator.querier.gather import Gatherer, Source
 from aggregator.take import Plan, Taker, Views
@@ -156,16 +155,6 @@ def test_parts_of_objects_are_looked_at(upstream: Upstream, taker: Taker) -> Non
     why = reasons(assessed(taker))
     assert not {"Interface.is_up", "Container.image", "Pod.name"} & why.keys()
     assert {"Interface.duplex", "Container.memory_bytes", "Pod.ip"} <= why.keys()
-
-
-def test_what_an_upstream_repeats_is_hidden(upstream: Upstream, taker: Taker) -> None:
-    """Secrets in what an upstream says are hidden wherever it says them."""
-    upstream.said["uptime"] = body([], warnings=["pass word"], infos=["see word"])
-    upstream.said["memory_free"] = RefusedError(400, "no word")
-    quality = without_secrets(assessed(taker), lambda text: text.replace("word", "***"))
-    (said,), (refused,) = row(quality, "uptime").sources, row(quality, "memory_free").sources
-    assert (said.warnings, said.remarks, refused.error) == (("pass ***",), ("see ***",), "HTTP 400: no ***")
-    assert row(quality, "memory_free").name == "memory_free"
 
 
 def test_zero_fills_a_field(upstream: Upstream, taker: Taker) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aggregator.errors import SettingsError
 from aggregator.recording.lines import Source
+from aggregator.secrets import NONE_KNOWN
 from aggregator.settings import read
 from aggregator.settings.replays import Replayed
 from aggregator.sources import sources_of
@@ -83,7 +84,7 @@ def test_no_file_breaks_the_start(tmp_path_factory: pytest.TempPathFactory, cont
 def test_the_sources_of_a_recording_are_those_that_were_asked(tmp_path: Path) -> None:
     """A recording of two upstreams is replayed as two sources, with their names and clusters."""
     write(tmp_path / "a", [{}], sources=[Source("eu", "rome"), Source("us")])
-    sources = sources_of(read({"PROMETHEUS_ADDRESS": f"replay:{tmp_path / 'a'}"}))
+    sources = sources_of(read({"PROMETHEUS_ADDRESS": f"replay:{tmp_path / 'a'}"}), NONE_KNOWN)
     assert sources.tape is not None
     sources.tape.close()
     assert [(source.name, source.cluster) for source, _ in sources.upstreams] == [("eu", "rome"), ("us", "")]

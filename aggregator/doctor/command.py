@@ -12,6 +12,8 @@ from aggregator.doctor.examine import examined
 from aggregator.doctor.report import Finding, Report
 from aggregator.doctor.text import written
 from aggregator.errors import RecordingError, SettingsError
+from aggregator.secrets import Secrets
+from aggregator.settings.secrets import secrets_of
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,16 +38,16 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 2
     # An address that holds no credentials is no secret to whoever runs this.
     shown = {address.url for address in chosen.upstreams}
-    hidden = tuple(secret for secret in settings.secrets_of(chosen, environ) if secret not in shown)
+    secrets = Secrets(secret for secret in secrets_of(chosen, environ) if secret not in shown)
     # What the parts would log of a refresh is in what is found.
-    logs.configure("error", chosen.LOG_FORMAT, hidden)
+    logs.configure("error", chosen.LOG_FORMAT, secrets)
     try:
-        report = examined(chosen)
+        report = examined(chosen, secrets)
     except RecordingError as error:
         advice = "name a file that `aggregator record` made"
         report = Report(__version__, ok=False, problems=(Finding("recording", f"the recording {error}", advice),))
     text = _json(msgspec.to_builtins(report)) if arguments.json else written(report)
-    sys.stdout.write(logs.Mask(hidden)(None, "", text))
+    sys.stdout.write(logs.Mask(secrets)(None, "", text))
     return 0 if report.ok else 1
 
 

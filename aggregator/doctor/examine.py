@@ -13,23 +13,26 @@ from aggregator.doctor.report import Finding, Report, Seen
 from aggregator.doctor.upstreams import look
 from aggregator.errors import RefreshFailedError
 from aggregator.quality import Quality
+from aggregator.secrets import Secrets
 from aggregator.settings import Settings
 from aggregator.sources import Sources, client_of, sources_of, taker_of
 from aggregator.take import Views
 
 
-def examined(settings: Settings) -> Report:
-    """Return what is found with these settings; raise RecordingError where a recording cannot be read."""
-    looks = [look(address, partial(client_of, settings)) for address in settings.upstreams]
+def examined(settings: Settings, secrets: Secrets) -> Report:
+    """Return what is found with these settings; raise RecordingError where a recording cannot be read.
+
+    None of the secrets is in what upstreams are quoted with.
+    """
+    looks = [look(address, partial(client_of, settings, secrets)) for address in settings.upstreams]
     upstreams = tuple(seen for seen, _ in looks)
     problems = [finding for _, findings in looks for finding in findings]
     if upstreams and not any(seen.is_reached for seen in upstreams):
         return Report(__version__, ok=False, upstreams=upstreams, problems=tuple(problems))
-    return _refreshed(settings, upstreams, problems)
+    return _refreshed(settings, sources_of(settings, secrets), upstreams, problems)
 
 
-def _refreshed(settings: Settings, upstreams: tuple[Seen, ...], problems: list[Finding]) -> Report:
-    sources = sources_of(settings)
+def _refreshed(settings: Settings, sources: Sources, upstreams: tuple[Seen, ...], problems: list[Finding]) -> Report:
     began = time.monotonic()
     refreshed, failures = _taken(settings, sources)
     took = time.monotonic() - began

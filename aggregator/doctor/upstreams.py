@@ -20,7 +20,7 @@ from aggregator.errors import (
 from aggregator.querier.access import STANDARD_PORTS
 from aggregator.querier.client import Address, Client
 from aggregator.querier.decode import decoder
-from aggregator.querier.said import NOT_JSON
+from aggregator.querier.said import NOT_JSON, short
 from aggregator.querier.thanos import STORES_PATH, lists_stores
 
 QUERY_PATH = "/api/v1/query"
@@ -31,6 +31,8 @@ CLOCK_SECONDS = 5.0
 USUAL_PREFIXES = ("", "/prometheus", "/prom", "/thanos", "/api/prom", "/select/0/prometheus")
 # VictoriaMetrics says so in no answer; only it sends this header.
 VICTORIA_HEADER = "X-Server-Hostname"
+# Of what it calls itself.
+MOST_CHARACTERS = 100
 
 # Makes the client of an address.
 Connect = Callable[[Address], Client]
@@ -66,7 +68,7 @@ def clock_ahead(client: Client) -> float:
     before = time.time()
     page = client.look(QUERY_PATH, {"query": "vector(time())"})
     after = time.time()
-    samples = decoder(())(page.body).samples
+    samples = decoder(())(page.body, secrets=client.secrets).samples
     if len(samples) != 1:
         raise MalformedError("it does not tell the time")
     return float(samples[0].value.text) - (before + after) / 2
@@ -82,12 +84,13 @@ def identity(client: Client) -> tuple[str, str]:
     if is_victoria:
         # The version that it tells there is that of the Prometheus that it is like.
         return "VictoriaMetrics", ""
+    application, version = (short(text, client.secrets, MOST_CHARACTERS) for text in (build.application, build.version))
     with contextlib.suppress(QueryError):
         if lists_stores(client.look(STORES_PATH).body):
-            return "Thanos", build.version
-    if build.application:
-        return build.application, build.version
-    return ("Prometheus", build.version) if build.version else ("something that answers PromQL", "")
+            return "Thanos", version
+    if application:
+        return application, version
+    return ("Prometheus", version) if version else ("something that answers PromQL", "")
 
 
 def _unreached(error: QueryError, address: Address, connect: Connect) -> Finding:

@@ -16,6 +16,7 @@ from aggregator.models.topology import Node
 
 Write = Callable[[Any], bytes]
 
+GONE = "continue token: the topology that it is of is gone; ask for the first page again"
 _IDENTITY_BYTES = 8
 
 
@@ -90,10 +91,7 @@ def _check(token: Token, version: str, identity_of_list: str) -> None:
     if token.query != identity_of_list:
         raise BadRequestError("continue token: it is of another list", parameter=tokens.PARAMETER)
     if token.version != version:
-        raise VersionGoneError(
-            "continue token: the topology that it is of is gone; ask for the first page again",
-            parameter=tokens.PARAMETER,
-        )
+        raise VersionGoneError(GONE, parameter=tokens.PARAMETER)
 
 
 def _writer(kind: Kind, index: Index, plan: Plan, wire: Wire) -> Write:

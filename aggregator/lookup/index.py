@@ -11,6 +11,7 @@ from aggregator.models.topology import Node, Pod, Topology
 
 # What stands for the namespace of a pod that has none, where something has to stand: no namespace is called so.
 NO_NAMESPACE = "-"
+NO_CLUSTER = "there is no cluster"
 
 
 class Index:
@@ -50,7 +51,7 @@ class Index:
         """Return a cluster with what is in it."""
         if name not in self.topology.clusters:
             known = self.topology.clusters
-            raise NotFoundError(f"there is no cluster {_shown(name)}", nearest=nearest(name, known))
+            raise NotFoundError(f"{NO_CLUSTER} {_shown(name)}", nearest=nearest(name, known))
         return self._whole[name]
 
     def node(self, cluster: str, name: str) -> Node:

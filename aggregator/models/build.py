@@ -6,6 +6,7 @@ from typing import Any
 
 from aggregator.models.draft import Draft, Register, reader
 from aggregator.models.finish import Settled, finished
+from aggregator.models.machines import same_hosts
 from aggregator.models.membership import Home, Membership, is_controllers
 from aggregator.models.place import place
 from aggregator.models.recall import Recall
@@ -75,7 +76,7 @@ def build(
     site.see(SYSTEM)
     site.see(ORCHESTRATORS)
     membership = Membership(site.drafts(Owner.ORCHESTRATOR), default_cluster)
-    site.see(NODES)
+    site.see_nodes()
     membership.learn(site.drafts(Owner.NODE))
     site.settle_nodes(membership)
     site.see(CLUSTERS)
@@ -124,9 +125,21 @@ class _Site:
     def see(self, stage: Stage) -> None:
         """Place the samples of a stage's rows."""
         for row in stage.rows(self.rows):
-            samples = [*self.answers.get(row.name, [])]
-            place(row, samples, self.registers[row.whose.owner], self.tally, self.recall)
-            _let_go(samples)
+            self._place(row, self._samples(row))
+
+    def see_nodes(self) -> None:
+        """Place the samples that make nodes, all of which together tell which are of one host."""
+        told = [(row, self._samples(row)) for row in NODES.rows(self.rows)]
+        self.registers[Owner.NODE].same = same_hosts(sample.metric for _, samples in told for sample in samples)
+        for row, samples in told:
+            self._place(row, samples)
+
+    def _samples(self, row: Row) -> list[Sample]:
+        return [*self.answers.get(row.name, [])]
+
+    def _place(self, row: Row, samples: list[Sample]) -> None:
+        place(row, samples, self.registers[row.whose.owner], self.tally, self.recall)
+        _let_go(samples)
 
     def settle_nodes(self, membership: Membership) -> None:
         """Give each node its cluster; the clusters are those that have a node."""

@@ -12,7 +12,8 @@ Printed from the table in `aggregator/models/catalog.py` by `make generate`; `ma
 All queries of a refresh are asked for the same point in time. Where several rows fill one field, the first that has
 a value wins; within a row, a surer way of finding the owner wins, then the larger value. "Found by" lists the ways to
 find the object that a sample is about, the surest first; `a=b` means that the sample's label `a` equals what the
-object's own series call `b`. Logs, gaps and metrics call each query by the name of its row, the headings below.
+object's own series call `b`, and `a=nothing` that the sample has no label `a`. Logs, gaps and metrics call each query
+by the name of its row, the headings below.
 """
 
 

@@ -1,6 +1,6 @@
 """Objects while they are being built, and the ways to find them by labels of their series."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -18,6 +18,9 @@ Labels = tuple[str, ...]
 UNTRIMMED = "icos_host_id"
 
 _LAST = itemgetter(-1)
+
+# Label names, and the values by which they identify an object.
+Identity = tuple[Labels, Labels]
 
 
 class Draft(msgspec.Struct, gc=False, eq=False):
@@ -49,10 +52,14 @@ class Draft(msgspec.Struct, gc=False, eq=False):
 
 
 class Register:
-    """All drafts of one kind, by identity and by whatever else their series can be found by."""
+    """All drafts of one kind, by identity and by whatever else their series can be found by.
+
+    `same` has identities that are those of other objects.
+    """
 
     def __init__(self) -> None:
-        self.drafts: dict[tuple[Labels, Any], Draft] = {}
+        self.drafts: dict[Identity, Draft] = {}
+        self.same: Mapping[Identity, Identity] = {}
         self.by_number: list[Draft] = []
         self.table = Table()
         self.parts: dict[Part, Parts] = {}
@@ -69,9 +76,12 @@ class Register:
             if not values or values[-1]:
                 if UNTRIMMED in labels:
                     values = tuple(value.strip() for value in values)
-                draft = self.drafts.get((labels, values))
+                identity = (labels, values)
+                if self.same:
+                    identity = self.same.get(identity, identity)
+                draft = self.drafts.get(identity)
                 if draft is None:
-                    draft = self.drafts[labels, values] = self.new()
+                    draft = self.drafts[identity] = self.new()
                 draft.metrics.append(metric)
                 draft.mark = hash((draft.mark, metric))
                 return draft

@@ -49,7 +49,12 @@ INTERFACE = Whose(Owner.NODE, _FIND_NODE, part=Part.INTERFACE, part_label="devic
 DEVICE = Whose(Owner.NODE, _FIND_NODE, part=Part.DEVICE, part_label="device")
 FILESYSTEM = Whose(Owner.NODE, _FIND_NODE, part=Part.FILESYSTEM, part_label="device")
 
-_FIND_POD = (match("k8s_cluster_uid", "namespace", "pod"), match("k8s_cluster_uid", "pod"))
+# No pod has a label `nothing`: its value is empty, as is that of the label that such a series lacks.
+_FIND_POD = (
+    match("k8s_cluster_uid", "namespace", "pod"),
+    match("k8s_cluster_uid", "pod"),
+    match("k8s_cluster_uid=nothing", "namespace", "pod"),
+)
 NEW_POD = Whose(Owner.POD, makes=(("k8s_cluster_uid", "namespace", "pod"),))
 POD = Whose(Owner.POD, _FIND_POD)
 # A workload's id is its pod's uid, or on a Docker host its container's id.
@@ -63,6 +68,7 @@ KUBELET_CONTAINER = Whose(
     (
         match("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
         match("k8s_cluster_uid", "k8s_pod_name=pod"),
+        match("k8s_cluster_uid=nothing", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
     ),
     part=Part.CONTAINER,
     part_label="k8s_container_name",

@@ -12,6 +12,7 @@ import requests.auth
 
 from aggregator.errors import UnreachableError
 from aggregator.logs import logger
+from aggregator.secrets import Secrets
 
 TOKEN = re.compile(r"[\x21-\x7e]+")
 STANDARD_PORTS = {"http": 80, "https": 443}
@@ -51,10 +52,11 @@ class Nobody(requests.auth.AuthBase):
 
 
 class Bearer(requests.auth.AuthBase):
-    """Shows a bearer token; one from a file is read again whenever the file has changed."""
+    """Shows a bearer token; one from a file is read again whenever the file has changed, and then kept secret, too."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, secrets: Secrets) -> None:
         self._token = access.token
+        self._secrets = secrets
         self._path = Path(access.token_file) if access.token_file else None
         self._seen: object = None
 
@@ -74,9 +76,13 @@ class Bearer(requests.auth.AuthBase):
             return
         self._seen = now
         try:
-            self._token = token_of(path)
+            token = token_of(path)
         except ValueError as error:
             _log.warning("bearer token file", reason=str(error), kept=bool(self._token))
+            return
+        # Before it is sent for the first time: nobody can repeat it earlier.
+        self._secrets.learn(token)
+        self._token = token
 
 
 def token_of(path: Path) -> str:

@@ -13,6 +13,7 @@ import urllib3
 from aggregator.errors import RefusedError, TooLargeError
 from aggregator.logs import shown_path
 from aggregator.querier.said import reason
+from aggregator.secrets import Secrets
 
 CHUNK_BYTES = 256 * 1024
 
@@ -27,8 +28,9 @@ class _BodyResponse(requests.Response):
 class BoundedAdapter(requests.adapters.HTTPAdapter):
     """Reads whole answers under a byte cap, turns refusals into our errors, and can break its connections."""
 
-    def __init__(self, answer_bytes: int, connections: int) -> None:
+    def __init__(self, answer_bytes: int, connections: int, secrets: Secrets) -> None:
         self._answer_bytes = answer_bytes
+        self._secrets = secrets
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
         # How often everything was broken off: who began before the last time is not to go on.
         self.breaks = 0
@@ -50,10 +52,11 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
             plain._content = body  # noqa: SLF001 - see below
             return plain
         if plain.status_code != 200:
-            why = reason(body, plain.reason)
+            why = reason(body, plain.reason, self._secrets)
             if plain.status_code == 404:
-                # Of all refusals this one is mostly due to the address.
-                why += f" at {shown_path(urlsplit(request.url or '').path)}; is the path of the address right?"
+                # Of all refusals this one is mostly due to the address, or to where a redirect led.
+                path = shown_path(self._secrets.hide(urlsplit(request.url or "").path))
+                why += f" at {path}; is the path of the address right?"
             elif _is_plain_to_tls(plain.status_code, body):
                 why = "it speaks only TLS there: the address has to begin with https://"
             raise RefusedError(plain.status_code, why, _retry_after(plain))

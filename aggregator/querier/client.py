@@ -18,6 +18,7 @@ from aggregator.querier.access import NO_ACCESS, Access, Bearer, Files, Nobody, 
 from aggregator.querier.adapter import BoundedAdapter
 from aggregator.querier.thanos import STORES_PATH, Dialect, lists_stores
 from aggregator.querier.translation import FOREIGN, translated
+from aggregator.secrets import Secrets
 
 # A host that does not even answer to a connection is not going to.
 CONNECT_SECONDS = 3.0
@@ -60,7 +61,7 @@ class Page:
 
 
 class Client:
-    """Asks one Prometheus or Thanos, from several threads at once."""
+    """Asks one Prometheus or Thanos, from several threads at once. None of `secrets` is in the text of an error."""
 
     def __init__(
         self,
@@ -68,16 +69,18 @@ class Client:
         limits: Limits,
         access: Access = NO_ACCESS,
         dialect: Dialect | None = None,
+        secrets: Secrets | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.secrets = secrets or Secrets()
         self._limits = limits
         self._sleep = sleep
         self._dialect = dialect or Dialect()
         self._files = Files(access.tls_files)
-        self._adapter = BoundedAdapter(limits.answer_bytes, limits.connections)
+        self._adapter = BoundedAdapter(limits.answer_bytes, limits.connections, self.secrets)
         self._session = _session(access)
         self._url = address.url
-        self._credentials = _credentials(address, access)
+        self._credentials = _credentials(address, access, self.secrets)
         self._prometheus = PrometheusConnect(url=address.url, session=self._session, auth=self._credentials)
         # The constructor mounts a retrying adapter without limits: ours takes the place of every one.
         self._session.adapters.clear()
@@ -106,7 +109,7 @@ class Client:
         except QueryError:
             raise
         except FOREIGN as error:
-            raise translated(error) from error
+            raise translated(error, self.secrets) from error
         return Page(answer.content, answer.headers)
 
     def abort(self) -> None:
@@ -137,7 +140,7 @@ class Client:
             raise
         except FOREIGN as error:
             self._dialect.doubt()
-            raise translated(error) from error
+            raise translated(error, self.secrets) from error
         self._dialect.confirm()
         return body
 
@@ -171,8 +174,8 @@ def _session(access: Access) -> Session:
     return session
 
 
-def _credentials(address: Address, access: Access) -> requests.auth.AuthBase:
+def _credentials(address: Address, access: Access, secrets: Secrets) -> requests.auth.AuthBase:
     if address.user is not None:
         # As bytes: text would have to be Latin-1.
         return requests.auth.HTTPBasicAuth(address.user.encode(), (address.password or "").encode())
-    return Bearer(access) if access.token or access.token_file else Nobody()
+    return Bearer(access, secrets) if access.token or access.token_file else Nobody()

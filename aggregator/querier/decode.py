@@ -13,10 +13,13 @@ import msgspec
 
 from aggregator.errors import MalformedError
 from aggregator.querier.pieces import PIECE_BYTES, pieces
-from aggregator.querier.said import NOT_JSON, texts
+from aggregator.querier.said import NOT_JSON, beginning, short, texts
+from aggregator.secrets import NONE_KNOWN, Secrets
 
 # The label that tells a series' cluster; a Prometheus does not show its own external labels.
 CLUSTER_LABEL = "cluster"
+# Of what is no answer so much is quoted.
+_BEGINNING_CHARACTERS = 60
 
 
 # The attribute of any label set that stands for labels which it cannot have.
@@ -61,9 +64,12 @@ class Answer:
 
 
 class Decoder(Protocol):
-    """What turns an answer's bytes into samples; series without a `cluster` label are taken to have `cluster`."""
+    """What turns an answer's bytes into samples; series without a `cluster` label are taken to have `cluster`.
 
-    def __call__(self, body: bytes, cluster: str = "") -> Answer:
+    What else the upstream says, be it in an error, is told without `secrets`.
+    """
+
+    def __call__(self, body: bytes, cluster: str = "", secrets: Secrets = NONE_KNOWN) -> Answer:
         """Return the answer or raise MalformedError."""
 
 
@@ -80,13 +86,14 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
     of plain numbers: other result types, native histograms, JSON that is cut, nested without end or no JSON.
     """
 
-    def decode(body: bytes, cluster: str = "") -> Answer:
+    def decode(body: bytes, cluster: str = "", secrets: Secrets = NONE_KNOWN) -> Answer:
         typed = _typed(labels, cluster)
         try:
             # Only the whole tells what is wrong with it, and where.
-            answer = _in_pieces(typed, body, piece_bytes) or _answer(typed.whole.decode(body), [])
+            answer = _in_pieces(typed, body, piece_bytes, secrets) or _answer(typed.whole.decode(body), [], secrets)
         except NOT_JSON as error:
-            raise MalformedError(f"{error}; the answer begins with {_beginning(body)}") from error
+            begins = repr(beginning(body, secrets, _BEGINNING_CHARACTERS))
+            raise MalformedError(f"{short(str(error), secrets)}; the answer begins with {begins}") from error
         if cluster and labels is None:
             for sample in answer.samples:
                 sample.metric.setdefault(CLUSTER_LABEL, cluster)
@@ -139,22 +146,18 @@ def _envelope(sample: Any) -> Any:
     )
 
 
-def _in_pieces(typed: _Typed, body: bytes, piece_bytes: int) -> Answer | None:
+def _in_pieces(typed: _Typed, body: bytes, piece_bytes: int, secrets: Secrets) -> Answer | None:
     """Return what is in the pieces of an answer, None where one of them is not as it should be."""
     samples: list[Sample] = []
     with contextlib.suppress(*NOT_JSON):
         *first, last = pieces(body, piece_bytes)
         for piece in first:
             samples += typed.array.decode(piece)
-        return _answer(typed.whole.decode(last), samples)
+        return _answer(typed.whole.decode(last), samples, secrets)
     return None
 
 
-def _answer(envelope: Any, samples: list[Sample]) -> Answer:
+def _answer(envelope: Any, samples: list[Sample], secrets: Secrets) -> Answer:
     """Return the answer of an envelope, its samples behind those that there are already."""
     samples += envelope.data.result
-    return Answer(samples, texts(envelope.warnings), texts(envelope.infos))
-
-
-def _beginning(body: bytes) -> str:
-    return repr(body[:60].decode("utf-8", "replace"))
+    return Answer(samples, texts(envelope.warnings, secrets), texts(envelope.infos, secrets))

@@ -10,6 +10,7 @@ from aggregator.errors import MalformedError, QueryError, TooSlowError
 from aggregator.querier.decode import Answer, Decoder
 from aggregator.querier.effort import Effort, Reply, Upstream, bare
 from aggregator.querier.packing import unpack
+from aggregator.secrets import Secrets
 from aggregator.telemetry import Exchange, Telemetry
 
 # How much of the time for a refresh an upstream gets to show that it answers again.
@@ -52,8 +53,11 @@ class Gatherer:
         deadline_seconds: float,
         source: Source = Source(),
         telemetry: Telemetry | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
+        """`secrets` are in nothing that is told of what the upstream said."""
         self.source = source
+        self._secrets = secrets or Secrets()
         self._telemetry = telemetry or Telemetry()
         self._upstream = upstream
         self._deadline_seconds = deadline_seconds
@@ -77,7 +81,7 @@ class Gatherer:
             query.name: (query, self._threads.submit(copy_context().run, effort.reply, query.name, query.promql))
             for query in queries
         }
-        return Gathering(self.source, effort, asked, self._telemetry)
+        return Gathering(self.source, effort, asked, self._telemetry, self._secrets)
 
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
@@ -102,11 +106,13 @@ class Gathering(Mapping[str, Outcome]):
         effort: Effort,
         asked: "Mapping[str, tuple[Query, Future[Reply]]]",
         telemetry: Telemetry,
+        secrets: Secrets,
     ) -> None:
         self.source = source
         self._effort = effort
         self._asked = asked
         self._telemetry = telemetry
+        self._secrets = secrets
 
     def __getitem__(self, name: str) -> Outcome:
         query, pending = self._asked[name]
@@ -119,7 +125,8 @@ class Gathering(Mapping[str, Outcome]):
         if reply.error is not None:
             return Outcome(reply.error, b"", reply.seconds)
         try:
-            return Outcome(query.decode(unpack(reply.packed), self.source.cluster), reply.packed, reply.seconds)
+            answer = query.decode(unpack(reply.packed), self.source.cluster, self._secrets)
+            return Outcome(answer, reply.packed, reply.seconds)
         except MalformedError as error:
             return Outcome(bare(error), b"", reply.seconds)
 

@@ -9,6 +9,7 @@ import urllib3.exceptions
 
 from aggregator.errors import NotListeningError, QueryError, TooSlowError, UnreachableError
 from aggregator.querier.said import short
+from aggregator.secrets import Secrets
 
 # What an exchange with an upstream may raise that is not ours.
 FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -29,10 +30,11 @@ _TLS_WORDS = (
 _TLS_ALERT = "\x15\x03"
 
 
-def translated(error: Exception) -> QueryError:
+def translated(error: Exception, secrets: Secrets) -> QueryError:
     """Return our error for one of requests', urllib3's or the socket's.
 
-    The text names the kind of failure and its root cause, never the URL: it may hold credentials.
+    The text names the kind of failure and its root cause, never the URL: it may hold credentials. The cause may quote
+    what came instead of an answer.
     """
     chain = list(_causes(error))
     root = chain[-1]
@@ -42,20 +44,20 @@ def translated(error: Exception) -> QueryError:
         return UnreachableError("it redirects, and not to a place where a Prometheus answers")
     if isinstance(root, ConnectionRefusedError):
         return NotListeningError("connection refused")
-    if words := _about_tls(root):
+    if words := _about_tls(root, secrets):
         return UnreachableError(words)
     if isinstance(root, socket.gaierror):
         return UnreachableError(f"the host name cannot be resolved ({root.strerror})")
     # urllib3 counts every failed connection among its time-outs: what stands at the root tells them apart.
     if isinstance(root, _SLOW) and not isinstance(root, urllib3.exceptions.NewConnectionError):
         return TooSlowError("no answer within the time for one query")
-    return UnreachableError(f"the connection broke or never stood ({type(root).__name__}: {short(str(root))})")
+    return UnreachableError(f"the connection broke or never stood ({type(root).__name__}: {short(str(root), secrets)})")
 
 
-def _about_tls(root: BaseException) -> str:
+def _about_tls(root: BaseException, secrets: Secrets) -> str:
     """Return what a failure that has to do with TLS means here, "" for others and those that say it themselves."""
     if isinstance(root, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {short(root.verify_message)}"
+        return f"its certificate is not accepted: {short(root.verify_message, secrets)}"
     if isinstance(root, http.client.BadStatusLine) and str(root).startswith(_TLS_ALERT):
         return "it speaks only TLS there: the address has to begin with https://"
     reason = (root.reason or "") if isinstance(root, ssl.SSLError) else ""

@@ -19,7 +19,9 @@ from aggregator.record.recorder import Beat, Recorder
 from aggregator.recording import lines
 from aggregator.recording.mask import Mask, together
 from aggregator.recording.writer import Writer
+from aggregator.secrets import Secrets
 from aggregator.settings import Settings
+from aggregator.settings.secrets import secrets_of
 from aggregator.sources import Sources, gatherers_of, sources_of
 
 _SALT_BYTES = 16
@@ -75,25 +77,25 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    hidden = tuple(settings.secrets_of(chosen, environ))
+    hidden = Secrets(secrets_of(chosen, environ))
     logs.configure("warning", chosen.LOG_FORMAT, hidden)
     try:
         with _stopped_by_signals():
-            return _recorded(arguments, chosen, logs.Mask(hidden))
+            return _recorded(arguments, chosen, hidden)
     except (OSError, RecordingError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         sys.stderr.write(f"{arguments.file}: {reason}\n")
         return 1
 
 
-def _recorded(arguments: argparse.Namespace, chosen: Settings, hide: logs.Mask) -> int:
-    sources = sources_of(chosen)
+def _recorded(arguments: argparse.Namespace, chosen: Settings, hidden: Secrets) -> int:
+    sources = sources_of(chosen, hidden)
     mask = Mask(together(arguments.mask, telling()), secrets.token_bytes(_SALT_BYTES)) if arguments.mask else None
     gatherers = gatherers_of(chosen, sources)
     masked = {*(mask.labels if mask else ()), *(sources.tape.header.masked if sources.tape else ())}
     try:
         with Writer(_opened(arguments, chosen), _named(sources, mask), time.time(), sorted(masked)) as writer:
-            recorder = Recorder(gatherers, writer, mask, hide)
+            recorder = Recorder(gatherers, writer, mask, hidden)
             tell = Progress(arguments.refreshes, sys.stderr)
             is_whole = recorder.record(arguments.refreshes, Beat(chosen.REFRESH_INTERVAL, sources.timeline), tell)
             return _told(arguments, recorder, is_whole=is_whole)

@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import msgspec
+
+from aggregator import logs
 from aggregator.errors import MalformedError, QueryError, RefusedError
-from aggregator.logs import Mask as Hide
 from aggregator.models.build import reading_order
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.gather import Gatherer, Outcome, Query, Source
@@ -12,7 +15,9 @@ from aggregator.querier.packing import unpack
 from aggregator.record.progress import Counted, Progress
 from aggregator.recording.lines import Answer, Failure, failure_of
 from aggregator.recording.mask import LEFT_OUT, Mask
+from aggregator.recording.rewrite import rewritten
 from aggregator.recording.writer import Writer
+from aggregator.secrets import Secrets
 from aggregator.take import PRESENT, Timeline
 
 
@@ -44,12 +49,13 @@ class Beat:
 class Recorder:
     """Asks and writes, refresh by refresh; of each source's answers one at a time is unpacked."""
 
-    def __init__(self, gatherers: Sequence[Gatherer], writer: Writer, mask: Mask | None, hide: Hide) -> None:
+    def __init__(self, gatherers: Sequence[Gatherer], writer: Writer, mask: Mask | None, secrets: Secrets) -> None:
         self.writer = writer
         self.mask = mask
         self.counted = Counted()
         self._gatherers = gatherers
-        self._hide = hide
+        self._secrets = secrets
+        self._line = logs.Mask(secrets)
 
     def record(self, refreshes: int, beat: Beat, tell: Progress) -> bool:
         """Record so many refreshes; return whether it came to that before it was told to stop."""
@@ -80,7 +86,7 @@ class Recorder:
         except QueryError as error:
             failure = failure_of(error, self._text(error))
             self.counted.failures += 1
-            self.counted.last_failure = f"query {query.name}: {self._hide(None, '', str(error))}"
+            self.counted.last_failure = f"query {query.name}: {self._line(None, '', str(error))}"
         else:
             self.counted.answers += 1
         answer = Answer(
@@ -96,11 +102,23 @@ class Recorder:
     def _body(self, outcome: Outcome) -> bytes:
         if isinstance(outcome.result, QueryError):
             raise outcome.result
-        body = unpack(outcome.packed)
+        body = without(self._secrets, unpack(outcome.packed))
         return body if self.mask is None else self.mask.body(body)
 
     def _text(self, error: QueryError) -> str:
         """Return the text of an error as it may be written: an upstream's own words may repeat what is masked."""
         if self.mask is not None and isinstance(error, (RefusedError, MalformedError)):
             return LEFT_OUT
-        return self._hide(None, "", str(error))
+        return self._line(None, "", str(error))
+
+
+def without(secrets: Secrets, body: bytes) -> bytes:
+    """Return the body of an answer without the secrets that are known; as it came, where it holds none."""
+    if not secrets.may_be_in(body):
+        return body
+    hide = secrets.hide_known
+
+    def retold(said: list[Any]) -> list[str]:
+        return [hide(text if isinstance(text, str) else msgspec.json.encode(text).decode()) for text in said]
+
+    return rewritten(body, lambda metric: {hide(label): hide(value) for label, value in metric.items()}, retold)

@@ -3,33 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 
-import msgspec
-
-from aggregator.errors import MalformedError
-from aggregator.querier.pieces import pieces
-from aggregator.querier.said import NOT_JSON
+from aggregator.recording.rewrite import rewritten
 
 LEFT_OUT = "left out, because labels are masked"
 _PSEUDONYM_BYTES = 8
-
-
-class _Series(msgspec.Struct, gc=False):
-    metric: dict[str, str]
-    value: msgspec.Raw
-
-
-class _Data(msgspec.Struct, rename="camel"):
-    result: list[_Series]
-
-
-class _Envelope(msgspec.Struct):
-    data: _Data
-    warnings: msgspec.Raw = msgspec.Raw(b"null")
-    infos: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_envelopes: msgspec.json.Decoder[_Envelope] = msgspec.json.Decoder(_Envelope)
-_arrays: msgspec.json.Decoder[list[_Series]] = msgspec.json.Decoder(list[_Series])
 
 
 class Mask:
@@ -55,37 +32,13 @@ class Mask:
         Raises MalformedError for what is no answer. Of what the upstream said beside the samples only how many texts
         it were is kept: they may repeat what was masked.
         """
-        try:
-            *first, last = pieces(body)
-            arrays = [self._masked(_arrays.decode(piece)) for piece in first]
-            envelope = _envelopes.decode(last)
-        except NOT_JSON:
-            raise MalformedError(f"the answer is not that of an instant query; {LEFT_OUT}") from None
-        arrays.append(self._masked(envelope.data.result))
-        samples = b",".join(array[1:-1] for array in arrays if len(array) > 2)
-        said = {"warnings": _number(envelope.warnings), "infos": _number(envelope.infos)}
-        beside = "".join(
-            f',"{name}":{msgspec.json.encode([LEFT_OUT] * count).decode()}' for name, count in said.items() if count
-        )
-        head = b'{"status":"success","data":{"resultType":"vector","result":['
-        return b"".join((head, samples, b"]}", beside.encode(), b"}"))
+        return rewritten(body, self._masked, lambda said: [LEFT_OUT] * len(said))
 
-    def _masked(self, series: list[_Series]) -> bytes:
-        for each in series:
-            self._mask(each.metric)
-        return msgspec.json.encode(series)
-
-    def _mask(self, metric: dict[str, str]) -> None:
+    def _masked(self, metric: dict[str, str]) -> dict[str, str]:
         for label in self.labels.intersection(metric):
             metric[label] = self.pseudonym(metric[label])
             self.seen.add(label)
-
-
-def _number(raw: msgspec.Raw) -> int:
-    said = msgspec.json.decode(raw)
-    if not said:
-        return 0
-    return len(said) if isinstance(said, list) else 1
+        return metric
 
 
 def together(labels: Iterable[str], telling: Iterable[tuple[str, str]]) -> frozenset[str]:

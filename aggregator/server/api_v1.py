@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
+from aggregator.coding import IDENTITY
 from aggregator.errors import BadRequestError, NotFoundError, WrongMethodError
 from aggregator.grants import Grant
 from aggregator.lookup import wire
@@ -11,8 +12,17 @@ from aggregator.lookup.nearest import nearest
 from aggregator.lookup.plan import Asked as Said
 from aggregator.lookup.plan import Resource
 from aggregator.server.asgi import Receive, Scope, Send
-from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, is_among, tag_of, wait_seconds, wishes
+from aggregator.server.http_document import (
+    BAD_WAIT,
+    Asked,
+    DocumentServer,
+    Ready,
+    is_known_part,
+    wait_seconds,
+    wishes,
+)
 from aggregator.server.lookups import Found, Lookups, Question
+from aggregator.server.packed_lists import PackedLists
 from aggregator.server.problems import API
 from aggregator.server.shown import Snapshots
 from aggregator.views import v1
@@ -43,6 +53,7 @@ class Api:
     def __init__(self, snapshots: Snapshots, documents: DocumentServer) -> None:
         self._lookups = Lookups(snapshots, wire.JSON)
         self._documents = documents
+        self._packed = PackedLists()
 
     async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
@@ -65,11 +76,20 @@ class Api:
             return known or await self._lookups.find(grant, request, Question(resource, names, said(resource, given)))
 
         found = await find()
-        if seconds and is_among(wishes(scope).known, tag_of(found.snapshot, found.answer.identity)):
+        if seconds and is_known_part(wishes(scope).known, found.snapshot, found.answer.identity):
             version = found.snapshot.topology.version
             if await self._documents.news(grant, seconds, receive, lambda each: each.topology.version == version):
                 found = await find()
-        await self._documents.serve_ready(found.snapshot, found.answer.identity, found.answer.body, scope, send)
+        is_whole_list = not resource.is_one and not any(value for name, value in given.items() if name != WAIT)
+        await self._documents.serve_ready(found.snapshot, await self._ready(found, scope, is_whole_list), scope, send)
+
+    async def _ready(self, found: Found, scope: Scope, is_whole_list: bool) -> Ready:
+        """Return an answer as it is sent: packed if it is a list that others ask for as well."""
+        identity, body, coding = found.answer.identity, found.answer.body, IDENTITY
+        if is_whole_list:
+            documents = found.snapshot.documents
+            body, coding = await self._packed.pack(documents, identity, body, wishes(scope).coding)
+        return Ready(identity, body, coding)
 
 
 @lru_cache(maxsize=256)

@@ -8,10 +8,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from aggregator import __version__
-from aggregator.server.http_front import METRICS_PATH
+from aggregator.server.http_front import METRICS_PATH, NOTHING_HERE
 from aggregator.server.metrics_api import exposition
 from aggregator.server.openapi import describe_topology
 from aggregator.server.openapi_quality import describe_quality
+from aggregator.server.openapi_refusals import NO_TOPOLOGY, WITHOUT_TOPOLOGY, shown
 from aggregator.server.readiness import Readiness
 from aggregator.telemetry import Telemetry
 
@@ -22,7 +23,7 @@ _READY_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"example": {"status": "ready"}}}},
     503: {
         "description": "No topology that may be shown, no keys to check tokens with, or shutting down",
-        "content": {"application/json": {"example": {"error": "shutting down"}}},
+        "content": {"application/json": {"examples": shown(WITHOUT_TOPOLOGY, {"error": NO_TOPOLOGY})}},
     },
 }
 
@@ -98,7 +99,7 @@ def _describe(app: FastAPI) -> None:
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-    text = "nothing is here; /docs lists what is" if error.status_code == 404 else error.detail
+    text = NOTHING_HERE if error.status_code == 404 else error.detail
     headers = dict(error.headers or {})
     if "Allow" in headers:
         # The front lets HEAD pass for whatever can be got.

@@ -26,6 +26,9 @@ BAD_WAIT = "wait must be a time like 30s or 500ms, of at most 60s"
 # Every answer is as fresh as it gets; what lies between may keep it, but must ask each time.
 NO_CACHE = (b"cache-control", b"no-cache")
 
+# How the bytes of one document may come.
+FORMS = (IDENTITY, *CODINGS)
+
 _WAIT = re.compile(WAIT)
 
 
@@ -46,6 +49,14 @@ class Wishes(NamedTuple):
 
 
 _NO_WISHES = Wishes()
+
+
+class Ready(NamedTuple):
+    """Bytes that were made of a part of a snapshot, what tells them apart from others of it, how they are packed."""
+
+    identity: str
+    body: bytes
+    coding: str = IDENTITY
 
 
 class Prepared(NamedTuple):
@@ -116,14 +127,17 @@ class DocumentServer:
         if any(key == b"cache-control" and b"no-cache" in value.lower() for key, value in scope["headers"]):
             await self._snapshots.fresh()
 
-    async def serve_ready(self, snapshot: Snapshot, identity: str, body: bytes, scope: Scope, send: Send) -> None:
-        """Answer with JSON that was made of a part of a snapshot; `identity` tells apart what is made of one."""
-        tag = tag_of(snapshot, identity)
-        headers = [*self._told(snapshot, tag), self._age(snapshot)]
-        if is_among(wishes(scope).known, tag):
-            await answer(send, 304, headers, b"")
+    async def serve_ready(self, snapshot: Snapshot, ready: Ready, scope: Scope, send: Send) -> None:
+        """Answer with JSON that was made of a part of a snapshot."""
+        if is_known_part(wishes(scope).known, snapshot, ready.identity):
+            told = self._told(snapshot, tag_of(snapshot, ready.identity))
+            await answer(send, 304, [*told, self._age(snapshot)], b"")
             return
-        await answer(send, 200, [*headers, JSON, (b"content-length", b"%d" % len(body))], body)
+        told = self._told(snapshot, tag_of(snapshot, ready.identity, ready.coding))
+        if ready.coding:
+            told.append((b"content-encoding", ready.coding.encode()))
+        length = (b"content-length", b"%d" % len(ready.body))
+        await answer(send, 200, [*told, self._age(snapshot), JSON, length], ready.body)
 
     async def _prepare(self, snapshot: Snapshot, form: Form) -> Prepared:
         made, body = await bytes_of(snapshot, form)
@@ -175,21 +189,24 @@ class DocumentServer:
         return None
 
 
-def tag_of(snapshot: Snapshot, identity: str) -> bytes:
+def tag_of(snapshot: Snapshot, identity: str, coding: str = IDENTITY) -> bytes:
     """Return the entity tag of what is made of a part of a snapshot, told apart by its identity."""
-    return f'"{snapshot.topology.version}-{identity}"'.encode()
+    packed = f"+{coding}" if coding else ""
+    return f'"{snapshot.topology.version}-{identity}{packed}"'.encode()
 
 
-def is_among(tags: bytes, tag: bytes) -> bool:
-    """Return whether If-None-Match names a tag."""
-    return bool(tags) and (tag in tags or tags.strip(b", \t") == b"*")
+def is_known_part(tags: bytes, snapshot: Snapshot, identity: str) -> bool:
+    """Return whether If-None-Match names what was made of a part of a snapshot, however it was packed."""
+    if not tags:
+        return False
+    return tags.strip(b", \t") == b"*" or any(tag_of(snapshot, identity, coding) in tags for coding in FORMS)
 
 
 def is_known(tags: bytes, snapshot: Snapshot, view: str) -> bool:
     """Return whether If-None-Match names what would be answered, however it was packed."""
     if tags.strip(b", \t") == b"*":
         return True
-    return any(snapshot.documents.tag(Form(view, coding)) in tags for coding in (IDENTITY, *CODINGS))
+    return any(snapshot.documents.tag(Form(view, coding)) in tags for coding in FORMS)
 
 
 async def _gone(receive: Receive) -> None:

@@ -42,6 +42,9 @@ OPEN_PATHS = frozenset(
 )
 METHODS = ("GET", "HEAD", "POST")
 LAYOUTS = ("1.2.5", "2025")
+BAD_LAYOUT = f"layout must be {' or '.join(LAYOUTS)}"
+# What is answered at a path of ours where nothing is.
+NOTHING_HERE = "nothing is here; /docs lists what is"
 
 # The pages of /docs run scripts of ours only, the one in the page itself included, and nobody may frame them.
 _PAGE_POLICY = (
@@ -152,7 +155,7 @@ class Front:
             parameters = parse_qs(scope["query_string"].decode("latin-1"))
             layout = parameters.get("layout", [layout])[-1]
             if layout not in LAYOUTS:
-                await answer_error(send, 400, f"layout must be {' or '.join(LAYOUTS)}", [])
+                await answer_error(send, 400, BAD_LAYOUT, [])
                 return
             wait = parameters.get("wait", [wait])[-1]
             if wait_seconds(wait) is None:

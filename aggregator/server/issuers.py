@@ -154,8 +154,12 @@ class Issuer:
 
 
 def _told(ids: Iterable[str]) -> list[str]:
-    """Return the ids as a line of the log may hold them: few, and each short."""
-    return [kid[:MOST_TOLD_CHARACTERS] for kid in sorted(ids)[:MOST_TOLD]]
+    """Return the ids as a line of the log may hold them: few, and each short.
+
+    Of a long one only its length: a part of what may be a secret is not recognized as one.
+    """
+    told = sorted(ids)[:MOST_TOLD]
+    return [kid if len(kid) <= MOST_TOLD_CHARACTERS else f"({len(kid)} characters)" for kid in told]
 
 
 def _leads_as_safely(issuer: str, url: str) -> bool:

@@ -6,29 +6,40 @@ from typing import Any
 
 import msgspec
 
-from aggregator.server.http_document import WAIT
-from aggregator.server.http_front import LAYOUTS, OWN_PATHS
+from aggregator.errors import KeysMissingError, NotAllowedError, TokenRefusedError
+from aggregator.server.failures import text_of
+from aggregator.server.http_document import BAD_WAIT, WAIT
+from aggregator.server.http_front import BAD_LAYOUT, LAYOUTS, NOTHING_HERE, OWN_PATHS
+from aggregator.server.openapi_refusals import (
+    NO_TOPOLOGY,
+    WITHOUT_KEYS,
+    WITHOUT_ROLE,
+    WITHOUT_TOKEN,
+    WITHOUT_TOPOLOGY,
+    Examples,
+    shown,
+)
 from aggregator.server.openapi_v1 import Common, describe_api
 from aggregator.views.legacy import Document
 from aggregator.views.legacy_2025 import Document2025
 
 _EXAMPLE = {
-    "timestamp": {"oldestTimestamp": 1795208228.307, "timeSinceOldest": 0.63},
+    "timestamp": {"oldestTimestamp": 1795208160, "timeSinceOldest": 0.63},
     "cluster": {
-        "icos-cluster-a": {
+        "icos-south": {
             "type": "ocm",
-            "uuid": "08c66cd5-0000-4336-99c8-000000000001",
-            "name": "icos-cluster-a",
+            "uuid": "cd613e30-d8f1-4adf-91b7-584a2265b1f5",
+            "name": "icos-south",
             "serviceLevelAgreement": {},
             "API": {},
             "node": {
-                "k8s-master": {
+                "athens-master": {
                     "type": "ocm",
-                    "uuid": "a04a67ba785345598000000000000001",
-                    "name": "k8s-master",
-                    "location": {"latitude": 37.9842, "longitude": 23.7353},
-                    "staticMetrics": {"cpuArchitecture": "x86_64", "cpuCores": 4, "RAMMemory": 8325951488},
-                    "dynamicMetrics": {"freeRAM": 348254208, "availableStorage": {}},
+                    "uuid": "b2221a58008a05a6c4647159c324c985",
+                    "name": "athens-master",
+                    "location": {"latitude": 37.9838, "longitude": 23.7275},
+                    "staticMetrics": {"cpuArchitecture": "x86_64", "cpuCores": 4, "RAMMemory": 17179869184},
+                    "dynamicMetrics": {"freeRAM": 4638564679, "availableStorage": {"name": "/dev/nvme0n1p2"}},
                 }
             },
         }
@@ -45,6 +56,7 @@ _LAYOUT = {
     "required": False,
     "description": "Which layout; without it, or where it is empty, the one that the setting LAYOUT names.",
     "schema": {"type": "string", "enum": [*LAYOUTS, ""]},
+    "example": LAYOUTS[0],
 }
 _CACHE_CONTROL = {
     "name": "Cache-Control",
@@ -133,26 +145,48 @@ def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         "responses": {
             "200": {"description": "The topology", "headers": _headers(), **content},
             **({} if method == "post" else {"304": NOT_MODIFIED}),
-            **_refusals(),
+            **_refusals(method),
         },
     }
 
 
-def _refusals() -> dict[str, Any]:
+def _refusals(method: str) -> dict[str, Any]:
+    wrong = {
+        **shown({"no such layout": f"{method.upper()} /?layout=3000"}, {"error": BAD_LAYOUT}),
+        **shown({"no such time": f"{method.upper()} /?wait=1h"}, {"error": BAD_WAIT}),
+    }
+    missing = {
+        **shown(WITHOUT_TOPOLOGY, {"error": NO_TOPOLOGY}),
+        **shown(WITHOUT_KEYS, _error(KeysMissingError("keys"))),
+    }
     return {
-        "400": refusal("A layout that does not exist, or a time that is none", "layout must be 1.2.5 or 2025"),
-        "401": refusal("No token, or one that does not hold", "not authorized", CHALLENGE),
-        "403": refusal("A token that holds, without a role that opens anything", "not allowed", CHALLENGE),
+        "400": refusal("A layout that does not exist, or a time that is none", wrong),
+        "401": refusal(
+            "No token, or one that does not hold",
+            shown(WITHOUT_TOKEN, _error(TokenRefusedError("no token"))),
+            CHALLENGE,
+        ),
+        "403": refusal(
+            "A token that holds, without a role that opens anything",
+            shown(WITHOUT_ROLE, _error(NotAllowedError("role"))),
+            CHALLENGE,
+        ),
         "503": refusal(
             "No topology that may be shown, or no keys to judge the token by; Retry-After tells when to ask again",
-            "no topology yet: query oldest_sample: connection refused",
+            missing,
             _RETRY_AFTER,
         ),
     }
 
 
+def _error(error: Exception) -> dict[str, str]:
+    return {"error": text_of(error)}
+
+
 def _at_any_path(operation: dict[str, Any]) -> dict[str, Any]:
     """Return the operation as it stands at every path that is not listed, of any number of segments."""
+    method = operation["operationId"].removeprefix("topology_").upper()
+    nothing = shown({"nothing is there": f"{method} /docs/nothing"}, {"error": NOTHING_HERE})
     path = {
         "name": "path",
         "in": "path",
@@ -165,7 +199,7 @@ def _at_any_path(operation: dict[str, Any]) -> dict[str, Any]:
         "summary": "The same at any other path",
         "operationId": f"{operation['operationId']}_at_any_path",
         "parameters": [path, *operation["parameters"]],
-        "responses": operation["responses"] | {"404": refusal("A path of ours where nothing is", "nothing is here")},
+        "responses": operation["responses"] | {"404": refusal("A path of ours where nothing is", nothing)},
     }
 
 
@@ -181,8 +215,8 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def refusal(description: str, example: str, headers: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+def refusal(description: str, examples: Examples, headers: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Return the description of an answer in the form of all our errors."""
-    body = {"schema": {"$ref": "#/components/schemas/Error"}, "example": {"error": example}}
+    body = {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}
     described = {"headers": dict(headers)} if headers else {}
     return {"description": description, **described, "content": {"application/json": body}}

@@ -1,22 +1,21 @@
-"""What the OpenAPI document shows of /api/v1: the language of filters in short, and examples that work when tried."""
+"""What the OpenAPI document shows of /api/v1: the language of filters in short, and examples that work when tried.
+
+They name what the demo shows, whatever its size: the first node of its first cluster, and what always runs there.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from aggregator.errors import (
-    BadRequestError,
-    KeysMissingError,
-    NotAllowedError,
-    NotFoundError,
-    NoTopologyError,
-    TokenRefusedError,
-    VersionGoneError,
-)
 from aggregator.lookup.items import Kind
 from aggregator.lookup.plan import Resource
-from aggregator.server.problems import KINDS, TYPES, problem
+from aggregator.server.problems import KINDS, TYPES
 
-NAMES = {"cluster": "icos-cluster-a", "node": "k8s-master", "namespace": "kube-system", "pod": "cilium-9b4pl"}
+NAMES = {
+    "cluster": "icos-south",
+    "node": "athens-master",
+    "namespace": "icos-system",
+    "pod": "telemetry-agent-cdn6r",
+}
 
 LANGUAGE = (
     "One cluster, node or pod by name, and lists of them. Lists are filtered in one small language, here and over "
@@ -36,18 +35,18 @@ LANGUAGE = (
 )
 
 FILTERS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.CLUSTERS: ("type=ocm", "node.architecture=aarch64", "!is_linked"),
+    Kind.CLUSTERS: ("type=ocm", "node.architecture=aarch64", "is_linked=false"),
     Kind.NODES: (
         "free_memory_bytes>=4Gi",
         "architecture in (x86_64,aarch64),cpu_cores>2",
         "device.state=available",
-        "label.zone=north,!gpu_count",
+        "label.region=south,!gpu_count",
         'name!="a, b"',
     ),
-    Kind.PODS: ("phase!=Running", "node=k8s-master,namespace in (kube-system,default)", "image~nginx"),
-    Kind.CONTAINERS: ("cpu_usage_cores>500m", "cluster=icos-cluster-a,memory_bytes>=1Gi"),
+    Kind.PODS: ("phase!=Failed", "node=athens-master,namespace in (kube-system,icos-system)", "image~cilium"),
+    Kind.CONTAINERS: ("cpu_usage_cores>50m", "cluster=icos-south,memory_bytes>=256Mi"),
 }
-LABELS = ("zone=north", "zone in (north,south),!app.kubernetes.io/name")
+LABELS = ("region=south", "region in (north,south),!app.kubernetes.io/name")
 FIELDS: Mapping[Kind | None, tuple[str, ...]] = {
     None: ("version,clusters.name", "clusters.nodes.freeMemoryBytes"),
     Kind.CLUSTERS: ("name,type", "name,nodes.name"),
@@ -57,36 +56,42 @@ FIELDS: Mapping[Kind | None, tuple[str, ...]] = {
 }
 
 _NODE = {
-    "id": "a04a67ba785345598000000000000001",
-    "name": "k8s-master",
-    "cluster": "icos-cluster-a",
+    "id": "cd613e30-d8f1-4adf-91b7-584a2265b1f5/b2221a58008a05a6c4647159c324c985",
+    "name": "athens-master",
+    "cluster": "icos-south",
     "type": "ocm",
-    "lastSeenTime": "2026-11-20T20:57:08.307Z",
+    "lastSeenTime": "2026-11-20T20:56:00Z",
     "architecture": "x86_64",
     "cpuCores": 4,
-    "freeMemoryBytes": "348254208",
-    "devices": [{"name": "video0", "state": "DEVICE_STATE_AVAILABLE", "path": "/dev/video0"}],
+    "freeMemoryBytes": "4638564679",
+    "devices": [{"name": "usb-serial_10c4_ea60", "state": "DEVICE_STATE_AVAILABLE", "path": "squat.ai/serial"}],
 }
+_POD_ID = "b9365c98-0e2a-47ae-9877-cdb877eae310"
 _CONTAINER = {
-    "id": "93111014-0000-4c1f-83eb-000000000002/cilium-agent",
-    "name": "cilium-agent",
-    "image": "quay.io/cilium/cilium:v1.16.1",
-    "cpuUsageCores": 0.02,
-    "memoryBytes": "134217728",
+    "id": f"{_POD_ID}/telemetry-agent",
+    "name": "telemetry-agent",
+    "image": "registry.example/icos-system/telemetry-agent:1.1",
+    "cpuUsageCores": 0.037442,
+    "memoryBytes": "260330390",
+}
+_WHERE = {
+    "cluster": "icos-south",
+    "namespace": "icos-system",
+    "pod": "telemetry-agent-cdn6r",
+    "node": "athens-master",
 }
 _POD = {
-    "id": "93111014-0000-4c1f-83eb-000000000002",
-    "name": "cilium-9b4pl",
-    "namespace": "kube-system",
-    "cluster": "icos-cluster-a",
-    "node": "k8s-master",
+    "id": _POD_ID,
+    "name": "telemetry-agent-cdn6r",
+    "namespace": "icos-system",
+    "cluster": "icos-south",
+    "node": "athens-master",
     "phase": "Running",
     "containers": [_CONTAINER],
 }
-_CLUSTER = {"id": "08c66cd5-0000-4336-99c8-000000000001", "name": "icos-cluster-a", "type": "ocm", "isLinked": False}
+_CLUSTER = {"id": "cd613e30-d8f1-4adf-91b7-584a2265b1f5", "name": "icos-south", "type": "ocm", "isLinked": True}
 _VERSION = {"version": "9a1f5c1e8d7b4f60a3c2b1d0e9f8a7b6"}
 _REST = {**_VERSION, "totalCount": 1}
-_WHERE = {"cluster": "icos-cluster-a", "namespace": "kube-system", "pod": "cilium-9b4pl", "node": "k8s-master"}
 ANSWERS: Mapping[Resource, Any] = {
     Resource.TOPOLOGY: {**_VERSION, "clusters": [{**_CLUSTER, "nodes": [_NODE], "pods": [_POD]}]},
     Resource.CLUSTERS: {"clusters": [_CLUSTER], **_REST},
@@ -97,18 +102,3 @@ ANSWERS: Mapping[Resource, Any] = {
     Resource.POD: _POD,
     Resource.CONTAINERS: {"containers": [{**_CONTAINER, **_WHERE}], **_REST},
 }
-
-_REFUSED = (
-    BadRequestError(
-        "filter: nodes have no field free_memory", parameter="filter", nearest=("free_memory_bytes", "memory_bytes")
-    ),
-    TokenRefusedError("no token"),
-    NotAllowedError("role"),
-    NotFoundError("there is no cluster 'icos-cluster-b'", nearest=("icos-cluster-a",)),
-    VersionGoneError(
-        "continue token: the topology that it is of is gone; ask for the first page again", parameter="continue"
-    ),
-    KeysMissingError("keys"),
-    NoTopologyError("no topology yet: query oldest_sample: connection refused"),
-)
-PROBLEMS: Mapping[int, Any] = {document["status"]: document for document in map(problem, _REFUSED)}

@@ -18,8 +18,10 @@ from aggregator.quality import (
     UnplacedObjects,
 )
 from aggregator.server.openapi import CHALLENGE
+from aggregator.server.openapi_refusals import COMMON, shown
 from aggregator.server.openapi_v1 import refusal
-from aggregator.server.quality_api import PATH
+from aggregator.server.problems import problem
+from aggregator.server.quality_api import PATH, no_parameter
 from aggregator.views import quality as view
 
 _KINDS = {
@@ -31,6 +33,7 @@ _KINDS = {
 # protobuf's own types have a descriptor of Python and one of C, which are alike.
 _Message = Any
 _TIMESTAMP = "google.protobuf.Timestamp"
+_BAD = {"no such parameter": f"GET {PATH}?colour=blue"}
 
 EXAMPLE = Quality(
     refresh_seconds=1795208230.5,
@@ -122,9 +125,9 @@ def _operation() -> dict[str, Any]:
         "security": [{}, {"token": []}],
         "responses": {
             "200": {"description": "The quality of the last refresh", **content},
-            "400": refusal(400, {}),
-            "401": refusal(401, CHALLENGE),
-            "403": refusal(403, CHALLENGE),
+            "400": refusal(400, shown(_BAD, problem(no_parameter("colour"))), {}),
+            "401": refusal(401, COMMON[401], CHALLENGE),
+            "403": refusal(403, COMMON[403], CHALLENGE),
         },
     }
 

@@ -6,16 +6,19 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from aggregator.lookup.items import Form, Kind, descriptor, field, fields_of, names
+from aggregator.lookup.items import Kind, descriptor, fields_of, names
 from aggregator.lookup.language import MOST_REQUIREMENTS
 from aggregator.lookup.plan import MOST_LIMIT, Resource
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server import api_v1, openapi_examples
+from aggregator.server.openapi_refusals import Examples, refusals
 from aggregator.server.problems import API, CONTENT_TYPE, KINDS, TYPES
 from aggregator.views.v1_fields import is_map, is_time
 
 TAG = "lookup"
 
+# No pattern: pages like /docs send nothing that is unlike it, and none is as wide as what is understood.
+_TEXT = {"type": "string"}
 _TIMESTAMP = {"type": "string", "format": "date-time"}
 _INT64 = {
     "type": "string",
@@ -79,7 +82,7 @@ def _operation(path: str, resource: Resource, common: Common) -> dict[str, Any]:
             *(_query_parameter(parameter, resource) for parameter in resource.parameters),
             *common.parameters,
         ],
-        "responses": {"200": found, "304": common.not_modified, **_refusals(resource, template, common)},
+        "responses": {"200": found, "304": common.not_modified, **_refusals(path, resource, common)},
     }
 
 
@@ -108,43 +111,25 @@ def _query_parameter(name: str, resource: Resource) -> dict[str, Any]:
 
 def _filter(resource: Resource) -> tuple[Any, str, Any]:
     assert resource.kind is not None  # noqa: S101 - only lists have filters
-    pattern = _filter_pattern(resource.kind)
     described = (
         f"What the {resource.kind.value} have to be like: up to {MOST_REQUIREMENTS} requirements with commas between, "
         f"in the language above. Fields: {', '.join(f'`{name}`' for name in names(resource.kind))}."
     )
-    return {"type": "string", "pattern": pattern}, described, openapi_examples.FILTERS[resource.kind]
-
-
-def _filter_pattern(kind: Kind) -> str:
-    """Return a pattern of what filters most often look like; others are understood, too."""
-    by_form: dict[Form, list[str]] = {form: [] for form in Form}
-    for name in names(kind):
-        found = field(kind, name.replace("KEY", "a"))
-        if found is not None and not found.name.count(".") and "KEY" not in name:
-            by_form[found.form].append(name)
-    texts, numbers = "|".join(by_form[Form.TEXT]), "|".join(by_form[Form.NUMBER])
-    compared = rf"|({numbers})([<>]=?|!?=)-?[0-9]{{1,9}}(Ki|Mi|Gi|k|M|G)?" if numbers else ""
-    word = "[A-Za-z0-9._/:-]{0,40}"
-    one = rf"(!?({texts})|({texts})(=|!=|~){word}|({texts}) (in|notin) \({word}(,{word}){{0,2}}\){compared})"
-    return rf"^({one}(,{one})?)?$"
+    return _TEXT, described, openapi_examples.FILTERS[resource.kind]
 
 
 def _labels(_resource: Resource) -> tuple[Any, str, Any]:
-    key = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?"
-    one = rf"(!?{key}|{key}(=|==|!=){key}|{key} (in|notin) \({key}(,{key})?\))"
     described = "A label selector in the syntax of Kubernetes, for the labels of nodes."
-    return {"type": "string", "pattern": rf"^({one}(,{one})?)?$"}, described, openapi_examples.LABELS
+    return _TEXT, described, openapi_examples.LABELS
 
 
 def _fields(resource: Resource) -> tuple[Any, str, Any]:
-    one = "|".join(each.name for each in fields_of(descriptor(resource.message)))
     described = (
         "Which fields to tell: paths with commas between, as FieldMask has them, with the names of the .proto or of "
-        "JSON. A path may lead into lists: `interfaces.addresses.ip`. Without it, all."
+        f"JSON: {', '.join(f'`{each.name}`' for each in fields_of(descriptor(resource.message)))}. A path may lead on "
+        "into what they hold: `interfaces.addresses.ip`. Without it, all."
     )
-    examples = openapi_examples.FIELDS[resource.kind]
-    return {"type": "string", "pattern": rf"^(({one})(,({one})){{0,3}})?$"}, described, examples
+    return _TEXT, described, openapi_examples.FIELDS[resource.kind]
 
 
 def _depth(resource: Resource) -> tuple[Any, str, Any]:
@@ -177,18 +162,14 @@ _PARAMETERS = {
 }
 
 
-def _refusals(resource: Resource, template: list[str], common: Common) -> dict[str, Any]:
-    told = [400, 401, 403, 503]
-    if template:
-        told.append(404)
-    if not resource.is_one:
-        told.append(410)
-    return {str(status): refusal(status, common.told_with.get(status, {})) for status in sorted(told)}
+def _refusals(path: str, resource: Resource, common: Common) -> dict[str, Any]:
+    told = refusals(path, resource)
+    return {str(status): refusal(status, told[status], common.told_with.get(status, {})) for status in sorted(told)}
 
 
-def refusal(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:
+def refusal(status: int, examples: Examples, headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return how an answer with a problem document is described."""
-    body = {"schema": _reference("Problem"), "example": openapi_examples.PROBLEMS[status]}
+    body = {"schema": _reference("Problem"), "examples": examples}
     described = {"headers": dict(headers)} if headers else {}
     return {"description": KINDS[status][1], **described, "content": {CONTENT_TYPE: body}}
 

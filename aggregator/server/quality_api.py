@@ -51,7 +51,12 @@ class QualityPage:
         if scope["method"] not in METHODS:
             raise WrongMethodError("the quality is asked for otherwise", allowed=METHODS)
         for name in parameters(scope["query_string"]):
-            raise BadRequestError(f"there is no parameter {name[:80]!r} here; there is none at all", parameter=name)
+            raise no_parameter(name)
         body = await self._bytes.shown_to(grant)
         length = (b"content-length", b"%d" % len(body))
         await answer(send, 200, [JSON, length, NO_CACHE, NO_SNIFFING], body)
+
+
+def no_parameter(name: str) -> BadRequestError:
+    """Return what is wrong with a request that has a parameter."""
+    return BadRequestError(f"there is no parameter {name[:80]!r} here; there is none at all", parameter=name)

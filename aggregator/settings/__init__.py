@@ -3,12 +3,10 @@
 docs/configuration.md and `aggregator --help` are printed from the fields of the groups.
 """
 
-import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args, get_origin
-from urllib.parse import unquote
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -133,24 +131,6 @@ def _problems(
                 wrong = f"is {shown(given[name])}"
             told[name] = f"{name}: {wrong}; expected: {_extra(Settings.model_fields[name])['expected']}"
     return told
-
-
-def secrets_of(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield every text that may never be logged: whole secrets, and the passwords within them as written and as sent.
-
-    The headers for a trace collector are no setting of ours, but secret all the same.
-    """
-    held = {name: getattr(settings, name) for name in SECRETS}
-    texts = {name: value.get_secret_value() for name, value in held.items() if isinstance(value, SecretStr)}
-    texts |= {name: value for name, value in environment.items() if re.fullmatch("OTEL_.*_HEADERS", name)}
-    for name, text in texts.items():
-        yield text
-        for user, password in re.findall(r"//([^/\s@:]*):([^/\s@]+)@", text):
-            yield from (password, unquote(password))
-            yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-        # What stands behind the # of an upstream, its name and cluster, is there to be told.
-        for value in [] if name == "PROMETHEUS_ADDRESS" else re.findall(r"=([^,\s]+)", text):
-            yield from (value, unquote(value))
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:

@@ -11,7 +11,9 @@ from typing import TextIO
 from aggregator import logs, settings
 from aggregator.errors import BadRequestError, RecordingError, RefreshFailedError, SettingsError
 from aggregator.models.topology import Topology
+from aggregator.secrets import Secrets
 from aggregator.settings import urls
+from aggregator.settings.secrets import secrets_of
 from aggregator.show.choice import Filters, chosen
 from aggregator.show.paper import Colour, Paper, Word, printable
 from aggregator.show.reading import NotReadError, Read, asked, refreshed
@@ -82,8 +84,9 @@ def _read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Read:
     if arguments.url is not None:
         return asked(arguments.url, environ.get("TOKEN", "").strip())
     chosen = settings.read(environ)
-    logs.configure("error", chosen.LOG_FORMAT, settings.secrets_of(chosen, environ))
-    return refreshed(chosen)
+    secrets = Secrets(secrets_of(chosen, environ))
+    logs.configure("error", chosen.LOG_FORMAT, secrets)
+    return refreshed(chosen, secrets)
 
 
 def _chosen(read: Read, filters: Filters) -> Read:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from demo.fleet import Fleet, exposition
+from demo.fleet import SMALLEST, Fleet, exposition
 from demo.prometheus import obtain
 
 NOON = 1_795_176_000.0  # a multiple of the period in which the wandering node leaves and returns
@@ -121,6 +121,15 @@ def test_a_node_leaves_and_returns() -> None:
     assert there == back
     assert there - gone == {FLEET.wanderer.name}
     assert not [key for key in samples(80) if f'"{FLEET.wanderer.name}"' in key or FLEET.wanderer.icos_name in key]
+
+
+@pytest.mark.parametrize("nodes", [*range(SMALLEST, 24), 30, 200])
+def test_no_cluster_leaves_with_a_node(nodes: int) -> None:
+    """However small a fleet is, all five of its clusters are told of while the node is away."""
+    fleet = Fleet.of(nodes, 0)
+    there = fleet.hosts_at(NOON + 80)
+    assert len(there) == nodes - 1
+    assert len({host.cluster for host in there if host.position == 0}) == 5
 
 
 @pytest.mark.parametrize("after_seconds", [10, 40, 130, 160])

@@ -3,34 +3,17 @@
 from pathlib import Path
 
 from aggregator.recording.tape import Tape
-from aggregator.settings import read
-from aggregator.snapshot import Snapshot
-from aggregator.sources import sources_of, taker_of
-from aggregator.take import Views
-from aggregator.views import BY_NAME
 from benchmarks.fleet_recording import write
 from demo.answers import SOURCE
 from demo.recording import MOST_BYTES, SHIPPED, is_current, made
-
-
-def first_refresh(path: Path) -> Snapshot:
-    """Return what is shown of the first refresh of a recording."""
-    settings = read({"PROMETHEUS_ADDRESS": f"replay:{path}#speed=max"})
-    sources = sources_of(settings)
-    taker = taker_of(settings, sources, Views(BY_NAME, ()))
-    try:
-        return taker.take(0.0, 0.0)[0]
-    finally:
-        taker.close()
-        assert sources.tape is not None
-        sources.tape.close()
+from tests.demo.replayed import replayed
 
 
 def test_the_shipped_recording_answers_all_that_is_asked() -> None:
     """It is small, has an answer to each row of the catalog, and shows five clusters without a gap."""
     assert SHIPPED.stat().st_size <= MOST_BYTES
     assert is_current(), "run `make generate`"
-    shown = first_refresh(SHIPPED)
+    shown = replayed(SHIPPED, 1)[0]
     assert (len(shown.topology.clusters), len(shown.topology.nodes), shown.gaps) == (5, 10, ())
 
 
@@ -49,6 +32,6 @@ def test_the_shipped_recording_is_what_its_maker_makes(tmp_path: Path) -> None:
 def test_a_fleet_is_recorded_host_by_host(tmp_path: Path) -> None:
     """However large a fleet is, its recording shows as many nodes and pods as were asked for, without a gap."""
     write(40, tmp_path / "fleet", refreshes=1, pods_per_node=3)
-    shown = first_refresh(tmp_path / "fleet")
+    shown = replayed(tmp_path / "fleet", 1)[0]
     # The Docker host's containers are pods, too.
     assert (len(shown.topology.nodes), len(shown.topology.pods), shown.gaps) == (40, 40 * 3 + 3, ())

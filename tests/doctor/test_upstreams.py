@@ -12,6 +12,7 @@ from aggregator import settings
 from aggregator.doctor import upstreams
 from aggregator.doctor.report import Finding, Seen
 from aggregator.querier.client import Address, Client, Limits
+from aggregator.secrets import HIDDEN, Secrets
 from tests.querier.peer import Peer, Request, hanging, peer, response, sending
 
 BUILD, STORES = "/api/v1/status/buildinfo", "/api/v1/stores"
@@ -41,9 +42,10 @@ def playing(pages: Mapping[str, bytes]) -> Iterator[str]:
         yield server.url
 
 
-def looked(url: str) -> tuple[Seen, list[Finding]]:
-    """Return what stands at a URL."""
-    return upstreams.look(Address(url, name="it"), lambda address: Client(address, Limits(5.0, 2**20, 1)))
+def looked(url: str, *known: str) -> tuple[Seen, list[Finding]]:
+    """Return what stands at a URL, for who knows some secrets."""
+    limits, secrets = Limits(5.0, 2**20, 1), Secrets(known)
+    return upstreams.look(Address(url, name="it"), lambda address: Client(address, limits, secrets=secrets))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,15 @@ def test_each_is_told_by_what_it_answers(pages: Mapping[str, bytes], kind: str, 
         seen, findings = looked(url)
     assert (seen.kind, seen.version, findings) == (kind, version, [])
     assert seen.is_reached
+
+
+def test_what_it_calls_itself_is_short_and_no_secret() -> None:
+    """A name and a version that repeat a secret are told without it, and no longer than either is."""
+    secret = "hunter2-hunter2"
+    pages = {BUILD: response(said({"application": f"it {secret}", "version": "2" * 95 + secret + "3" * 1000}))}
+    with playing(pages) as url:
+        seen, _ = looked(url, secret)
+    assert (seen.kind, seen.version) == (f"it {HIDDEN}", "2" * 95 + HIDDEN + "…")
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from demo.answers import UP
+from demo.fleet import Fleet, exposition
 from demo.prometheus import holding
-from tests import cases
+from demo.recording import FIRST_SECONDS, NODES, PODS_PER_NODE
 from tests.fuzz.effort import TIMES
 from tests.integration.process import Gateway, running, until
 from tests.integration.telemetry import again_and_again
 from tests.server.exchange import ask
 from tests.server.tokens import Realm
-
-# It has what the examples of the OpenAPI document name.
-CASE = "ocm-two-clusters"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -42,7 +41,9 @@ class Guarded:
 
 @pytest.fixture(scope="package")
 def _fleet() -> Iterator[str]:
-    with holding(again_and_again(cases.exposition(CASE))) as url:
+    # The demo's, which has what the examples of the OpenAPI document name.
+    fleet = Fleet.of(NODES, PODS_PER_NODE, since_seconds=FIRST_SECONDS)
+    with holding(again_and_again(exposition(fleet, FIRST_SECONDS) + UP)) as url:
         yield url
 
 

@@ -36,6 +36,8 @@ class Collector:
 
     url: str
     status: int = 200
+    # What it says beside the status, before it repeats the key that it was sent.
+    phrase: str = "key "
     spans: list[Seen] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -64,7 +66,7 @@ def collecting() -> Iterator[Collector]:
             if collector.status == 200:
                 collector.take(body)
             answer = ExportTraceServiceResponse().SerializeToString() if collector.status == 200 else b"no"
-            self.send_response(collector.status)
+            self.send_response(collector.status, f"{collector.phrase}{self.headers['api-key']}")
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

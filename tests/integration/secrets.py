@@ -11,7 +11,11 @@ from aggregator.settings import FILE_SUFFIX, SECRETS
 # The beginning of every token, and of every key in PEM form; and what a defect of ours leaves behind.
 ALWAYS = ("eyJ", "-----BEGIN", "Traceback (most recent call last)")
 SHORTEST = 6
-_CREDENTIALS = re.compile(r"//([^/@\s:]*):([^/@\s]+)@")
+# So much of a secret gives enough of it away. Of what is longer, such as a key, the middle is looked for.
+PIECE, MOST_IN_PIECES = 8, 100
+# A user of so many letters is a token.
+TOKEN = 16
+_CREDENTIALS = re.compile(r"//([^/@\s:]*):?([^/@\s]*)@")
 _ARMOUR = re.compile(r"-----[A-Z ]+-----|\s")
 
 
@@ -28,15 +32,30 @@ def _secrets_of(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         path = settings.get(name + FILE_SUFFIX, "")
         if not given and path and Path(path).is_file():
             given = Path(path).read_text(encoding="utf-8", errors="replace").strip()
-        yield from ((text, name) for text in _forms_of(given) if len(text) >= SHORTEST)
+        yield from (
+            (piece, name) for text in _forms_of(name, given) if len(text) >= SHORTEST for piece in _pieces(text)
+        )
 
 
-def _forms_of(value: str) -> Iterator[str]:
+def _pieces(text: str) -> Iterator[str]:
+    """Yield all parts of a text that give it away."""
+    if not PIECE < len(text) <= MOST_IN_PIECES:
+        yield text
+        return
+    yield from (text[at : at + PIECE] for at in range(len(text) - PIECE + 1))
+
+
+def _forms_of(name: str, value: str) -> Iterator[str]:
+    if name == "PROMETHEUS_HEADERS":
+        yield from (unquote(part.partition("=")[2]) for part in value.split(","))
+        return
     credentials = _CREDENTIALS.findall(value)
-    if not credentials and "://" in value:
+    if not credentials and (name == "PROMETHEUS_ADDRESS" or "://" in value):
         return
     for user, password in credentials:
         yield from (password, unquote(password))
+        if len(user) >= TOKEN:
+            yield user
         pair = f"{unquote(user)}:{unquote(password)}"
         # The last letters depend on what would come next.
         yield base64.b64encode(pair.encode()).decode().rstrip("=")[:-1]

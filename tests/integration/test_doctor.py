@@ -12,6 +12,7 @@ from aggregator import settings
 from aggregator.doctor.examine import examined
 from aggregator.doctor.report import Finding, Report
 from aggregator.doctor.text import written
+from aggregator.secrets import NONE_KNOWN
 from demo.fleet import ABSENCE_PERIOD_SECONDS, Fleet, exposition
 from demo.prometheus import Moment, holding, running
 from tests.integration.process import ended
@@ -38,7 +39,7 @@ def without(pattern: str, text: str) -> str:
 
 def doctor(url: str, **chosen: str) -> Report:
     """Return what is found before an upstream; what is found can be written in any case."""
-    report = examined(settings.read({"PROMETHEUS_ADDRESS": url} | chosen))
+    report = examined(settings.read({"PROMETHEUS_ADDRESS": url} | chosen), NONE_KNOWN)
     assert report.ok is (report.problems == ())
     assert written(report).endswith(("wrong\n", "all is well\n"))
     return report

@@ -22,10 +22,24 @@ REALM = Realm()
         ('{"url": "http://scraper:sw0rdf%40sh@x"}', {"PROMETHEUS_ADDRESS": WITH_PASSWORD}, "PROMETHEUS_ADDRESS"),
         ("password sw0rdf@sh", {"PROMETHEUS_ADDRESS": WITH_PASSWORD}, "PROMETHEUS_ADDRESS"),
         (base64.b64encode(b"scraper:sw0rdf@sh").decode(), {"PROMETHEUS_ADDRESS": WITH_PASSWORD}, "PROMETHEUS_ADDRESS"),
+        ("the beginning, sw0rdf@s", {"PROMETHEUS_ADDRESS": WITH_PASSWORD}, "PROMETHEUS_ADDRESS"),
+        ("no 123456789abcdef", {"PROMETHEUS_ADDRESS": "http://0123456789abcdef@h"}, "PROMETHEUS_ADDRESS"),
+        ("no 89abcdef…", {"PROMETHEUS_BEARER_TOKEN": "0123456789abcdef"}, "PROMETHEUS_BEARER_TOKEN"),
         (f"KEY={REALM.setting}", {"KEY": REALM.setting}, "KEY"),
         (f"KEY={REALM.setting}", {"KEY": REALM.pem.decode().replace("\n", "")}, "KEY"),
     ],
-    ids=["token", "traceback", "password as written", "password as meant", "password as sent", "key", "key from PEM"],
+    ids=[
+        "token",
+        "traceback",
+        "password as written",
+        "password as meant",
+        "password as sent",
+        "part of a password",
+        "user that is a token",
+        "part of a token",
+        "key",
+        "key from PEM",
+    ],
 )
 def test_what_must_not_be_logged_is_found(log: str, settings: dict[str, str], expected: str) -> None:
     """A token, a traceback, and each form of a secret of the settings is found in a log that holds it."""

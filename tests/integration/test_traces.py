@@ -20,6 +20,7 @@ from tests.integration.process import ROOT, Gateway, running, until
 from tests.server.call import call
 from tests.server.exchange import ask
 from tests.server.tokens import Realm
+from tests.test_secrets import piece_of
 
 CALLER = "b7ad6b7169203331"
 FRESH = ("Cache-Control", "no-cache")
@@ -197,7 +198,11 @@ def test_a_collector_that_does_not_take_spans(small: str, tmp_path: Path, status
     with collecting() as collector:
         collector.status = status
         url = collector.url if status else f"http://user:sw0rdfish@127.0.0.1:{free_port()}"
+        # Whatever the exporter says before it, the key stands where its words are cut.
+        collector.phrase = "x" * 220
+        key = f"s3cr3t-{uuid.uuid4()}-{uuid.uuid4()}"
         settings = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1", "OTEL_BSP_SCHEDULE_DELAY": "50", "REFRESH_INTERVAL": "0.2"}
+        settings["OTEL_EXPORTER_OTLP_HEADERS"] = f"api-key={key}"
         address = with_password(small)
         with running(tmp_path, PROMETHEUS_ADDRESS=address, OTEL_EXPORTER_OTLP_ENDPOINT=url, **settings) as started:
             name = "aggregator_spans_dropped_total"
@@ -212,6 +217,8 @@ def test_a_collector_that_does_not_take_spans(small: str, tmp_path: Path, status
     assert [line["event"] for line in told] == ["traces are not taken, and dropped until they are"]
     assert told[0]["reason"]
     assert "sw0rdfish" not in started.log
+    assert not piece_of(key, started.log)
+    assert ("***" in started.log) is (status != 0)
 
 
 def test_nothing_is_imported_without_a_collector() -> None:

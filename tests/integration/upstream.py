@@ -1,22 +1,37 @@
-"""Upstreams that are no good: they refuse, redirect, or never answer."""
+"""Upstreams that are no good: they refuse, redirect, repeat what they were sent, or never answer."""
 
 import http.server
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def answering(status: int, body: bytes, headers: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
     """Serve every request in the same way; give host:port, and the paths and Authorization headers asked with."""
+    with _serving(status, lambda _sent: body, headers) as served:
+        yield served
+
+
+@contextmanager
+def repeating(status: int, written: Callable[[str], bytes]) -> Iterator[tuple[str, list[str]]]:
+    """Serve every request with what `written` makes of its credentials; give the same as `answering`."""
+    with _serving(status, written, {}) as served:
+        yield served
+
+
+@contextmanager
+def _serving(status: int, written: Callable[[str], bytes], headers: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked.append(f"{self.path} {self.headers['Authorization']}")
+            sent = self.headers["Authorization"]
+            asked.append(f"{self.path} {sent}")
+            body = written((sent or "").partition(" ")[2])
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -265,6 +265,29 @@ def test_usage_is_for_known_containers_only() -> None:
     assert tally.unplaced["container_cpu", "not among the containers of its pod"] == 1
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_pods_series_without_its_clusters_uid(others: int) -> None:
+    """It is of the pod of its namespace and name; where two clusters have one, it is of neither, and is counted."""
+    uids = ["u", "v"][: 1 + others]
+    topology, tally = built(
+        {
+            "orchestrators": [({"type": "ocm", "k8s_cluster_uid": uid}, "1") for uid in uids],
+            "nodes_by_uname": [({"k8s_cluster_uid": uid, "icos_host_id": uid, "nodename": uid}, "1") for uid in uids],
+            "pods": [({**PODS[0][0], "k8s_cluster_uid": uid}, "1") for uid in uids],
+            "pod_phase": [({"namespace": "ns", "pod": "p", "phase": "Running"}, "1")],
+            "containers": [({"namespace": "ns", "pod": "p", "container": "c"}, "1")],
+            "container_cpu": [
+                ({"k8s_namespace_name": "ns", "k8s_pod_name": "p", "k8s_container_name": "c"}, "0.5"),
+                ({"k8s_namespace_name": "no", "k8s_pod_name": "p", "k8s_container_name": "c"}, "0.7"),
+            ],
+        }
+    )
+    pods = topology.pods.values()
+    assert [pod.phase for pod in pods] == ([None, None] if others else ["Running"])
+    assert [one.cpu_usage_cores for pod in pods for one in pod.containers.values()] == ([] if others else [0.5])
+    assert tally.unplaced["pod_phase", "pods of equal labels"] == others
+
+
 def test_a_workload_is_found_by_the_pods_uid() -> None:
     """An application's series names its pod by uid."""
     topology, _ = built(

@@ -173,7 +173,7 @@ def _node_row(case: Case, path: Path, other: str, mine: Json) -> Row | None:
         is_told = any(one.label("icos_host_id").strip() == uuid for one in named)
         return Row.NAMELESS_HOST if is_told and other in instead | {one.label("hostname") for one in agents} else None
     agents = case.telemetry.of(owners.AGENT, hostname=path[3])
-    hosts = {owners.host_identity(one) for one in [*named, *agents]}
+    hosts = {case.hosts.identity(one) for one in [*named, *agents]}
     if len(hosts) < 2 or mine.get("name") != path[3]:
         return None
     if not uuid:

@@ -14,6 +14,7 @@ class Row(StrEnum):
         "no `up` series"
     )
     UNREAL = "NaN, ±Inf"
+    NEGATIVE = "fewer than no bytes, cores, hertz or vulnerabilities"
     OUT_OF_RANGE = "out of range of 64 bits, or in 1.2.5 of 32 bits"
     WARMEST = "several thermal zones"
     ADDRESSES = "several addresses of an interface"

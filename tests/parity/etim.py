@@ -8,8 +8,7 @@ import grpc
 from aggregator.pb.etim import server_pb2, server_pb2_grpc
 from tests.parity.compare import Absent, Case
 from tests.parity.documented import Row
-from tests.parity.owners import host_identity
-from tests.parity.sources import WHOLE, memory
+from tests.parity.sources import WHOLE, Kind, memory
 from tests.parity.telemetry import Series, Telemetry, is_finite
 
 TIMEOUT_SECONDS = 5.0
@@ -39,7 +38,8 @@ def differences(case: Case, go: list[Node], ours: list[Node]) -> Iterator[tuple[
             left[node] -= 1
         else:
             missing.append(node)
-    for node in missing:
+    # What Go tells most of fits the fewest of ours: it is looked for first.
+    for node in sorted(missing, key=lambda node: node.count(0)):
         told_by = _told_by(case.telemetry, node)
         if not node[0]:
             row = Row.UNLABELLED if told_by and _are_listed(case, told_by, ours) else None
@@ -90,7 +90,7 @@ def _offers(case: Case, plain: dict[str, str], at: int) -> set[str | int]:
     """Return what the hosts of one `cluster` and `node` label say of a field, each for itself."""
     if at > 1:
         told = [*case.telemetry.of("node_uname_info", **plain), *case.telemetry.of("tlum_host_info", **plain)]
-        hosts = {identity for one in told if (identity := host_identity(one))}
+        hosts = {identity for one in told if (identity := case.hosts.identity(one))}
         return {0 if one is Absent.ABSENT else one for one in memory(case, [*hosts], FIELDS[at - 2], []).choices()}
     agents = [one.label("arch") for one in case.telemetry.of("tlum_host_info", **plain)]
     machines = {one.label("machine") for one in case.telemetry.of("node_uname_info", **plain)}
@@ -101,8 +101,8 @@ def _is_twice(case: Case, told_by: list[Series]) -> bool:
     """Tell whether each of these hosts is told of under other `cluster` and `node` labels, too."""
     unames = case.telemetry.of("node_uname_info")
     mine = {one.label("cluster") for one in told_by}
-    others = {host_identity(one) for one in unames if one.label("cluster") not in mine}
-    return bool(told_by) and {host_identity(one) for one in told_by} <= others
+    others = {case.hosts.identity(one) for one in unames if one.label("cluster") not in mine}
+    return bool(told_by) and {case.hosts.identity(one) for one in told_by} <= others
 
 
 def _are_listed(case: Case, told_by: list[Series], ours: list[Node]) -> bool:
@@ -116,19 +116,24 @@ def _row(case: Case, told_by: list[Series], at: int, go: str | int, ours: str | 
     """Return the documented difference between two values of one field of the node, if it is one."""
     plain = {name: told_by[0].label(name) for name in ("cluster", "node")} if told_by else {}
     agents = case.telemetry.of("tlum_host_info", **plain)
-    if len({host_identity(one) for one in [*told_by, *agents]}) > 1:
+    if len({case.hosts.identity(one) for one in [*told_by, *agents]}) > 1:
         return Row.MIXED if plain and ours in _offers(case, plain, at) else None
     if at == 1:
         machines = {one.label("machine") for one in told_by}
         return Row.CONFLICT if len(machines) > 1 and ours == max(machines) else None
-    hosts = [identity for one in told_by if (identity := host_identity(one))]
+    hosts = [identity for one in told_by if (identity := case.hosts.identity(one))]
     found = memory(case, hosts, FIELDS[at - 2], case.telemetry.of(FIELDS[at - 2], **plain))
     choices = [0 if one is Absent.ABSENT else one for one in found.choices()]
     shown = found.read(go)
     if not shown or ours not in choices:
         return None
+    return _refused(found.kind, shown) or (Row.CONFLICT if len({one.value for one in found.all()}) > 1 else None)
+
+
+def _refused(kind: Kind, shown: list[Series]) -> Row | None:
+    """Return why ours keeps none of the values that Go may show here, or None if it keeps one."""
     if not all(is_finite(one) for one in shown):
         return Row.UNREAL
-    if not all(found.kind.fits(one) for one in shown):
+    if not all(kind.fits(one) for one in shown):
         return Row.OUT_OF_RANGE
-    return Row.CONFLICT if len({one.value for one in found.all()}) > 1 else None
+    return Row.NEGATIVE if all(kind.keep(one) is None for one in shown) else None

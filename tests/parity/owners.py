@@ -1,7 +1,7 @@
 """Whose a series is, by the documented rule: the surest way of naming an owner that names a known one counts."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.parity.telemetry import Series, Telemetry
 
@@ -35,15 +35,16 @@ OF_SCANNED_HOST = (
     _way("agent_ip=net_host_name", "agent_hostname=nodename"),
     _way("agent_ip=ip", "agent_hostname=hostname"),
 )
+# No pod's own series has a label `nothing`.
 OF_POD = (
     _way("k8s_cluster_uid", "namespace", "pod"),
-    _way("uid"),
     _way("k8s_cluster_uid", "pod"),
+    _way("k8s_cluster_uid=nothing", "namespace", "pod"),
 )
 OF_KUBELETS_POD = (
     _way("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
-    _way("k8s_pod_uid=uid"),
     _way("k8s_cluster_uid", "k8s_pod_name=pod"),
+    _way("k8s_cluster_uid=nothing", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
 )
 HOST_OF_POD = (
     _way("k8s_cluster_uid", "icos_host_name"),
@@ -56,9 +57,18 @@ HOST_OF_POD = (
 
 @dataclass(frozen=True)
 class Owners:
-    """Objects of one kind by identity, each with the series that tell of it."""
+    """Objects of one kind by identity, each with the series that tell of it.
+
+    `same` has identities that are those of other objects.
+    """
 
     told_by: dict[Identity, list[Series]]
+    same: dict[Identity, Identity] = field(default_factory=dict)
+
+    def identity(self, one: Series) -> Identity | None:
+        """Return what identifies the host that a series of its own tells of."""
+        own = _host_identity(one)
+        return self.same.get(own, own) if own else None
 
     def named(self, one: Series, way: Way) -> list[Identity]:
         """Return all that the series names this way; white space around the owner's labels does not count."""
@@ -96,16 +106,15 @@ def _identity(one: Series, *ways: Labels) -> Identity | None:
     return next((identity for identity in values if identity[1][-1]), None)
 
 
-def _grouped(found: Iterable[tuple[Identity | None, Series]]) -> Owners:
+def _grouped(found: Iterable[tuple[Identity | None, Series]]) -> dict[Identity, list[Series]]:
     told_by: dict[Identity, list[Series]] = {}
     for identity, one in found:
         if identity is not None:
             told_by.setdefault(identity, []).append(one)
-    return Owners(told_by)
+    return told_by
 
 
-def host_identity(one: Series) -> Identity | None:
-    """Return what identifies the host that a series of its own tells of."""
+def _host_identity(one: Series) -> Identity | None:
     name = "nodename" if one.metric == UNAME else "hostname"
     plain = ("cluster", "node")
     uid = "k8s_cluster_uid"
@@ -114,11 +123,22 @@ def host_identity(one: Series) -> Identity | None:
 
 def hosts(telemetry: Telemetry) -> Owners:
     """Return the hosts of a fleet."""
-    return _grouped((host_identity(one), one) for one in [*telemetry.of(UNAME), *telemetry.of(AGENT)])
+    found = [*telemetry.of(UNAME), *telemetry.of(AGENT)]
+    apart = Owners({}, _same_hosts({identity for one in found if (identity := _host_identity(one))}))
+    return Owners(_grouped((apart.identity(one), one) for one in found), apart.same)
+
+
+def _same_hosts(identities: set[Identity]) -> dict[Identity, Identity]:
+    """Return whose identities are that lack the cluster's uid: those of the one host that has the machine id, too."""
+    same = {}
+    for labels, values in identities:
+        others = [one for one in identities if one[0] == labels and one[1][1] == values[1] and one[1][0]]
+        if labels[1] == "icos_host_id" and not values[0] and len(others) == 1 and others[0][1][0] != "self":
+            same[labels, values] = others[0]
+    return same
 
 
 def pods(telemetry: Telemetry) -> Owners:
     """Return the pods of a fleet."""
-    return _grouped(
-        (_identity(one, ("k8s_cluster_uid", "namespace", "pod")), one) for one in telemetry.of("kube_pod_info")
-    )
+    found = telemetry.of("kube_pod_info")
+    return Owners(_grouped((_identity(one, ("k8s_cluster_uid", "namespace", "pod")), one) for one in found))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tests.parity.compare import Absent, Case, Deviation, Json, namespaces
 from tests.parity.documented import Row
-from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST, OF_HOST, OF_POD, UNAME, host_identity
+from tests.parity.owners import HOST_OF_POD, OF_AGENTS_HOST, OF_HOST, OF_POD, UNAME
 from tests.parity.sources import PER_DEVICE, Source, pods_of, real, source, unames_of
 from tests.parity.telemetry import Series, is_finite
 
@@ -52,6 +52,13 @@ def _is_out_of_range(_case: Case, deviation: Deviation, found: Source) -> bool:
         return True
     ignored = [one for one in found.go if not found.kind.fits(one)]
     return deviation.path[-1] == "cpuMaxFrequency" and bool(ignored)
+
+
+def _is_negative(_case: Case, deviation: Deviation, found: Source) -> bool:
+    """Go shows fewer than none; ours keeps no such number, and has what comes next, or nothing."""
+    is_below = isinstance(deviation.go, int) and deviation.go < 0
+    is_refused = all(found.kind.keep(one) is None for one in found.read(deviation.go))
+    return is_below and is_refused and _is_choice(deviation, found)
 
 
 def _is_low_bits(_case: Case, deviation: Deviation, found: Source) -> bool:
@@ -132,7 +139,7 @@ def _is_anothers_device(case: Case, deviation: Deviation) -> bool:
 def _is_own(case: Case, deviation: Deviation, one: Series) -> bool:
     """Tell whether the series names the host of this path, as ours tells hosts apart."""
     owners = case.hosts.whose(one, OF_HOST)[1]
-    return len(owners) == 1 and owners[0] in [host_identity(known) for known in unames_of(case, deviation.path)]
+    return len(owners) == 1 and owners[0] in [case.hosts.identity(known) for known in unames_of(case, deviation.path)]
 
 
 def _is_conflict(_case: Case, deviation: Deviation, found: Source) -> bool:
@@ -268,6 +275,7 @@ OF_PATHS: dict[Row, Callable[[Case, Deviation], bool]] = {
 OF_VALUES: dict[Row, Condition] = {
     Row.UNREAL: _is_unreal,
     Row.OUT_OF_RANGE: _is_out_of_range,
+    Row.NEGATIVE: _is_negative,
     Row.LOW_BITS: _is_low_bits,
     Row.SCALED: _is_scaled,
     Row.WARMEST: _is_warmest,

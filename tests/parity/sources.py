@@ -16,7 +16,6 @@ from tests.parity.owners import (
     UNAME,
     Identity,
     Way,
-    host_identity,
 )
 from tests.parity.telemetry import Series, is_finite
 
@@ -109,6 +108,17 @@ def _whole(one: Series) -> Json:
     return int(value) if -(2**63) <= value < 2**63 else None
 
 
+def _amount(one: Series) -> Json:
+    """Return the whole part of what there cannot be less than none of, None for less."""
+    value = _whole(one)
+    return None if value is None or value < 0 else value
+
+
+def _cores_of(one: Series) -> Json:
+    """Return the whole part of a number of cores, of which a negative fraction counts as negative, too."""
+    return _amount(one) if one.number() >= 0 else None
+
+
 def real(one: Series) -> Json:
     """Return the value as encoding/json prints it: whole numbers without a fraction."""
     return _printed(one.number())
@@ -169,6 +179,8 @@ def _flag(one: Series) -> Json:
 
 
 WHOLE, SMALL, REAL = _integer(64), _integer(32), _finite(real)
+AMOUNT = replace(WHOLE, keep=_amount)
+CORES, VULNERABILITIES = replace(SMALL, keep=_cores_of), replace(SMALL, keep=_amount)
 
 OF_UNAME: dict[Path, Kind] = {
     ("name",): _label("nodename"),
@@ -177,13 +189,13 @@ OF_UNAME: dict[Path, Kind] = {
     ("location", "longitude"): _degrees("icos_alpha_longitude"),
 }
 OWN: dict[Path, tuple[str, Kind, str]] = {
-    ("staticMetrics", "cpuMaxFrequency"): ("node_cpu_frequency_max_hertz", WHOLE, ""),
+    ("staticMetrics", "cpuMaxFrequency"): ("node_cpu_frequency_max_hertz", AMOUNT, ""),
     ("dynamicMetrics", "cpuTemperature"): ("node_thermal_zone_temp", REAL, ""),
-    ("dynamicMetrics", "freeRAM"): ("node_memory_MemFree_bytes", WHOLE, ""),
+    ("dynamicMetrics", "freeRAM"): ("node_memory_MemFree_bytes", AMOUNT, ""),
 }
 JOINED: dict[Path, tuple[str, str, Kind]] = {
-    ("staticMetrics", "cpuCores"): ("kube_node_status_capacity", "cpu", SMALL),
-    ("staticMetrics", "RAMMemory"): ("kube_node_status_capacity", "memory", WHOLE),
+    ("staticMetrics", "cpuCores"): ("kube_node_status_capacity", "cpu", CORES),
+    ("staticMetrics", "RAMMemory"): ("kube_node_status_capacity", "memory", AMOUNT),
     ("dynamicMetrics", "cpuEnergyConsumption"): ("scaph_host_energy_microjoules_total", "", _finite(_joules)),
 }
 PER_DEVICE: dict[Path, tuple[str, Kind, str]] = {
@@ -208,7 +220,7 @@ def source(case: Case, path: Path) -> Source | None:
 
 def _of_node(case: Case, path: Path) -> Source | None:
     rest, unames = path[4:], unames_of(case, path)
-    identity = host_identity(unames[0]) if unames else None
+    identity = case.hosts.identity(unames[0]) if unames else None
     if identity is None:
         return None
     if rest in OF_UNAME:
@@ -275,12 +287,13 @@ def _cores(tiers: Tiers) -> Tiers:
 def _scanned(case: Case, identity: Identity, unames: list[Series], rest: Path) -> Source:
     """Return the series that name the host by address and name."""
     of = case.telemetry.of
-    told = of("vulnerabilities", severity=rest[1]) if len(rest) == 2 else of("SCA_score")
+    is_score = len(rest) == 1
+    told = of("SCA_score") if is_score else of("vulnerabilities", severity=rest[1])
     names = {(one.label("nodename"), one.label("net_host_name")) for one in unames}
     go = [one for one in told if (one.label("agent_hostname"), one.label("agent_ip")) in names]
     placed = [(one, *case.hosts.whose(one, OF_SCANNED_HOST)) for one in told]
     tiers = [[one for one, at, owners in placed if at == number and identity in owners] for number in range(2)]
-    return Source(SMALL, go, [[tier for tier in tiers if tier]])
+    return Source(SMALL if is_score else VULNERABILITIES, go, [[tier for tier in tiers if tier]])
 
 
 def memory(case: Case, hosts: list[Identity], metric: str, go: list[Series]) -> Source:
@@ -291,7 +304,7 @@ def memory(case: Case, hosts: list[Identity], metric: str, go: list[Series]) -> 
         tiers = [
             tier + case.hosts.tiers(host, OF_AGENTS_HOST, capacity) for tier, host in zip(tiers, hosts, strict=True)
         ]
-    return Source(WHOLE, go, tiers, HOST_LABELS)
+    return Source(AMOUNT, go, tiers, HOST_LABELS)
 
 
 def _of_pod(case: Case, path: Path) -> Source | None:

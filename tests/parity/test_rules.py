@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.parity import documented, etim
+from tests.parity import documented
 from tests.parity.compare import Case, deviations
 from tests.parity.documented import Row
 from tests.parity.rules import rule_for
@@ -101,6 +101,27 @@ EXAMPLES = [
         node(staticMetrics={"cpuMaxFrequency": 6}),
     ),
     Example(
+        Row.NEGATIVE,
+        [uname(), one(CAPACITY, "-1", resource="memory"), one("node_memory_MemTotal_bytes", "7")],
+        node(staticMetrics={"RAMMemory": -1}),
+        node(staticMetrics={"RAMMemory": 7}),
+        node(staticMetrics={}),
+    ),
+    Example(
+        Row.NEGATIVE,
+        [uname(), one("node_cpu_frequency_max_hertz", "-1")],
+        node(staticMetrics={"cpuMaxFrequency": -1}),
+        node(staticMetrics={}),
+        node(staticMetrics={"cpuMaxFrequency": 1}),
+    ),
+    Example(
+        Row.NEGATIVE,
+        [uname(net_host_name="ip"), one("vulnerabilities", "-1", agent_hostname="host", agent_ip="ip", severity="Low")],
+        node(vulnerabilities={"Low": -1}),
+        node(vulnerabilities={}),
+        node(vulnerabilities={"Low": 0}),
+    ),
+    Example(
         Row.LOW_BITS,
         [uname(), one("node_mounted", "2147483647", device="tty")],
         node(devices={"tty": {"status": "detached"}}),
@@ -131,6 +152,13 @@ EXAMPLES = [
         node(dynamicMetrics={"freeRAM": 5}),
         node(dynamicMetrics={"freeRAM": 7}),
         node(dynamicMetrics={"freeRAM": 6}),
+    ),
+    Example(
+        Row.CONFLICT,
+        [uname(), *(one("node_network_speed_bytes", value, device="lo", replica=value) for value in ("-1", "-2"))],
+        node(networkInterfaces={"lo": {"speed": -2}}),
+        node(networkInterfaces={"lo": {"speed": -1}}),
+        node(networkInterfaces={"lo": {}}),
     ),
     Example(
         Row.SCALED,
@@ -279,71 +307,11 @@ def test_rule_needs_its_telemetry(example: Example) -> None:
     assert None in without.rows(example.ours)
 
 
-LABELLED = {"cluster": "edge", "node": "host"}
-MEMORY = "node_memory_MemTotal_bytes"
-GO = ("host", "x86_64", 5, 0)
-
-
-def told(found: list[Series], go: etim.Node, ours: list[etim.Node]) -> list[Row | None]:
-    """Return the rows of what differs between a node of Go and ours over gRPC."""
-    case = Case(telemetry(found), {}, node())
-    return [row for row, _ in etim.differences(case, [go], ours)]
-
-
-def test_grpc_node_that_is_there() -> None:
-    """A node that both answer alike is no difference, also if ours knows more of it."""
-    assert told([uname(**LABELLED), one(MEMORY, "5", **LABELLED)], GO, [("host", "x86_64", 5, 7)]) == []
-
-
-def test_grpc_node_that_is_not_there() -> None:
-    """A node that ours lacks is a break, even beside one of another name."""
-    assert told([uname(**LABELLED), one(MEMORY, "5", **LABELLED)], GO, [("other", "x86_64", 5, 0)]) == [None]
-
-
-def test_grpc_controllers_host() -> None:
-    """A host of the controller may be missing."""
-    own = {**LABELLED, "k8s_cluster_uid": "self"}
-    assert told([uname(**own), one(MEMORY, "5", **own)], GO, []) == [Row.CONTROLLERS]
-
-
-def test_grpc_host_without_labels() -> None:
-    """The node with id "" may be missing if ours lists its hosts by name."""
-    nameless = ("", "x86_64", 0, 0)
-    assert told([uname()], nameless, [("host", "x86_64", 0, 0)]) == [Row.UNLABELLED]
-    assert told([uname()], nameless, []) == [None]
-
-
-def test_grpc_host_of_two_clusters() -> None:
-    """A host that is told of under two `cluster` labels is one node of ours."""
-    found = [uname(**LABELLED), uname(node="host")]
-    go = ("host", "x86_64", 0, 0)
-    assert [row for row, _ in _twice(found, go)] == [Row.TWICE]
-    assert [row for row, _ in _twice(found[:1], go)] == [None]
-
-
-def _twice(found: list[Series], go: etim.Node) -> list[tuple[Row | None, str]]:
-    return list(etim.differences(Case(telemetry(found), {}, node()), [go, go], [go]))
-
-
-def test_grpc_hosts_of_one_label() -> None:
-    """Of two hosts of one label Go mixes the values; each node of ours has those of one host."""
-    other = {**LABELLED, "icos_host_id": "h2", "icos_host_name": "u:2"}
-    agent = one("tlum_host_info", arch="arm64", **other)
-    found = [uname(**LABELLED), agent, one(MEMORY, "5", **other)]
-    assert told(found, GO, [("host", "aarch64", 5, 0)]) == [Row.MIXED]
-    assert told(found, GO, [("host", "riscv64", 5, 0)]) == [None]
-
-
-def test_grpc_series_that_disagree() -> None:
-    """Of several values ours is the largest."""
-    found = [uname(**LABELLED), one(MEMORY, "7", **LABELLED), one(MEMORY, "5", replica="b", **LABELLED)]
-    assert told(found, GO, [("host", "x86_64", 7, 0)]) == [Row.CONFLICT]
-    assert told(found, GO, [("host", "x86_64", 6, 0)]) == [None]
-
-
-@pytest.mark.parametrize(("value", "row"), [("NaN", Row.UNREAL), ("1e20", Row.OUT_OF_RANGE)])
-def test_grpc_value_that_does_not_fit(value: str, row: Row) -> None:
-    """A value that cannot be kept is left out."""
-    found, go = [uname(**LABELLED), one(MEMORY, value, **LABELLED)], ("host", "x86_64", SMALLEST_64, 0)
-    assert told(found, go, [("host", "x86_64", 0, 0)]) == [row]
-    assert told(found, go, [("host", "x86_64", 1, 0)]) == [None]
+def test_negative_number_that_can_be() -> None:
+    """Of a temperature, a speed or a score less than nothing can be: ours without it is a break."""
+    zone, speed = one("node_thermal_zone_temp", "-1"), one("node_network_speed_bytes", "-1", device="lo")
+    score = one("SCA_score", "-1", agent_hostname="host", agent_ip="ip")
+    go = node(ScaScore=-1, dynamicMetrics={"cpuTemperature": -1}, networkInterfaces={"lo": {"speed": -1}})
+    ours = node(dynamicMetrics={}, networkInterfaces={"lo": {}})
+    case = Case(telemetry([uname(net_host_name="ip"), zone, speed, score]), go, ours)
+    assert [rule_for(case, deviation) for deviation in deviations(case)] == [None, None, None]

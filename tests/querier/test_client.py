@@ -20,6 +20,7 @@ from aggregator.errors import (
 )
 from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.translation import translated
+from aggregator.secrets import NONE_KNOWN
 from demo.prometheus import free_port
 from tests.querier.peer import (
     WAIT_SECONDS,
@@ -376,7 +377,7 @@ def void(_value: object) -> None:
 )
 def test_every_error_of_requests_is_translated(kind: type[requests.RequestException]) -> None:
     """Whatever requests raises becomes one of our errors; what has to do with time is too slow."""
-    error = translated(kind("said"))
+    error = translated(kind("said"), NONE_KNOWN)
     assert isinstance(error, TooSlowError if issubclass(kind, requests.Timeout) else UnreachableError)
 
 

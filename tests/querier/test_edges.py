@@ -13,6 +13,7 @@ from aggregator.querier.client import Address, Client, Limits
 from aggregator.querier.decode import decoder
 from aggregator.querier.gather import Gatherer, Query
 from aggregator.querier.translation import translated
+from aggregator.secrets import NONE_KNOWN
 from tests.querier.peer import peer, response, sending
 
 
@@ -46,7 +47,7 @@ def test_no_connection_is_not_slow(cause: OSError, made: Callable[..., Exception
     new = made(pool.ConnectionCls("host"), cause)
     new.__cause__ = cause
     error = requests.ConnectionError(urllib3.exceptions.MaxRetryError(pool, "/", new))
-    assert type(translated(error)) is UnreachableError
+    assert type(translated(error, NONE_KNOWN)) is UnreachableError
 
 
 def test_redirect_body_is_capped() -> None:

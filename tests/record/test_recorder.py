@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from aggregator import cli, logs
+from aggregator import cli
 from aggregator.errors import MalformedError, QueryError, RefusedError, UnreachableError
 from aggregator.models.catalog import CATALOG
+from aggregator.querier.decode import decoder
 from aggregator.querier.gather import Gatherer, Source
 from aggregator.record.command import telling
 from aggregator.record.progress import Counted, Progress
@@ -21,6 +22,7 @@ from aggregator.recording import lines
 from aggregator.recording.mask import LEFT_OUT, Mask, together
 from aggregator.recording.tape import Tape, body_of
 from aggregator.recording.writer import Writer
+from aggregator.secrets import NONE_KNOWN, Secrets
 from aggregator.settings import read
 from aggregator.sources import sources_of, taker_of
 from aggregator.take import Views
@@ -46,7 +48,7 @@ def recorder(
     """Return what records upstreams into a file."""
     gatherers = [Gatherer(upstream, 4, 60.0, Source(name)) for name, upstream in upstreams.items()]
     with Writer(path.open("wb"), [lines.Source(name) for name in upstreams], 0.0) as writer:
-        yield Recorder(gatherers, writer, mask, logs.Mask(secrets))
+        yield Recorder(gatherers, writer, mask, Secrets(secrets))
     for gatherer in gatherers:
         gatherer.close()
 
@@ -120,6 +122,39 @@ def test_secrets_in_errors_are_stars(tmp_path: Path) -> None:
     assert "wrong password *** for you" in text
 
 
+@pytest.mark.parametrize("mask", [None, Mask(["node"], SALT)])
+@pytest.mark.parametrize("secret", [SECRET, 'a<b>&c"d\\e', "wörd-wörd"])
+def test_secrets_in_answers_are_stars(tmp_path: Path, secret: str, mask: Mask | None) -> None:
+    """What an upstream repeats in a label or beside the samples is not in the file, however JSON writes it."""
+    answer = json.loads(body([({"pod": f"p {secret}", secret: "x", "node": "n"}, "7")], warnings=[f"no {secret}"]))
+    answer["infos"] = {"about": secret}
+    go = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+    said: dict[str, Said] = {
+        "uptime": json.dumps(answer).encode(),
+        "memory_free": json.dumps(answer, ensure_ascii=False).translate(str.maketrans(go)).encode(),
+    }
+    with recorder(tmp_path / "a", {"p": Upstream(said)}, mask, secrets=(secret,)) as made:
+        made.record(1, beat(), QUIET)
+    assert made.counted.failures == 0
+    text = unpacked(tmp_path / "a")
+    assert not [form for form in (secret, json.dumps(secret)[1:-1], "wörd", "u003c") if form in text]
+    with Tape(str(tmp_path / "a")) as tape:
+        for row in said:
+            answered = decoder(None)(tape.body(0, ("p", {v: k for k, v in NAMES.items()}[row]), 2**20))
+            assert answered.samples[0].metric | {"node": "n"} == {"pod": "p ***", "***": "x", "node": "n"}
+            assert answered.samples[0].value.text == "7"
+            assert len(answered.warnings) == len(answered.remarks) == 1
+            assert mask or (answered.warnings, answered.remarks) == (("no ***",), ('{"about":"***"}',))
+
+
+def test_answers_without_secrets_are_written_to_the_byte(tmp_path: Path) -> None:
+    """What only looks like a secret stays in an answer, and so does each byte of one that holds none."""
+    answer = body([({"pod": "Bearer abcdefgh12345678", "url": "http://u:p4ss@host"}, "7")])
+    with recorder(tmp_path / "a", {"p": Upstream({"uptime": answer})}, secrets=(SECRET,)) as made:
+        made.record(1, beat(), QUIET)
+    assert answer.decode() in unpacked(tmp_path / "a")
+
+
 def test_with_masked_labels_no_upstream_is_quoted(tmp_path: Path) -> None:
     """An error of the upstream may repeat what is masked: its status stays, its words do not."""
     said: dict[str, Said] = {
@@ -155,7 +190,7 @@ def test_a_replay_shows_what_was_recorded(tmp_path: Path, case: str, mask: str) 
     with recorder(tmp_path / "a", {"p": Upstream(said)}, masked) as made:
         made.record(1, beat(), QUIET)
     settings = read({"PROMETHEUS_ADDRESS": f"replay:{tmp_path / 'a'}"})
-    sources = sources_of(settings)
+    sources = sources_of(settings, NONE_KNOWN)
     taker = taker_of(settings, sources, Views(BY_NAME, ()))
     expected = BY_NAME[v1.JSON](cases.topology(case), 0.0)
     try:

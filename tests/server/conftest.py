@@ -1,10 +1,14 @@
 """What the tests of the servers share: a realm, and the servers with and without its key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from aggregator import settings
+from aggregator.snapshot import Snapshot
+from benchmarks.fleet_recording import write
+from demo.recording import REFRESHES, SHIPPED
+from tests.demo.replayed import replayed
 from tests.server.judging import static_guard
 from tests.server.serving import Ports, serving
 from tests.server.source import CommandedSource
@@ -65,3 +69,11 @@ def guarded(_guarded_servers: tuple[CommandedSource, Ports], guarded_source: Com
     """Where the servers listen that ask for the realm's tokens."""
     assert guarded_source is _guarded_servers[0]
     return _guarded_servers[1]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Snapshot]:
+    """What the demo shows: each moment of its recording, then two of the fleet that it simulates with a Prometheus."""
+    live = tmp_path_factory.mktemp("demo") / "fleet.recording"
+    write(30, live, refreshes=2, pods_per_node=8)
+    return [*replayed(SHIPPED, REFRESHES), *replayed(live, 2)]

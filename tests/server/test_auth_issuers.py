@@ -166,4 +166,5 @@ async def test_many_keys_are_read_aside_and_logged_in_short() -> None:
     assert readers
     assert threading.get_ident() not in readers
     assert lines[0]["number"] == 100
+    assert lines[0]["keys"][:2] == ["(1003 characters)"] * 2
     assert len(str(lines[0])) < 3000

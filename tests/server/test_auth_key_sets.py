@@ -28,6 +28,13 @@ def test_keys_are_taken_by_their_ids() -> None:
     assert {key.issuer for key in found.values()} == {ISSUER}
 
 
+def told(member: object) -> str:
+    """Return what a member of a key set says, without its long parts, which are random."""
+    if not isinstance(member, dict):
+        return json.dumps(member)
+    return json.dumps({name: value for name, value in member.items() if len(str(value)) < 40})
+
+
 @pytest.mark.parametrize(
     "member",
     [
@@ -57,7 +64,7 @@ def test_keys_are_taken_by_their_ids() -> None:
         CURVE.jwk(alg="RS256"),
         *(None, [], "key", 7, {}),
     ],
-    ids=lambda member: json.dumps(member)[-40:],
+    ids=lambda member: told(member)[-60:],
 )
 def test_keys_that_cannot_verify_are_passed_over(member: object) -> None:
     """A key of another use, kind, curve or length, or without an id, is not taken; the others of its set are."""

@@ -255,7 +255,11 @@ async def test_an_issuer_without_keys_is_believed() -> None:
     assert await site.verdict(FIRST) == "unknown key"
 
 
-@pytest.mark.parametrize("body", [b"<html>", jwks(SECOND.jwk(), FIRST.jwk(kid="second")), b"{}"], ids=str)
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", jwks(SECOND.jwk(), FIRST.jwk(kid="second")), b"{}"],
+    ids=["no JSON", "an id twice", "no key set"],
+)
 async def test_the_last_good_keys_stay(body: bytes) -> None:
     """While the issuer is away, or answers with anything but keys, the last good keys verify."""
     site = Rotation()

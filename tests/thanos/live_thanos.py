@@ -11,6 +11,7 @@ import pytest
 from aggregator import settings
 from aggregator.doctor.examine import examined
 from aggregator.doctor.report import Report
+from aggregator.secrets import NONE_KNOWN
 from demo import prometheus as prometheus_2
 from demo.prometheus import free_port
 from tests.integration.process import Gateway, running, until
@@ -225,7 +226,7 @@ def test_thanos_is_told_from_prometheus(stack: Programs, exporter: Exporter) -> 
 
 def diagnosis(url: str) -> Report:
     """Return what the doctor finds before an upstream."""
-    return examined(settings.read({"PROMETHEUS_ADDRESS": url}))
+    return examined(settings.read({"PROMETHEUS_ADDRESS": url}), NONE_KNOWN)
 
 
 def test_the_doctor_tells_what_it_is(stack: Programs, exporter: Exporter) -> None:
