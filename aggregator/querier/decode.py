@@ -5,15 +5,17 @@ The format: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-q
 
 import contextlib
 import keyword
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from aggregator.errors import MalformedError
 from aggregator.querier.pieces import PIECE_BYTES, pieces
-from aggregator.querier.said import NOT_JSON, texts
+from aggregator.querier.said import NOT_JSON, short, texts
 
 # The label that tells a series' cluster; a Prometheus does not show its own external labels.
 CLUSTER_LABEL = "cluster"
@@ -21,6 +23,9 @@ CLUSTER_LABEL = "cluster"
 
 # The attribute of any label set that stands for labels which it cannot have.
 LACKING = "lacking"
+
+# One label of a cluster or node is told again with each pod of it: one of 100 MB would take all memory there is.
+LABEL_CHARACTERS = 1024
 
 
 class Labels(msgspec.Struct, frozen=True, gc=False):
@@ -52,18 +57,26 @@ class Answer:
     """What one query gave: its samples, in the order they came, and what the upstream said beside them.
 
     A warning means that data may be missing; a remark (`infos`, Prometheus 3) that the query may be odd. Both are
-    few and short, whatever the upstream sent.
+    few and short, whatever the upstream sent. `left_out` is how many samples had a label that is too long.
     """
 
     samples: list[Sample]
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+def go_on() -> None:
+    """Let a decoder finish, however long it takes."""
 
 
 class Decoder(Protocol):
-    """What turns an answer's bytes into samples; series without a `cluster` label are taken to have `cluster`."""
+    """What turns an answer's bytes into samples; series without a `cluster` label are taken to have `cluster`.
 
-    def __call__(self, body: bytes, cluster: str = "") -> Answer:
+    `check` is called before each piece of the work, and ends it by raising.
+    """
+
+    def __call__(self, body: bytes, cluster: str = "", check: Callable[[], None] = go_on) -> Answer:
         """Return the answer or raise MalformedError."""
 
 
@@ -80,13 +93,13 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
     of plain numbers: other result types, native histograms, JSON that is cut, nested without end or no JSON.
     """
 
-    def decode(body: bytes, cluster: str = "") -> Answer:
+    def decode(body: bytes, cluster: str = "", check: Callable[[], None] = go_on) -> Answer:
         typed = _typed(labels, cluster)
         try:
             # Only the whole tells what is wrong with it, and where.
-            answer = _in_pieces(typed, body, piece_bytes) or _answer(typed.whole.decode(body), [])
+            answer = _in_pieces(typed, body, piece_bytes, check) or _whole(typed, body, [])
         except NOT_JSON as error:
-            raise MalformedError(f"{error}; the answer begins with {_beginning(body)}") from error
+            raise MalformedError(f"{short(str(error))}; the answer begins with {_beginning(body)}") from error
         if cluster and labels is None:
             for sample in answer.samples:
                 sample.metric.setdefault(CLUSTER_LABEL, cluster)
@@ -96,24 +109,30 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
 
 
 class _Typed(NamedTuple):
-    """What decodes a whole answer, and what decodes an array of its samples."""
+    """What decodes a whole answer, and what decodes an array of its samples; the last two with labels of any length."""
 
     whole: "msgspec.json.Decoder[Any]"
     array: "msgspec.json.Decoder[Any]"
+    any_whole: "msgspec.json.Decoder[Any]"
+    any_array: "msgspec.json.Decoder[Any]"
 
 
 @lru_cache(maxsize=4096)
 def _typed(labels: tuple[str, ...] | None, cluster: str) -> _Typed:
-    sample = _sample(dict[str, str] if labels is None else _label_struct(labels, cluster))
-    array: Any = list[sample]  # type: ignore[valid-type] # made at run time
-    return _Typed(msgspec.json.Decoder(_envelope(sample)), msgspec.json.Decoder(array))
+    bounded: Any = Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS)]
+    made: list[msgspec.json.Decoder[Any]] = []
+    for text in (bounded, str):
+        sample = _sample(dict[text, text] if labels is None else _label_struct(labels, cluster, text))  # type: ignore[valid-type] # made at run time
+        array: Any = list[sample]  # type: ignore[valid-type] # made at run time
+        made += (msgspec.json.Decoder(_envelope(sample)), msgspec.json.Decoder(array))
+    return _Typed(*made)
 
 
-def _label_struct(labels: tuple[str, ...], cluster: str) -> type[msgspec.Struct]:
+def _label_struct(labels: tuple[str, ...], cluster: str, text: Any) -> type[msgspec.Struct]:
     names = {attribute(label): label for label in labels}
     return msgspec.defstruct(
         "Labels",
-        [(name, str, cluster if label == CLUSTER_LABEL else "") for name, label in names.items()],
+        [(name, text, cluster if label == CLUSTER_LABEL else "") for name, label in names.items()],
         rename={name: label for name, label in names.items() if name != label},
         bases=(Labels,),
         frozen=True,
@@ -139,21 +158,51 @@ def _envelope(sample: Any) -> Any:
     )
 
 
-def _in_pieces(typed: _Typed, body: bytes, piece_bytes: int) -> Answer | None:
+def _in_pieces(typed: _Typed, body: bytes, piece_bytes: int, check: Callable[[], None]) -> Answer | None:
     """Return what is in the pieces of an answer, None where one of them is not as it should be."""
     samples: list[Sample] = []
+    left_out = 0
     with contextlib.suppress(*NOT_JSON):
-        *first, last = pieces(body, piece_bytes)
-        for piece in first:
-            samples += typed.array.decode(piece)
-        return _answer(typed.whole.decode(last), samples)
+        parts = pieces(body, piece_bytes)
+        last = next(parts)
+        for following in parts:
+            check()
+            found, too_long = _samples(typed, last)
+            samples += found
+            left_out += too_long
+            last = following
+        check()
+        return _whole(typed, last, samples, left_out)
     return None
 
 
-def _answer(envelope: Any, samples: list[Sample]) -> Answer:
-    """Return the answer of an envelope, its samples behind those that there are already."""
-    samples += envelope.data.result
-    return Answer(samples, texts(envelope.warnings), texts(envelope.infos))
+def _samples(typed: _Typed, piece: bytes) -> tuple[list[Sample], int]:
+    """Return the samples of an array, and how many are left out because a label is too long."""
+    try:
+        return typed.array.decode(piece), 0
+    except msgspec.ValidationError:
+        return _of_bearable_length(typed.any_array.decode(piece))
+
+
+def _whole(typed: _Typed, body: bytes, before: list[Sample], left_out: int = 0) -> Answer:
+    """Return an answer, its samples behind those that there are already."""
+    try:
+        envelope = typed.whole.decode(body)
+        samples, too_long = envelope.data.result, 0
+    except msgspec.ValidationError:
+        envelope = typed.any_whole.decode(body)
+        samples, too_long = _of_bearable_length(envelope.data.result)
+    before += samples
+    return Answer(before, texts(envelope.warnings), texts(envelope.infos), left_out + too_long)
+
+
+def _of_bearable_length(samples: list[Sample]) -> tuple[list[Sample], int]:
+    kept = [sample for sample in samples if max(map(len, _texts(sample.metric)), default=0) <= LABEL_CHARACTERS]
+    return kept, len(samples) - len(kept)
+
+
+def _texts(metric: Any) -> Iterable[str]:
+    return chain.from_iterable(metric.items()) if isinstance(metric, dict) else msgspec.structs.astuple(metric)
 
 
 def _beginning(body: bytes) -> str:
