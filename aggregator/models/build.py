@@ -12,7 +12,7 @@ from aggregator.models.recall import Recall
 from aggregator.models.row import Owner, Row, match
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
-from aggregator.querier.decode import Labels, Sample
+from aggregator.querier.decode import Labels, Sample, let_go
 
 Answers = Mapping[str, list[Sample]]
 
@@ -23,9 +23,6 @@ NO_CLUSTER = "belongs to no known cluster"
 CLUSTER_WITHOUT_NODE = "its cluster has no node"
 NO_NODE = "no node belongs to its cluster"
 OBJECTS_WITHOUT_PLACE = frozenset({NO_CLUSTER, CLUSTER_WITHOUT_NODE, NO_NODE})
-
-# One or two milliseconds of freeing.
-FREED_AT_ONCE = 10_000
 
 # How a pod's series name the node that it runs on, the surest way first.
 FIND_NODE_OF_POD = (
@@ -89,12 +86,6 @@ def build(
     return topology, site.tally
 
 
-def _let_go(samples: list[Sample]) -> None:
-    """Free samples a part at a time: all at once, those of 100 MB hold the interpreter for a tenth of a second."""
-    while samples:
-        del samples[-FREED_AT_ONCE:]
-
-
 def reading_order(rows: Iterable[Row]) -> list[Row]:
     """Return the rows in the order in which `build` reads their answers: asked so, each is there when it is needed."""
     known = list(rows)
@@ -126,7 +117,7 @@ class _Site:
         for row in stage.rows(self.rows):
             samples = [*self.answers.get(row.name, [])]
             place(row, samples, self.registers[row.whose.owner], self.tally, self.recall)
-            _let_go(samples)
+            let_go(samples)
 
     def settle_nodes(self, membership: Membership) -> None:
         """Give each node its cluster; the clusters are those that have a node."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aggregator.errors import TooSlowError
-from aggregator.querier.decode import Answer, Decoder
+from aggregator.querier.decode import Answer, Decoder, let_go
 from aggregator.querier.packing import unpack
 
 # However long answers were waited for, those that came are read for such a share of the deadline, or for a second.
@@ -73,7 +73,11 @@ class Reading:
         answer = way.decode(unpack(packed), way.cluster, check)
         weight = _weight(answer)
         owes = weight * MAKING_SECONDS if way.makes else 0.0
-        check(weight * PLACING_SECONDS + owes)
+        try:
+            check(weight * PLACING_SECONDS + owes)
+        except TooSlowError:
+            let_go(answer.samples)
+            raise
         self._owed_seconds += owes
         return answer
 
