@@ -81,7 +81,7 @@ def _head(tag: bytes, length: int) -> bytes:
 
 
 def _json_node(node: Node) -> bytes:
-    return msgspec.json.encode(v1.DOCUMENTS.node(node))
+    return msgspec.json.encode(v1.TEXT.node(node))
 
 
 JSON = Wire("json", _json_node, v1.DOCUMENT_CONVERTS, msgspec.json.encode, _json_page)

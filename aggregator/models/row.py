@@ -143,7 +143,7 @@ class Row:
     @property
     def query(self) -> Query:
         """What the querier needs to ask this row."""
-        return Query(self.name, self.ask.text, decoder(self.ask.labels))
+        return Query(self.name, self.ask.text, decoder(self.ask.labels), bool(self.whose.makes))
 
     def _problems(self) -> Iterable[str]:
         whose = self.whose

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.models.portions import AT_ONCE, listed, portions, turns
+from aggregator.portions import AT_ONCE, listed, portions, turns
 
 
 @pytest.mark.parametrize("length", [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
