@@ -16,8 +16,9 @@ setup: .venv/.ready ## make .venv from the lock file
 run: setup ## the gateway on a simulated fleet; PROMETHEUS_ADDRESS=... make run: on your own Prometheus
 	@if [ -n "$$PROMETHEUS_ADDRESS" ]; then exec $(PYTHON_BIN) -m aggregator; else exec $(PYTHON_BIN) -m demo; fi
 
-test: setup ## the default suite, with a real Prometheus
-	@$(PYTHON_BIN) -m pytest
+# A file of tests is in one process, and they begin in their order: what a file or folder shares is made once or twice.
+test: setup ## the default suite, with a real Prometheus, in two processes: make test [PROCESSES=2]
+	@$(PYTHON_BIN) -m pytest --numprocesses $(or $(PROCESSES),2) --dist loadfile --no-loadscope-reorder
 
 check: setup ## format, lint, types, generated files
 	@$(PYTHON_BIN) -m ruff format --check $(SOURCES)

@@ -8,6 +8,7 @@ from typing import Any
 
 from aggregator.documents import MOST_PARTS, Documents, Form
 from aggregator.grants import Grant
+from aggregator.models import portions
 from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
@@ -144,8 +145,7 @@ def let_go(retired: list[Snapshot]) -> None:
     held = [things for snapshot in retired for things in snapshot.documents.contents()]
     retired.clear()
     for things in held:
-        while things:
-            del things[-FREED_AT_ONCE:]
+        portions.let_go(things, FREED_AT_ONCE)
 
 
 def gaps_of(tally: Tally) -> list[Gap]:

@@ -14,6 +14,7 @@ from aggregator.models.build import DEFAULT_CLUSTER, build, reading_order
 from aggregator.models.recall import Recall
 from aggregator.models.row import Row
 from aggregator.models.topology import Topology
+from aggregator.process import collecting_afterwards
 from aggregator.quality import Quality, assessed
 from aggregator.querier.gather import Gatherer
 from aggregator.snapshot import GapKind, Snapshot, gaps_of
@@ -93,6 +94,10 @@ class Taker:
         `now` is the same moment on the monotonic clock. Raises RefreshFailedError where nothing was
         answered, so little that no cluster can be told, or less than all where only all counts.
         """
+        with collecting_afterwards():
+            return self._take(wall_seconds, now)
+
+    def _take(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         self.quality = None
         at_seconds = self.timeline.begin(wall_seconds)
         harvest = self._ask(at_seconds, now)

@@ -9,6 +9,7 @@ from aggregator.models.finish import Settled, finished
 from aggregator.models.machines import same_hosts
 from aggregator.models.membership import Home, Membership, is_controllers
 from aggregator.models.place import place
+from aggregator.models.portions import let_go
 from aggregator.models.recall import Recall
 from aggregator.models.row import Owner, Row, match
 from aggregator.models.tally import Tally
@@ -24,9 +25,6 @@ NO_CLUSTER = "belongs to no known cluster"
 CLUSTER_WITHOUT_NODE = "its cluster has no node"
 NO_NODE = "no node belongs to its cluster"
 OBJECTS_WITHOUT_PLACE = frozenset({NO_CLUSTER, CLUSTER_WITHOUT_NODE, NO_NODE})
-
-# One or two milliseconds of freeing.
-FREED_AT_ONCE = 10_000
 
 # How a pod's series name the node that it runs on, the surest way first.
 FIND_NODE_OF_POD = (
@@ -87,13 +85,8 @@ def build(
     site.count_empty_clusters(membership)
     topology = finished(site.settled, site.registers)
     site.recall.end()
+    site.let_go()
     return topology, site.tally
-
-
-def _let_go(samples: list[Sample]) -> None:
-    """Free samples a part at a time: all at once, those of 100 MB hold the interpreter for a tenth of a second."""
-    while samples:
-        del samples[-FREED_AT_ONCE:]
 
 
 def reading_order(rows: Iterable[Row]) -> list[Row]:
@@ -139,7 +132,7 @@ class _Site:
 
     def _place(self, row: Row, samples: list[Sample]) -> None:
         place(row, samples, self.registers[row.whose.owner], self.tally, self.recall)
-        _let_go(samples)
+        let_go(samples)
 
     def settle_nodes(self, membership: Membership) -> None:
         """Give each node its cluster; the clusters are those that have a node."""
@@ -178,6 +171,12 @@ class _Site:
         if home is None or home.uid not in self.settled.clusters or is_controllers(pod):
             return None, None
         return (node if self.settled.home_of(node) == home else None), home
+
+    def let_go(self) -> None:
+        """Free what is not in the topology: all at once it would hold the interpreter for 30 ms."""
+        let_go(self.settled.pods)
+        for register in self.registers.values():
+            register.let_go()
 
     def count_empty_clusters(self, membership: Membership) -> None:
         empty = {home.uid for home in membership.homes} - self.settled.clusters.keys()

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from aggregator.models.portions import listed, turns
+from aggregator.models.portions import let_go, let_go_all, listed, turns
 from aggregator.models.row import Part
 from aggregator.models.table import Parts, Table
 from aggregator.querier.decode import LACKING, attribute
@@ -103,6 +103,14 @@ class Register:
         if known_by not in self._indexes:
             self._indexes[known_by] = self._indexed(known_by)
         return self._indexes[known_by]
+
+    def let_go(self) -> None:
+        """Empty it of all but its parts, now that nobody looks anything up any more."""
+        let_go_all(self.drafts)
+        for index in self._indexes.values():
+            let_go_all(index)
+        let_go(self.by_number)
+        self.table.let_go()
 
     def _indexed(self, known_by: Labels) -> dict[Any, tuple[int, ...]]:
         index: dict[Any, tuple[int, ...]] = {}

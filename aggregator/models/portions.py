@@ -4,9 +4,9 @@ A single call of C code goes through a whole list without ever giving up the int
 is 10 to 60 ms, in which no request is answered.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Value = TypeVar("_Value")
 
@@ -37,3 +37,17 @@ def listed(values: Iterable[_Value]) -> list[_Value]:
         length = len(made)
         made += islice(left, AT_ONCE)
     return made
+
+
+def let_go(things: list[Any], at_once: int = AT_ONCE) -> None:
+    """Empty a list that holds the last references to what is in it: all at once, that is a long call, too."""
+    while things:
+        del things[-at_once:]
+
+
+def let_go_all(mapping: MutableMapping[Any, Any]) -> None:
+    """Empty a mapping that holds the last references to its keys and values."""
+    held = [list(mapping), list(mapping.values())]
+    mapping.clear()
+    for things in held:
+        let_go(things)

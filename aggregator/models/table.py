@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from aggregator.models.portions import let_go, let_go_all
+
 # What objects have in common that have nothing: frozen like all that is in a topology, so one will do.
 EMPTY: Mapping[str, Any] = {}
 
@@ -41,6 +43,12 @@ class Table:
         column = self.column(field)
         return column if default is None else [default if value is None else value for value in column]
 
+    def let_go(self) -> None:
+        """Empty its columns."""
+        for values in self.columns.values():
+            let_go(values)
+        self.columns = {}
+
 
 class Parts(Table):
     """Parts of owners: each with the number of its owner and its name, which nothing else of that owner has."""
@@ -66,8 +74,8 @@ class Parts(Table):
 
     def strip(self) -> None:
         """Let go of all but whose parts there are and what they are called."""
-        self.columns = {}
-        self._numbers = {}
+        self.let_go()
+        let_go_all(self._numbers)
 
     def made(self, kind: type[msgspec.Struct]) -> dict[int, dict[str, Any]]:
         """Return the finished parts by owner, of each in the order of their names."""

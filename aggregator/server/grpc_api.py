@@ -15,9 +15,10 @@ from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
 from aggregator.pb.aggregator.v1 import topology_pb2
 from aggregator.pb.etim import server_pb2
-from aggregator.server import grpc_v1
+from aggregator.server import grpc_metadata, grpc_v1
 from aggregator.server.auth import Guard
 from aggregator.server.failures import UNEXPECTED, failure_of, text_of
+from aggregator.server.grpc_known import KnownVersions
 from aggregator.server.grpc_lasting import LastingServer
 from aggregator.server.grpc_limits import MOST_CALLS, GrpcTransport, Handler, Untaken, options
 from aggregator.server.grpc_methods import Methods
@@ -82,12 +83,13 @@ class GrpcServer:
         methods.add_registered_method_handlers(ETIM, {"ConnectToQuerier": etim})
         how_good: Any = grpc.stream_unary_rpc_method_handler(bounded(_quality(snapshots, grant, watch.telemetry)))
         methods.add_registered_method_handlers(V1, {"GetQuality": how_good})
-        lookup = grpc_v1.Lookup(snapshots, grant, _tell)
+        lookup, known = grpc_v1.Lookup(snapshots, grant, _tell), KnownVersions(snapshots, grant, _tell)
         whole = {grpc_v1.GET_TOPOLOGY: _document(snapshots, grant, v1.PROTOBUF)}
         for method in grpc_v1.METHODS:
-            answer = bounded(lookup.handler(method, whole.get(method)))
+            handler = lookup.handler(method, whole.get(method))
+            answer = bounded(known.before(handler) if method in whole else handler)
             methods.add_registered_method_handlers(V1, {method: grpc.unary_unary_rpc_method_handler(answer)})
-        stream = _guarded(_stream(snapshots, grant))
+        stream = _guarded(known.before_stream(_stream(snapshots, grant)))
         methods.add_registered_method_handlers(V1, {"StreamTopology": grpc.unary_stream_rpc_method_handler(stream)})
         # Generated code adds to whatever has a server's functions for that, which its types do not tell.
         like_a_server: Any = methods
@@ -190,7 +192,7 @@ def _tell(context: Any, snapshots: Snapshots, snapshot: Snapshot) -> None:
         ("x-topology-complete", "true" if snapshot.is_complete else "false"),
         ("x-topology-version", snapshot.topology.version),
     )
-    context.set_trailing_metadata((*context.trailing_metadata(), *told))
+    grpc_metadata.tell(context, told)
 
 
 def _guarded(handler: Behaviour) -> Behaviour:

@@ -1,7 +1,7 @@
 """aggregator.v1.TopologyService over gRPC: the same questions as under /api/v1, and the same answers as protobuf."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -38,6 +38,7 @@ METHODS: Mapping[str, Method] = {
     "ListContainers": Method(Resource.CONTAINERS),
 }
 
+Request = TypeVar("Request", bound=Message)
 Tell = Callable[[Any, Snapshots, Snapshot], None]
 
 
@@ -62,7 +63,7 @@ class Lookup:
             grant = self._grant()
             found = self._lookups.known(grant, prefix + request)
             if found is None:
-                asked = question(method, _read(message, request))
+                asked = question(method, read(message, request))
                 found = await self._lookups.find(grant, prefix + request, asked)
             self._tell(context, self._snapshots, found.snapshot)
             return found.answer.body
@@ -90,7 +91,8 @@ def question(method: Method, request: Any) -> Question:
     )
 
 
-def _read(message: type[Message], request: bytes) -> Message:
+def read(message: type[Request], request: bytes) -> Request:
+    """Return a request as the message that it is; raise BadRequestError where it is none."""
     try:
         return message.FromString(request)
     except DecodeError:

@@ -56,8 +56,7 @@ class CallWatch:
             calls.began += 1
             request_id = id_of(_given_id())
             REQUEST_ID.set(request_id)
-            # A method that tells more of its answer adds to this.
-            context.set_trailing_metadata(((_HEADER, request_id.decode("ascii")),))
+            grpc_metadata.tell(context, ((_HEADER, request_id.decode("ascii")),))
             return calls.end
 
         return _observed(begin, behaviour)

@@ -13,12 +13,14 @@ from aggregator.querier.translation import FOREIGN, translated
 from aggregator.secrets import Secrets
 from aggregator.settings import Settings
 from aggregator.show.document import NoDocumentError, topology_of
+from aggregator.show.missing import NoQualityError, missing_of
 from aggregator.snapshot import Snapshot
 from aggregator.sources import sources_of, taker_of
 from aggregator.take import Views
 from aggregator.views import v1
 
 PATH = "/api/v1/topology"
+QUALITY_PATH = "/api/v1/quality"
 SECONDS = 30.0
 MOST_BYTES = 2**30
 _PIECE_BYTES = 2**18
@@ -56,11 +58,33 @@ def asked(url: str, token: str) -> Read:
     """Ask a gateway that runs; raise NotReadError where it does not answer with a topology."""
     if token and not TOKEN.fullmatch(token):
         raise NotReadError("TOKEN is no token: one word of ASCII characters")
+    document, is_complete = _got(url, PATH, token)
+    try:
+        topology = topology_of(document)
+    except NoDocumentError as error:
+        raise NotReadError(f"what it answers is not ours: {error}") from None
+    return Read(topology, document, () if is_complete else _missing_there(url, token))
+
+
+def _missing_there(url: str, token: str) -> tuple[str, ...]:
+    """Return what a gateway says is missing; where it does not say, that its log does.
+
+    It tells only who may see all of it. And what was missing a moment ago may be there by now.
+    """
+    try:
+        told = missing_of(_got(url, QUALITY_PATH, token)[0])
+    except (NotReadError, NoQualityError):
+        told = ()
+    return told or ("the gateway says so; its log tells what",)
+
+
+def _got(url: str, path: str, token: str) -> tuple[bytes, bool]:
+    """Return what a gateway answers at a path, and whether it calls it complete."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     secrets = Secrets([token])
     try:
         with requests.get(
-            url.rstrip("/") + PATH,
+            url.rstrip("/") + path,
             headers=headers,
             auth=Nobody(),
             timeout=SECONDS,
@@ -71,12 +95,7 @@ def asked(url: str, token: str) -> Read:
             _check(answer, document, secrets)
     except FOREIGN as error:
         raise NotReadError(str(translated(error, secrets))) from None
-    try:
-        topology = topology_of(document)
-    except NoDocumentError as error:
-        raise NotReadError(f"what it answers is not ours: {error}") from None
-    is_complete = answer.headers.get("X-Topology-Complete") != "false"
-    return Read(topology, document, () if is_complete else ("the gateway says so; its log tells what",))
+    return document, answer.headers.get("X-Topology-Complete") != "false"
 
 
 def _body(answer: requests.Response) -> bytes:

@@ -47,18 +47,19 @@ def hold(port: int, folder: Path, *options: str, warnings: str = ALL_WARNINGS) -
     assert " 0 generated" not in done.stdout
 
 
-def test_without_a_key(opened: Gateway, tmp_path: Path) -> None:
-    """Whatever is asked of a gateway without KEY, its answers are as documented."""
-    hold(opened.http, tmp_path)
-
-
 def test_with_a_good_token(guarded: Guarded, tmp_path: Path) -> None:
     """Whoever holds a token gets the answers of the document."""
     hold(guarded.gateway.http, tmp_path, "--header", f"Authorization: {guarded.bearer}")
 
 
-# Starting schemathesis takes longer than its questions: what tests/server/test_openapi.py has an eye on, too, is
-# left to the longer run.
+# Starting schemathesis takes longer than its questions: what differs only by who asks, or what
+# tests/server/test_openapi.py has an eye on, too, is left to the longer run.
+
+
+@pytest.mark.longer
+def test_without_a_key(opened: Gateway, tmp_path: Path) -> None:
+    """Whatever is asked of a gateway without KEY, its answers are as documented."""
+    hold(opened.http, tmp_path)
 
 
 @pytest.mark.longer

@@ -34,13 +34,16 @@ def realm() -> Realm:
     return Realm()
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def begun(
     request: pytest.FixtureRequest, small: str, realm: Realm, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[beside.Outcomes]:
-    """What becomes of the tests that go on beside the others."""
-    shared = {"small": small, "realm": realm}
-    with beside.begun(request.session.items, shared, tmp_path_factory.mktemp) as outcomes:
+    """What becomes of the tests of a file that go on beside its others.
+
+    By the file, because of a run in several processes each file is only in one.
+    """
+    own = [item for item in request.session.items if item.path == request.path]
+    with beside.begun(own, {"small": small, "realm": realm}, tmp_path_factory.mktemp) as outcomes:
         yield outcomes
 
 

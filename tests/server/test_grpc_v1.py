@@ -10,6 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from aggregator.lookup import tokens
+from aggregator.lookup.plan import Resource
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server import grpc_v1
 from tests import cases
@@ -86,7 +87,9 @@ def test_every_method_is_there() -> None:
         fields = grpc_v1.SERVICE.methods_by_name[name].input_type.fields_by_name
         names = {"labels": "label_selector", "continue": "continue_token"}
         said = {names.get(parameter, parameter) for parameter in method.resource.parameters}
-        assert set(fields) == said | set(method.names)
+        # That one is asked of the whole model only, before anything is looked up.
+        known = {"known_version"} if method.resource is Resource.TOPOLOGY else set()
+        assert set(fields) == said | set(method.names) | known
 
 
 @pytest.mark.parametrize("name", [*cases.NAMES, ""])
@@ -99,22 +102,6 @@ def test_http_is_the_mapping_of_grpc(
     over_http = ask(ports.http, f"/api/v1/{at}")
     assert over_http.status == 200
     assert over_http.json() == as_json(answered(ports, method, request_message))
-
-
-@pytest.mark.parametrize("name", [*cases.NAMES, ""])
-def test_each_object_is_looked_up(source: CommandedSource, ports: Ports, name: str) -> None:
-    """Each cluster, node and pod of every case is found by its names, over HTTP as over gRPC."""
-    topology = cases.topology(name) if name else TOPOLOGY
-    source.shown = snapshot(topology=topology)
-    whole = answered(ports, "GetTopology", pb.GetTopologyRequest())
-    for cluster in whole.clusters:
-        assert answered(ports, "GetCluster", pb.GetClusterRequest(cluster=cluster.name)) == cluster
-        for node in cluster.nodes:
-            assert answered(ports, "GetNode", pb.GetNodeRequest(cluster=cluster.name, node=node.name)) == node
-        for pod in cluster.pods:
-            request = pb.GetPodRequest(cluster=cluster.name, namespace=pod.namespace, pod=pod.name)
-            found = answered(ports, "GetPod", request)
-            assert (found.name, found.namespace, found.cluster) == (pod.name, pod.namespace, cluster.name)
 
 
 def test_a_node_by_name(source: CommandedSource, ports: Ports) -> None:
@@ -203,3 +190,35 @@ def test_without_a_token(guarded: Ports) -> None:
     """Without a token no method answers."""
     for method in grpc_v1.METHODS:
         assert call(guarded.grpc, path(method)).code is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_version_that_is_known_is_not_sent_again(source: CommandedSource, ports: Ports, depth: int) -> None:
+    """GetTopology answers who has the version with that alone, and who has another one as if none were known."""
+    source.age = 3.2
+    known = pb.GetTopologyRequest(known_version=TOPOLOGY.version, depth=depth)
+    reply = asked(ports, "GetTopology", known)
+    assert pb.Topology.FromString(reply.body) == pb.Topology(version=TOPOLOGY.version)
+    assert (reply.trailing["x-topology-version"], reply.trailing["age"]) == (TOPOLOGY.version, "3")
+    whole = answered(ports, "GetTopology", pb.GetTopologyRequest(depth=depth))
+    assert whole.clusters
+    assert answered(ports, "GetTopology", pb.GetTopologyRequest(known_version="another", depth=depth)) == whole
+    source.shown = snapshot(topology=topology_of(["new"]))
+    assert [cluster.name for cluster in answered(ports, "GetTopology", known).clusters] == ["new"]
+
+
+def test_a_version_that_is_known_is_not_streamed_again(source: CommandedSource, ports: Ports) -> None:
+    """StreamTopology sends who has the version one part, which is that alone, and who has another one all parts."""
+    assert source.failure is None
+    assert streamed(ports, TOPOLOGY.version) == [pb.Topology(version=TOPOLOGY.version)]
+    assert streamed(ports, "another") == streamed(ports, "")
+    assert streamed(ports, "")[0].clusters
+
+
+def streamed(ports: Ports, known: str) -> list[pb.Topology]:
+    """Return the parts that are sent to who knows a version."""
+    with grpc.insecure_channel(f"127.0.0.1:{ports.grpc}") as channel:
+        stream = channel.unary_stream(
+            path("StreamTopology"), pb.StreamTopologyRequest.SerializeToString, pb.Topology.FromString
+        )
+        return list(stream(pb.StreamTopologyRequest(known_version=known), timeout=10))

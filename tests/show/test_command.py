@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from aggregator import cli
+from aggregator.quality import Quality, QueryResult, RowQuality, SourceAnswer
+from aggregator.server.openapi_quality import EXAMPLE
+from aggregator.views.quality import render_json as render_quality
 from aggregator.views.v1 import render_json
 from tests import cases
 from tests.recording.tapes import write
@@ -25,10 +28,17 @@ def run(environment: Mapping[str, str], *arguments: str) -> int:
     return code
 
 
+def failed(name: str) -> RowQuality:
+    """Return what became of a row that one source did not answer."""
+    answer = SourceAnswer("p", QueryResult.FAILED, 0.1, "connection refused")
+    return RowQuality(name, "", "", "", 0, 0, (), (), (), (answer,))
+
+
 class Gateway(http.server.BaseHTTPRequestHandler):
     """Answers as a gateway with a token does, as the test says."""
 
     document = b""
+    quality = b""
     complete = "true"
 
     def do_GET(self) -> None:
@@ -37,6 +47,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         if self.path == "/base/api/v1/topology":
             is_known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
             status, body = (200, self.document) if is_known else (401, b"not authorized")
+        if self.path == "/base/api/v1/quality" and self.quality:
+            status, body = 200, self.quality
         self.send_response(status)
         self.send_header("X-Topology-Complete", self.complete)
         self.send_header("Content-Length", str(len(body)))
@@ -89,6 +101,40 @@ def test_a_gateway_is_asked_with_the_token(
     assert "incomplete:" in told
     assert run({"TOKEN": TOKEN}, "--url", url, "--json") == 0
     assert capsys.readouterr().out.encode() == chosen.document + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("quality", "expected"),
+    [
+        (
+            render_quality(EXAMPLE),
+            [
+                "refresh: vanished: cluster edge-b with 3 nodes, 20 s ago",
+                "memory_free: upstream warning: prometheus:9090: a store is away",
+                "memory_free: samples without a place: no node with its labels",
+                "uptime: answer of an earlier refresh: prometheus:9090: 10 s old, because no answer within 5 s",
+                "uptime: values that cannot be kept: not a number",
+                "nodes: samples without a place: belongs to no known cluster",
+            ],
+        ),
+        (
+            render_quality(Quality(failure="everything broke", rows=tuple(map(failed, ("a", "b"))))),
+            ["refresh: query failed: everything broke", "a: query failed: p: connection refused (2)"],
+        ),
+        (render_quality(Quality()), ["the gateway says so; its log tells what"]),
+        (b"<html>", ["the gateway says so; its log tells what"]),
+        (b"", ["the gateway says so; its log tells what"]),
+    ],
+)
+def test_what_is_missing_from_a_gateway_is_told(
+    gateway: tuple[str, type[Gateway]], capsys: pytest.CaptureFixture[str], *, quality: bytes, expected: list[str]
+) -> None:
+    """--url lists what the gateway's quality says is missing; where that is not to be had, its log is pointed to."""
+    url, chosen = gateway
+    chosen.document, chosen.complete, chosen.quality = render_json(cases.topology("nuvla"), 0.0), "false", quality
+    assert run({"TOKEN": TOKEN}, "--url", url, "--depth", "1") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in told[told.index("incomplete:") + 1 :]] == expected
 
 
 @pytest.mark.parametrize(

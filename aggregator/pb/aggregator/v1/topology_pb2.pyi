@@ -34,12 +34,14 @@ QUERY_RESULT_STOOD_IN: QueryResult
 QUERY_RESULT_FAILED: QueryResult
 
 class GetTopologyRequest(_message.Message):
-    __slots__ = ("fields", "depth")
+    __slots__ = ("fields", "depth", "known_version")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_VERSION_FIELD_NUMBER: _ClassVar[int]
     fields: _field_mask_pb2.FieldMask
     depth: int
-    def __init__(self, fields: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., depth: _Optional[int] = ...) -> None: ...
+    known_version: str
+    def __init__(self, fields: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., depth: _Optional[int] = ..., known_version: _Optional[str] = ...) -> None: ...
 
 class ListClustersRequest(_message.Message):
     __slots__ = ("filter", "fields", "depth", "limit", "continue_token")
@@ -190,8 +192,10 @@ class GetQualityRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamTopologyRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("known_version",)
+    KNOWN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    known_version: str
+    def __init__(self, known_version: _Optional[str] = ...) -> None: ...
 
 class Topology(_message.Message):
     __slots__ = ("version", "oldest_sample_time", "controllers", "clusters")
