@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from aggregator.logs import logger
 
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0005
 # Allocations, then collections of younger generations, before the collector looks: rarely, but not never.
 COLLECT_AFTER = (50_000, 20, 100)
 # The first of these during a refresh. A call over gRPC leaves some 20 objects in cycles: so many are a few hundred MB.

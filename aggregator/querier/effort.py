@@ -62,6 +62,9 @@ class Effort:
         self.is_answered = False
         self.alone_until = 0.0
         self._trial: _Trial | None = None
+        # One body after the other: several at once would take every processor from the thread that holds the
+        # interpreter, and whoever waits for that would wait for all of them.
+        self._packing = threading.Lock()
 
     def learn(self, last: "Effort", now: float, trial_seconds: float) -> None:
         """Take care of an upstream as the last refresh has shown it."""
@@ -84,7 +87,9 @@ class Effort:
             broke = QueryError(f"internal error ({type(error).__name__})")
             return Reply(b"", broke, at, time.monotonic() - start)
         self.is_answered = True
-        return Reply(pack(body), None, at, time.monotonic() - start, len(body))
+        with self._packing:
+            packed = pack(body)
+        return Reply(packed, None, at, time.monotonic() - start, len(body))
 
     def give_up(self) -> None:
         """Break off what is still under way."""
