@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
-from aggregator.errors import BadRequestError, NotFoundError, WrongMethodError
+from aggregator.errors import BadRequestError, NotFoundError, NoTopologyError, WrongMethodError
 from aggregator.grants import Grant
 from aggregator.lookup import wire
 from aggregator.lookup.nearest import nearest
@@ -41,11 +41,18 @@ class Api:
     """Answers what is asked under /api/v1."""
 
     def __init__(self, snapshots: Snapshots, documents: DocumentServer) -> None:
+        self._snapshots = snapshots
         self._lookups = Lookups(snapshots, wire.JSON)
         self._documents = documents
 
     async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
+        request, wished = b"%s?%s" % (scope["raw_path"], scope["query_string"]), wishes(scope)
+        if scope["method"] in METHODS and not (wished.fresh or wished.known):
+            ready = self._ready(grant, request)
+            if ready is not None:
+                await self._documents.serve_ready(ready.snapshot, ready.answer.identity, ready.answer.body, b"", send)
+                return
         resource, names = route(scope["raw_path"])
         if scope["method"] not in METHODS:
             raise WrongMethodError(f"{scope['method'][:20]} is no way to ask for it", allowed=METHODS)
@@ -57,19 +64,27 @@ class Api:
         if resource is Resource.TOPOLOGY and given.keys() <= {WAIT}:
             await self._documents.serve(Asked(grant, v1.JSON, wait), scope, receive, send)
             return
-        await self._documents.refresh_if_wished(scope)
-        request = b"%s?%s" % (scope["raw_path"], scope["query_string"])
+        if wished.fresh:
+            await self._snapshots.fresh()
 
         async def find() -> Found:
             known = self._lookups.known(grant, request)
             return known or await self._lookups.find(grant, request, Question(resource, names, said(resource, given)))
 
         found = await find()
-        if seconds and is_among(wishes(scope).known, tag_of(found.snapshot, found.answer.identity)):
+        if seconds and is_among(wished.known, tag_of(found.snapshot, found.answer.identity)):
             version = found.snapshot.topology.version
             if await self._documents.news(grant, seconds, receive, lambda each: each.topology.version == version):
                 found = await find()
-        await self._documents.serve_ready(found.snapshot, found.answer.identity, found.answer.body, scope, send)
+        await self._documents.serve_ready(found.snapshot, found.answer.identity, found.answer.body, wished.known, send)
+
+    def _ready(self, grant: Grant, request: bytes) -> Found | None:
+        """Return what was answered to the same request before, which therefore is one that can be answered."""
+        try:
+            return self._lookups.known(grant, request)
+        except NoTopologyError:
+            # What is wrong with the request itself is told first.
+            return None
 
 
 @lru_cache(maxsize=256)

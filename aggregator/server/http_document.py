@@ -46,6 +46,8 @@ class Wishes(NamedTuple):
 
 
 _NO_WISHES = Wishes()
+# Under this, the headers that all answers of a snapshot have are kept with it.
+_OF_ALL = Form("")
 
 
 class Prepared(NamedTuple):
@@ -111,19 +113,18 @@ class DocumentServer:
         del snapshot
         await answer(send, 200, [*headers, age], body)
 
-    async def refresh_if_wished(self, scope: Scope) -> None:
-        """Wait for fresh data where that is asked for."""
-        if any(key == b"cache-control" and b"no-cache" in value.lower() for key, value in scope["headers"]):
-            await self._snapshots.fresh()
+    async def serve_ready(self, snapshot: Snapshot, identity: str, body: bytes, known: bytes, send: Send) -> None:
+        """Answer with JSON that was made of a part of a snapshot; `identity` tells apart what is made of one.
 
-    async def serve_ready(self, snapshot: Snapshot, identity: str, body: bytes, scope: Scope, send: Send) -> None:
-        """Answer with JSON that was made of a part of a snapshot; `identity` tells apart what is made of one."""
+        `known` is what If-None-Match names.
+        """
         tag = tag_of(snapshot, identity)
         headers = [*self._told(snapshot, tag), self._age(snapshot)]
-        if is_among(wishes(scope).known, tag):
+        if is_among(known, tag):
             await answer(send, 304, headers, b"")
             return
-        await answer(send, 200, [*headers, JSON, (b"content-length", b"%d" % len(body))], body)
+        headers += (JSON, (b"content-length", b"%d" % len(body)))
+        await answer(send, 200, headers, body)
 
     async def _prepare(self, snapshot: Snapshot, form: Form) -> Prepared:
         made, body = await bytes_of(snapshot, form)
@@ -140,14 +141,16 @@ class DocumentServer:
         return self._told(snapshot, snapshot.documents.tag(form))
 
     def _told(self, snapshot: Snapshot, tag: bytes) -> Headers:
-        return [
-            (b"etag", tag),
-            (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
-            (b"x-topology-version", snapshot.topology.version.encode()),
-            self._vary,
-            NO_CACHE,
-            NO_SNIFFING,
-        ]
+        told: Headers | None = snapshot.prepared.get(_OF_ALL)
+        if told is None:
+            told = snapshot.prepared[_OF_ALL] = [
+                (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+                (b"x-topology-version", snapshot.topology.version.encode()),
+                self._vary,
+                NO_CACHE,
+                NO_SNIFFING,
+            ]
+        return [(b"etag", tag), *told]
 
     async def news(
         self, grant: Grant, seconds: float, receive: Receive, knows: Callable[[Snapshot], bool]

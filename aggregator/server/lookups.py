@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from aggregator.documents import Documents
@@ -43,8 +44,7 @@ class Question:
         return self.asked.limit is not None or bool(self.asked.continue_token)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An answer, and the snapshot that it is from."""
 
     snapshot: Snapshot
