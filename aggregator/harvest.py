@@ -1,16 +1,17 @@
 """What the sources answered, row by row: whole answers, earlier ones that stand in, and a record of what was amiss."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.errors import QueryError, RefusedError
+from aggregator.errors import QueryError, RefusedError, TooSlowError
 from aggregator.logs import logger
 from aggregator.models.row import Owner, Row
+from aggregator.models.tally import Reason
 from aggregator.quality import QueryResult, SourceAnswer
-from aggregator.querier.decode import Answer, Sample
+from aggregator.querier.decode import LABEL_CHARACTERS, Answer, Sample
 from aggregator.querier.gather import Gathering
-from aggregator.querier.packing import unpack
 from aggregator.snapshot import Gap, GapKind
 
 # A source's name and a row's.
@@ -21,6 +22,8 @@ ALL_ROWS = "every query"
 
 # So many different warnings are told of a refresh, and so many remarks.
 MOST_SAID = 10
+
+TOO_LONG = f"a label of more than {LABEL_CHARACTERS} characters"
 
 _log = logger(__name__)
 
@@ -59,6 +62,8 @@ class Harvest(Mapping[str, list[Sample]]):
         self.keep: dict[Asked, Kept] = {}
         # What each source answered to the rows that were read, by the row's name.
         self.answers: dict[str, list[SourceAnswer]] = {row.name: [] for row in rows}
+        # Samples that the builder never sees, as it counts those that it does.
+        self.left_out: Counter[Reason] = Counter()
         # When the oldest answer that was read had been asked for.
         self.oldest = now
 
@@ -126,6 +131,7 @@ class Harvest(Mapping[str, list[Sample]]):
         took_ms = round(1000 * outcome.seconds)
         _log.debug("query answered", query=row.name, source=source.name, took_ms=took_ms, samples=len(samples))
         self.keep[source.name, row.name] = Kept(outcome.packed, self._now)
+        self._note_left_out(row, outcome.result)
         self.answers[row.name].append(_answered(source.name, outcome.seconds, outcome.result))
         for kind, texts in ((GapKind.WARNING, outcome.result.warnings), (GapKind.REMARK, outcome.result.remarks)):
             for text in texts:
@@ -137,8 +143,12 @@ class Harvest(Mapping[str, list[Sample]]):
         known = self._said.get((gap.kind, gap.detail))
         self._said[gap.kind, gap.detail] = replace(known, count=known.count + 1) if known else gap
 
+    def _note_left_out(self, row: Row, answer: Answer) -> None:
+        if answer.left_out:
+            self.left_out[row.name, TOO_LONG] += answer.left_out
+
     def _instead(self, row: Row, gathering: Gathering, error: QueryError, seconds: float) -> list[Sample] | None:
-        """Return the row's last answer where it may stand in for the one that did not come.
+        """Return the row's last answer where it may stand in for the one that did not come, and there is time for it.
 
         It may where the upstream said nothing against the query, or where the row tells what clusters and
         nodes there are: without it everything else would have no place.
@@ -146,23 +156,37 @@ class Harvest(Mapping[str, list[Sample]]):
         asked = (gathering.source.name, row.name)
         self.failures[asked] = error
         kept = self._kept.get(asked)
-        may_stand_in = row.vital or error.may_use_last_answer
-        if kept is None or not may_stand_in or self._now - kept.at >= self._max_stale_seconds:
+        answer: Answer | None = None
+        if kept is not None and self._may_stand_in(row, kept, error):
+            self.keep[asked] = kept
+            answer = _earlier(row, gathering, kept)
+        if kept is None or answer is None:
             self._missing[asked] = Gap(GapKind.FAILED, row.name, self._told(asked[0], str(error)))
             self.answers[row.name].append(SourceAnswer(asked[0], QueryResult.FAILED, seconds, str(error)))
             return None
-        self.keep[asked] = kept
         age = f"{self._now - kept.at:.0f} s old, because {error}"
         self._missing[asked] = Gap(GapKind.STALE, row.name, self._told(asked[0], age))
         self.oldest = min(self.oldest, kept.at)
-        samples = row.query.decode(unpack(kept.packed), gathering.source.cluster).samples
-        stood_in = SourceAnswer(asked[0], QueryResult.STOOD_IN, seconds, str(error), len(samples), self._now - kept.at)
+        self._note_left_out(row, answer)
+        number, seconds_old = len(answer.samples), self._now - kept.at
+        stood_in = SourceAnswer(asked[0], QueryResult.STOOD_IN, seconds, str(error), number, seconds_old)
         self.answers[row.name].append(stood_in)
-        return samples
+        return answer.samples
+
+    def _may_stand_in(self, row: Row, kept: Kept, error: QueryError) -> bool:
+        return (row.vital or error.may_use_last_answer) and self._now - kept.at < self._max_stale_seconds
 
     def _told(self, source: str, text: str) -> str:
         """Return the text with the source's name, where there are several."""
         return f"source {source}: {text}" if len(self._gatherings) > 1 else text
+
+
+def _earlier(row: Row, gathering: Gathering, kept: Kept) -> Answer | None:
+    """Return an earlier answer, None where the time is over for those, too."""
+    try:
+        return gathering.earlier(row.query, kept.packed)
+    except TooSlowError:
+        return None
 
 
 def _answered(source: str, seconds: float, answer: Answer) -> SourceAnswer:

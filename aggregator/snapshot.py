@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from aggregator import portions
 from aggregator.documents import MOST_PARTS, Documents, Form
 from aggregator.grants import Grant
-from aggregator.models import portions
 from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology

@@ -103,6 +103,7 @@ class Taker:
         harvest = self._ask(at_seconds, now)
         # The builder reads the first answers while later ones are under way.
         topology, tally = self._build(harvest)
+        tally.dropped.update(harvest.left_out)
         self.quality = assessed(self._plan.rows, harvest.answers, topology, tally)
         # Of several upstreams each is given the patience that it asks for: the others go on.
         failures = tuple(harvest.failures.values()) if len(self._gatherers) == 1 else ()
@@ -124,7 +125,10 @@ class Taker:
     def _ask(self, at_seconds: float, now: float) -> Harvest:
         queries = [row.query for row in reading_order(self._plan.rows)]
         several = len(self._gatherers) > 1
-        gatherings = [gatherer.gather(queries, at_seconds, beside_others=several) for gatherer in self._gatherers]
+        reading = self._gatherers[0].reading()
+        gatherings = [
+            gatherer.gather(queries, at_seconds, beside_others=several, reading=reading) for gatherer in self._gatherers
+        ]
         return Harvest(self._plan.rows, gatherings, self._kept, now, self._plan.max_stale_seconds)
 
     def _documents(self, topology: Topology, at_seconds: float) -> Documents:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "aggregator"
 
 # A module may import from what stands in lines above its own; modules of one package, from each other.
 LAYERS = (
-    ("coding", "errors", "grants", "own_metrics", "pb", "ports", "requests_seen", "secrets", "stopping"),
+    ("coding", "errors", "grants", "own_metrics", "pb", "portions", "ports", "requests_seen", "secrets", "stopping"),
     ("calls_seen", "logs"),
     ("process", "telemetry"),
     ("tracing",),

@@ -1,5 +1,6 @@
 """Several sources: one topology of all of them, and what one source's trouble costs."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 
@@ -237,7 +238,9 @@ def test_the_patience_that_one_source_asks_for_is_its_own(make: Make, eu: Upstre
     snapshot = taken(taker, 20.0)
     assert not us.asked
     assert uptimes(snapshot) == {"a": 25, "b": 7}
-    assert "it asked to be left alone, for 60 s more" in str(snapshot.gaps[0])
+    (seconds,) = re.findall("it asked to be left alone, for ([0-9]+) s more", str(snapshot.gaps[0]))
+    # The clock that this is counted on is the real one, and goes on meanwhile.
+    assert 0 < int(seconds) <= 60
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,9 @@ SECONDS = 120.0
 LOOK = """
 import json
 from aggregator.lookup.plan import Asked, Plan, Resource
-from aggregator.models import describe
 from aggregator.models.build import build
 from aggregator.models.catalog import CATALOG
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
-from aggregator.server import http_api
-from aggregator.server.readiness import Readiness
 from aggregator.views import v1
 from tests.samples import body
 from tests.upstreams import cluster
@@ -30,14 +27,11 @@ answers = {row.name: row.query.decode(said[row.name]).samples for row in CATALOG
 topology, tally = build(answers, CATALOG)
 node = pb.Topology.FromString(v1.render_protobuf(topology, 0)).clusters[0].nodes[0]
 test = Plan(Resource.NODES, Asked(filter="battery_percent>=80")).test
-schemas = http_api.create(Readiness(bool)).openapi()["components"]["schemas"]
 print(json.dumps({
     "json": json.loads(v1.render_json(topology, 0))["clusters"][0]["nodes"][0].get("batteryPercent"),
     "protobuf": node.battery_percent,
     "filters": [test(each) for each in topology.nodes.values()],
     "quality": tally.placed["battery"],
-    "metrics.md": "battery_percent" in describe.page(),
-    "openapi": "batteryPercent" in schemas["v1.Node"]["properties"],
 }))
 """
 
@@ -45,7 +39,7 @@ print(json.dumps({
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Copy what the example changes and what it takes to see that."""
-    for folder in ("aggregator", "proto", "tests"):
+    for folder in ("aggregator", "demo", "docs", "proto", "tests", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "data"))
     return tmp_path
 
@@ -73,22 +67,20 @@ def said_by(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_metric_is_a_row_and_a_field(copy: Path) -> None:
-    """The row, the field and its line in the proto put the metric into both formats, filters, quality and docs."""
-    row, field = printed("python")
+def test_a_metric_is_a_row_and_a_line(copy: Path) -> None:
+    """The row and the line in the proto put the metric into both formats, filters, quality and docs."""
+    (row,) = printed("python")
     (line,) = printed("proto")
-    models = copy / "aggregator" / "models"
     # So that it is whole Python, the row is printed as a table of its own.
-    put(models / "catalog.py", f"    *{row.strip()},\n", "    # --- nodes: condition\n")
-    put(models / "topology.py", f"    {field}", "    temperature_celsius: float | None = None\n")
+    put(copy / "aggregator" / "models" / "catalog.py", f"    *{row.strip()},\n", "    # --- nodes: condition\n")
     put(copy / "proto" / "aggregator" / "v1" / "topology.proto", f"  {line}", "  repeated Interface interfaces = 37;\n")
-    protoc = ("-m", "grpc_tools.protoc", "-Iaggregator/pb=proto", "--python_out=.")
-    said_by(copy, *protoc, "proto/aggregator/v1/topology.proto")
+    said_by(copy, "-m", "tools.generate")
     assert json.loads(said_by(copy, "-c", LOOK)) == {
         "json": 87.5,
         "protobuf": 87.5,
         "filters": [True],
         "quality": 1,
-        "metrics.md": True,
-        "openapi": True,
     }
+    for page, field in (("metrics.md", "battery_percent"), ("openapi.yaml", "batteryPercent")):
+        assert field in (copy / "docs" / page).read_text(encoding="utf-8")
+    said_by(copy, "-m", "tools.generate", "--check")

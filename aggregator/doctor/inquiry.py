@@ -55,7 +55,10 @@ class Inquiry:
 
     def _count(self, promql: str) -> int:
         samples = self._ask(promql)
-        return int(float(samples[0].value.text)) if samples else 0
+        try:
+            return int(float(samples[0].value.text)) if samples else 0
+        except (ValueError, OverflowError):
+            return 0
 
     def _ask(self, promql: str) -> Sequence[Sample]:
         try:

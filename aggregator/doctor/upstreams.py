@@ -1,6 +1,7 @@
 """What stands at the address of an upstream: whether it answers, what it is, and what time it is there."""
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,9 @@ USUAL_PREFIXES = ("", "/prometheus", "/prom", "/thanos", "/api/prom", "/select/0
 VICTORIA_HEADER = "X-Server-Hostname"
 # Of what it calls itself.
 MOST_CHARACTERS = 100
+
+# Seconds, as Prometheus writes them.
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]+)?(e\+[0-9]{1,2})?")
 
 # Makes the client of an address.
 Connect = Callable[[Address], Client]
@@ -69,9 +73,11 @@ def clock_ahead(client: Client) -> float:
     page = client.look(QUERY_PATH, {"query": "vector(time())"})
     after = time.time()
     samples = decoder(())(page.body, secrets=client.secrets).samples
-    if len(samples) != 1:
+    told = [sample.value.text for sample in samples]
+    # Whatever else may stand there is not repeated.
+    if len(told) != 1 or not _NUMBER.fullmatch(told[0]):
         raise MalformedError("it does not tell the time")
-    return float(samples[0].value.text) - (before + after) / 2
+    return float(told[0]) - (before + after) / 2
 
 
 def identity(client: Client) -> tuple[str, str]:

@@ -14,18 +14,22 @@ from aggregator.lookup.tokens import Token
 from aggregator.lookup.wire import Page, Wire
 from aggregator.models.topology import Node
 
-Write = Callable[[Any], bytes]
+Write = Callable[[Sequence[Any]], Sequence[bytes]]
 
 GONE = "continue token: the topology that it is of is gone; ask for the first page again"
 _IDENTITY_BYTES = 8
 
 
 class Answer(NamedTuple):
-    """What is sent, what identifies it beside the version of the topology, and whether a token in it leads on."""
+    """What is sent, what identifies it beside the version of the topology, and whether a token in it leads on.
+
+    A whole list is one of which nothing was chosen.
+    """
 
     body: bytes
     identity: str
     leads_on: bool = False
+    is_whole_list: bool = False
 
 
 class Part(NamedTuple):
@@ -48,13 +52,14 @@ def answer(index: Index, plan: Plan, names: Sequence[str], wire: Wire) -> Answer
         return Answer(wire.encode(plan.format(wire).topology(index.topology)), known)
     write = _writer(kind, index, plan, wire)
     if plan.resource.is_one:
-        return Answer(write(index.one(kind, names)), known)
+        (written,) = write([index.one(kind, names)])
+        return Answer(written, known)
     version = index.topology.version
     if plan.token is not None:
         _check(plan.token, version, known)
     part = part_of(index.items(kind, *names), plan)
     token = "" if part.next is None else str(Token(version, known, part.total, part.next))
-    body = wire.page(Page(kind, [write(item) for item in part.items], version, part.total, token))
+    body = wire.page(Page(kind, write(part.items), version, part.total, token))
     start = plan.token.position if plan.token is not None else 0
     return Answer(body, f"{known}-{start}-{plan.limit or 0}", leads_on=bool(token))
 
@@ -66,7 +71,7 @@ def part_of(items: Sequence[Any], plan: Plan) -> Part:
     """
     test, token = plan.test, plan.token
     if plan.limit is None and token is None:
-        found = items if test is None else [item for item in items if test(item)]
+        found = items if test is None else list(filter(test, items))
         return Part(found, len(found), None)
     if token is not None:
         total, rest = token.total, _places(items, plan, token.position)
@@ -94,27 +99,31 @@ def _check(token: Token, version: str, identity_of_list: str) -> None:
         raise VersionGoneError(GONE, parameter=tokens.PARAMETER)
 
 
+def write_nodes(index: Index, wire: Wire) -> None:
+    """Write all nodes of a topology whole, as lists will want them."""
+    _whole_nodes(index, wire)(index.items(Kind.NODES))
+
+
 def _writer(kind: Kind, index: Index, plan: Plan, wire: Wire) -> Write:
-    """Return what writes the objects of a kind."""
+    """Return what writes objects of a kind."""
+    if kind is Kind.NODES and plan.mask is None:
+        return _whole_nodes(index, wire)
     make, encode = plan.format(wire), wire.encode
     if kind is Kind.PODS:
-        return lambda pod: encode(make.pod(pod))
+        return lambda pods: [encode(make.pod(pod)) for pod in pods]
     if kind is Kind.CLUSTERS:
-        return lambda whole: encode(make.cluster(*whole))
+        return lambda clusters: [encode(make.cluster(*whole)) for whole in clusters]
     if kind is Kind.CONTAINERS:
-        return lambda standing: encode(make.container(*standing))
-    if plan.mask is not None:
-        return lambda node: encode(make.node(node))
-    return _remembering(index.written_nodes(wire.name), lambda node: encode(make.node(node)))
+        return lambda containers: [encode(make.container(*standing)) for standing in containers]
+    return lambda nodes: [encode(make.node(node)) for node in nodes]
 
 
-def _remembering(written: dict[tuple[str, str], bytes], write: Write) -> Callable[[Node], bytes]:
+def _whole_nodes(index: Index, wire: Wire) -> Write:
     """Return what writes each node once: there are few of them, and they are large and much asked for."""
+    written = index.written_nodes(wire.name)
 
-    def remembered(node: Node) -> bytes:
-        name = (node.cluster, node.key)
-        if name not in written:
-            written[name] = write(node)
-        return written[name]
+    def write(node: Node) -> bytes:
+        body = written[id(node)] = wire.node(node)
+        return body
 
-    return remembered
+    return lambda nodes: [written.get(id(node)) or write(node) for node in nodes]

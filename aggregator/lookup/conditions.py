@@ -6,7 +6,7 @@ Of a field with many values, one has to be like what is asked for; where it is d
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 from aggregator.errors import BadRequestError
@@ -39,9 +39,11 @@ def condition(kind: Kind, requirements: Sequence[Requirement]) -> Test | None:
     Raises BadRequestError for a field that there is not, and for a value or an operator that does not fit it.
     """
     tests = [_test(requirement, _found(kind, requirement.key)) for requirement in requirements]
-    if len(tests) < 2:
-        return tests[0] if tests else None
-    return lambda item: all(test(item) for test in tests)
+    return reduce(_both, tests) if tests else None
+
+
+def _both(one: Test, other: Test) -> Test:
+    return lambda item: one(item) and other(item)
 
 
 def _found(kind: Kind, key: str) -> Field:

@@ -19,16 +19,20 @@ class Index:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self._written_nodes: dict[str, dict[tuple[str, str], bytes]] = {}
+        self._written_nodes: dict[str, dict[int, bytes]] = {}
 
     @property
     def size(self) -> int:
         """How many objects it holds, containers aside."""
         return len(self.topology.clusters) + len(self.topology.nodes) + len(self.topology.pods)
 
-    def written_nodes(self, wire: str) -> dict[tuple[str, str], bytes]:
-        """Return where the nodes that were written one way are remembered, by cluster and name."""
+    def written_nodes(self, wire: str) -> dict[int, bytes]:
+        """Return where the nodes that were written one way are remembered, by their `id`: they live as long as this."""
         return self._written_nodes.setdefault(wire, {})
+
+    def has_most_nodes_written(self, wire: str) -> bool:
+        """Whether more than half of the nodes were written one way."""
+        return 2 * len(self.written_nodes(wire)) > len(self.topology.nodes)
 
     def items(self, kind: Kind, cluster: str | None = None) -> Sequence[Any]:
         """Return all objects of a kind, or those of a cluster, in their order; raise NotFoundError without the cluster.

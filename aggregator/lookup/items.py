@@ -204,12 +204,8 @@ def _scalar(own: FieldDescriptor, read: Read) -> Field:
     if form is Form.STATE:
         assert own.enum_type is not None  # noqa: S101 - what a state is
         by_number = {value.number: value.name for value in own.enum_type.values if value.number}
-        return Field(
-            own.name,
-            form,
-            lambda item: by_number.get(NUMBERS["DeviceState"].get(read(item), 0)),
-            states=tuple(by_number.values()),
-        )
+        called = {ours: by_number[number] for ours, number in NUMBERS[own.enum_type.name].items()}
+        return Field(own.name, form, lambda item: called.get(read(item)), states=tuple(by_number.values()))
     if form is Form.TEXT and not own.is_repeated:
         return Field(own.name, form, lambda item: read(item) or None)
     return Field(own.name, form, read, is_many=own.is_repeated)
@@ -239,9 +235,16 @@ def _of_parts(own: FieldDescriptor, read: Read, inner: Field) -> Field:
 def _parts(own: FieldDescriptor) -> Callable[[Any], Iterable[Any]]:
     assert own.message_type is not None  # noqa: S101 - what has parts
     message: type[Message] = getattr(pb, own.message_type.name)
-    # What is given is a list already; the model holds the others in mappings.
+    # What is given is a list already; the model holds the others in mappings, addresses as texts.
     is_given = own.containing_type is not None and (own.containing_type.name, own.name) in _GIVEN
-    return iter if is_given else parts_of(message)
+    if is_given:
+        return iter
+    return parts_of(message) if message is pb.Address else _in_any_order
+
+
+def _in_any_order(named: Mapping[str, Any] | tuple[Any, ...]) -> Iterable[Any]:
+    """Return the parts of an object; a filter asks whether there is one, not which comes first."""
+    return named if isinstance(named, tuple) else named.values()
 
 
 def _form(own: FieldDescriptor) -> Form:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from aggregator.lookup.items import Kind
+from aggregator.models.topology import Node
 from aggregator.views import v1
 from aggregator.views.v1_fields import Converts, Mask
+from aggregator.views.v1_wire import varint
 
 _LENGTH_DELIMITED = 2
 
@@ -25,9 +28,10 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Wire:
-    """One way of writing."""
+    """One way of writing; `node` writes a node of which everything is shown, the quickest way there is."""
 
     name: str
+    node: Callable[[Node], bytes]
     converts: Converts
     encode: Callable[[Any], bytes]
     page: Callable[[Page], bytes]
@@ -49,7 +53,11 @@ def _json_page(page: Page) -> bytes:
     rest = msgspec.json.encode(_Rest(page.version, page.total, page.continue_token))
     if not page.items:
         return rest
-    return b'{"%s":[%s],%s' % (page.kind.value.encode(), b",".join(page.items), rest[1:])
+    # Joined once: a list may be megabytes, and each copy of it costs more than judging what is in it.
+    pieces = list(page.items)
+    pieces[0] = b'{"%s":[%s' % (page.kind.value.encode(), pieces[0])
+    pieces[-1] += b"]," + rest[1:]
+    return b",".join(pieces)
 
 
 def _serialized(message: Any) -> bytes:
@@ -60,21 +68,21 @@ def _serialized(message: Any) -> bytes:
 def _protobuf_page(page: Page) -> bytes:
     """Return the message of a page: its objects, each behind its tag and its length, and then the rest of it."""
     message = page.kind.page
-    tag = _varint(message.DESCRIPTOR.fields_by_name[page.kind.value].number << 3 | _LENGTH_DELIMITED)
-    written = [part for item in page.items for part in (tag, _varint(len(item)), item)]
+    tag = varint(message.DESCRIPTOR.fields_by_name[page.kind.value].number << 3 | _LENGTH_DELIMITED)
+    pieces = [piece for item in page.items for piece in (_head(tag, len(item)), item)]
     rest = message(version=page.version, total_count=page.total, continue_token=page.continue_token)
-    return b"".join((*written, _serialized(rest)))
+    return b"".join((*pieces, _serialized(rest)))
 
 
-def _varint(number: int) -> bytes:
-    """Return a number as protobuf writes it: seven bits a byte, the lowest first, and whether more follow."""
-    written = bytearray()
-    while number > 127:
-        written.append(number & 127 | 128)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
+@lru_cache(maxsize=4096)
+def _head(tag: bytes, length: int) -> bytes:
+    """Return what stands before an object; many are equally long."""
+    return tag + varint(length)
 
 
-JSON = Wire("json", v1.DOCUMENT_CONVERTS, msgspec.json.encode, _json_page)
-PROTOBUF = Wire("protobuf", v1.MESSAGE_CONVERTS, _serialized, _protobuf_page)
+def _json_node(node: Node) -> bytes:
+    return msgspec.json.encode(v1.TEXT.node(node))
+
+
+JSON = Wire("json", _json_node, v1.DOCUMENT_CONVERTS, msgspec.json.encode, _json_page)
+PROTOBUF = Wire("protobuf", v1.WIRE.node, v1.MESSAGE_CONVERTS, _serialized, _protobuf_page)

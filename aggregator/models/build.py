@@ -9,11 +9,11 @@ from aggregator.models.finish import Settled, finished
 from aggregator.models.machines import same_hosts
 from aggregator.models.membership import Home, Membership, is_controllers
 from aggregator.models.place import place
-from aggregator.models.portions import let_go
 from aggregator.models.recall import Recall
 from aggregator.models.row import Owner, Row, match
 from aggregator.models.tally import Tally
 from aggregator.models.topology import Topology
+from aggregator.portions import let_go
 from aggregator.querier.decode import Labels, Sample
 
 Answers = Mapping[str, list[Sample]]

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from aggregator.models.portions import let_go, let_go_all, listed, turns
 from aggregator.models.row import Part
 from aggregator.models.table import Parts, Table
+from aggregator.portions import let_go, let_go_all, listed, turns
 from aggregator.querier.decode import LACKING, attribute
 
 Labels = tuple[str, ...]
@@ -137,12 +137,18 @@ def _add_all(index: dict[Any, tuple[int, ...]], keys: list[Labels], numbers: lis
         if len(index) == len(keys):
             return
         index.clear()
+    # A million may share a key: a set in order, where a tuple would be copied for each.
+    several: dict[Any, dict[int, None]] = {}
     for key, number in zip(keys, numbers, strict=True):
         known = index.get(key)
-        if known is None and key[-1]:
-            index[key] = (number,)
-        elif known is not None and number not in known:
-            index[key] = (*known, number)
+        if known is None:
+            if key[-1]:
+                index[key] = (number,)
+        elif known != (number,):
+            if key not in several:
+                several[key] = dict.fromkeys(known)
+            several[key][number] = None
+    index.update((key, tuple(those)) for key, those in several.items())
 
 
 def _has(kind: type[msgspec.Struct], label: str) -> bool:

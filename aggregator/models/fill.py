@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from aggregator.models.portions import listed
 from aggregator.models.row import Fill, Row
 from aggregator.models.table import Table
 from aggregator.models.tally import Tally
 from aggregator.models.values import all_converted
+from aggregator.portions import listed
 from aggregator.querier.decode import Sample, attribute
 
 # An object's fields by name, as a column or a mapping has them, and what is to be filled in it.

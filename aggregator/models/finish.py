@@ -1,6 +1,5 @@
 """From settled drafts to the frozen topology: keys that clients see, made unique, and everything in their order."""
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,30 @@ PARTS_OF_NODES = (Part.INTERFACE, Part.DEVICE, Part.FILESYSTEM)
 PARTS_OF_PODS = (Part.CONTAINER, Part.WORKLOAD)
 # What rows tell of a pod itself.
 FIELDS_OF_PODS = tuple(set(Pod.__struct_fields__) - FILLED_BY_THE_BUILDER[Owner.POD])
+
+
+class Keys:
+    """Keys that are taken, each by one thing."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        # The next number behind each name: a million of one name would else look at all numbers before theirs.
+        self._next: dict[str, int] = {}
+
+    def unique(self, candidates: list[str]) -> str:
+        """Return the first candidate that is not taken, the last one numbered if all are, and take it."""
+        key = next((candidate for candidate in candidates if candidate not in self._taken), None)
+        if key is None:
+            key = self._numbered(candidates[-1])
+        self._taken.add(key)
+        return key
+
+    def _numbered(self, name: str) -> str:
+        number = self._next.get(name, 2)
+        while (key := f"{name}/{number}") in self._taken:
+            number += 1
+        self._next[name] = number + 1
+        return key
 
 
 @dataclass
@@ -57,8 +80,8 @@ def keys_of_clusters(clusters: Iterable[tuple[str, str, str | None]]) -> dict[st
     """
     # A cluster that only a label names gives way, and one that has another key to fall back on.
     in_order = sorted(clusters, key=lambda cluster: (not cluster[1], cluster[2] is not None, cluster[0]))
-    taken: set[str] = set()
-    return {uid: _unique([uid if name is None else name, uid], taken) for uid, _type, name in in_order}
+    keys = Keys()
+    return {uid: keys.unique([uid if name is None else name, uid]) for uid, _type, name in in_order}
 
 
 def controllers_of(clusters: Iterable[Cluster]) -> tuple[str, ...]:
@@ -68,26 +91,19 @@ def controllers_of(clusters: Iterable[Cluster]) -> tuple[str, ...]:
 
 def _node_keys(settled: Settled) -> dict[int, str]:
     """Return each node's key by its number: its name, or its machine id where another of the cluster has that name."""
-    by_cluster: dict[str, set[str]] = {uid: set() for uid in settled.clusters}
+    by_cluster = {uid: Keys() for uid in settled.clusters}
     keys: dict[int, str] = {}
     in_order = sorted(settled.nodes.items(), key=_machine_id_first)
     for number, (node, home) in in_order:
         names = [node.value(field) for field in ("name", "label", "host_id")]
-        keys[number] = _unique([name for name in names if name] or [node.label("icos_host_name")], by_cluster[home.uid])
+        candidates = [name for name in names if name] or [node.label("icos_host_name")]
+        keys[number] = by_cluster[home.uid].unique(candidates)
     return keys
 
 
 def _machine_id_first(entry: tuple[int, tuple[Draft, Home]]) -> tuple[bool, str]:
     host_id = entry[1][0].value("host_id") or ""
     return (not host_id, host_id)
-
-
-def _unique(candidates: list[str], taken: set[str]) -> str:
-    """Return the first candidate that is not taken, numbered if all are, and take it."""
-    numbered = (f"{candidates[-1]}/{number}" for number in itertools.count(2))
-    key = next(candidate for candidate in itertools.chain(candidates, numbered) if candidate not in taken)
-    taken.add(key)
-    return key
 
 
 def _clusters(settled: Settled, keys: dict[str, str]) -> dict[str, Cluster]:
@@ -170,13 +186,17 @@ def _pod_keys(settled: Settled, table: Table) -> list[str]:
     names = [(home.uid, called[pod.number]) for pod, home, _ in settled.pods]
     shared = {name for name, count in Counter(names).items() if count > 1}
     keys = [name for _, name in names]
-    taken = {uid: {name for of, name in names if of == uid} for uid in {uid for uid, _ in shared}}
+    named: dict[str, list[str]] = {uid: [] for uid, _ in shared}
+    for uid, name in names if shared else ():
+        if uid in named:
+            named[uid].append(name)
+    taken = {uid: Keys(those) for uid, those in named.items()}
     seen: set[tuple[str, str]] = set()
     several = [at for at, name in enumerate(names) if name in shared]
     for at in sorted(several, key=lambda at: _pod_identity(settled.pods[at][0])):
         if names[at] in seen:
             namespace, name, uid = _pod_identity(settled.pods[at][0])
-            keys[at] = _unique([f"{namespace or uid}/{name}"], taken[names[at][0]])
+            keys[at] = taken[names[at][0]].unique([f"{namespace or uid}/{name}"])
         seen.add(names[at])
     return keys
 

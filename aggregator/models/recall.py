@@ -12,9 +12,9 @@ from itertools import repeat
 from operator import attrgetter
 
 from aggregator.models.draft import Labels, Register
-from aggregator.models.portions import listed, turns
 from aggregator.models.row import Owner, Part, Row
 from aggregator.models.table import Parts
+from aggregator.portions import listed, turns
 from aggregator.querier.decode import Sample
 
 NOWHERE = -1

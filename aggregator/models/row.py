@@ -143,7 +143,7 @@ class Row:
     @property
     def query(self) -> Query:
         """What the querier needs to ask this row."""
-        return Query(self.name, self.ask.text, decoder(self.ask.labels))
+        return Query(self.name, self.ask.text, decoder(self.ask.labels), bool(self.whose.makes))
 
     def _problems(self) -> Iterable[str]:
         whose = self.whose
@@ -172,7 +172,7 @@ def _field_problems(kind: Owner | Part, fill: Fill) -> Iterable[str]:
     becomes = BECOMES[kind]
     types = get_type_hints(becomes)
     if fill.field not in types:
-        yield f"{becomes.__name__} has no field {fill.field}"
+        yield f"{becomes.__name__} has no field {fill.field}; one that the proto has is made by `make generate`"
     elif fill.field in FILLED_BY_THE_BUILDER[kind]:
         yield f"{becomes.__name__}.{fill.field} is the builder's to fill"
     elif (get_origin(types[fill.field]) is Mapping) != bool(fill.key):

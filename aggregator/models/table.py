@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aggregator.models.portions import let_go, let_go_all
+from aggregator.portions import let_go, let_go_all
 
 # What objects have in common that have nothing: frozen like all that is in a topology, so one will do.
 EMPTY: Mapping[str, Any] = {}

@@ -1,14 +1,18 @@
 """The topology: what a multi-cluster system is made of, as frozen values, flat by key.
 
-Absent is None, never 0. Units are in the names. The tree that clients see is a view's work. No value holds
+Absent is None, never 0. Units are in the names. Nodes, pods and clusters have the fields of told.py, too, which is
+generated. The tree that clients see is a view's work. No value holds
 a reference cycle, so the garbage collector is told not to look at them (gc=False).
 """
 
 import ipaddress
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
+
+from aggregator.models.told import ClusterTold, NodeTold, PodTold
 
 
 class Interface(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +54,7 @@ class Filesystem(msgspec.Struct, frozen=True, gc=False):
     root_available_bytes: float | None = None
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Node(NodeTold, frozen=True, kw_only=True, gc=False):
     """A host: a Kubernetes node, or a Docker host.
 
     `key` is its name in the cluster, made unique; `id` identifies it among all nodes; `host_id` is its machine id;
@@ -135,7 +139,7 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     component: str | None = None
 
 
-class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Pod(PodTold, frozen=True, kw_only=True, gc=False):
     """A Kubernetes pod, or a Docker container seen as a pod of one container.
 
     `key` is its name in the cluster, made unique by the namespace; `id` identifies it among all pods; `node` is the
@@ -156,7 +160,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_seen_seconds: float | None = None
 
 
-class Cluster(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Cluster(ClusterTold, frozen=True, kw_only=True, gc=False):
     """A cluster: a managed cluster of OCM, a NuvlaEdge, or what a `cluster` label names.
 
     `key` is its name where it has one, made unique; `uid` its identity; `controllers` those that its telemetry names.
@@ -197,6 +201,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return _by_cluster(self.clusters, iter(self.pods.values()))
 
 
+# Every view asks it of the same addresses after each refresh; reading one takes some 10 µs.
+@lru_cache(maxsize=2**15)
 def _reachability(text: str) -> tuple[int, int, str]:
     try:
         address = ipaddress.ip_address(text)

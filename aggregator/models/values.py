@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aggregator.models.portions import portions
+from aggregator.portions import portions
 
 Converter = Callable[[str], object]
 

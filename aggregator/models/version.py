@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from aggregator import __version__
-from aggregator.models.portions import portions
 from aggregator.models.topology import Topology
+from aggregator.portions import portions
 
 # Mappings inside of nodes come in the order of the answers, which may differ from one replica to another.
 _SORTING = msgspec.msgpack.Encoder(order="deterministic")

@@ -49,11 +49,13 @@ INTERFACE = Whose(Owner.NODE, _FIND_NODE, part=Part.INTERFACE, part_label="devic
 DEVICE = Whose(Owner.NODE, _FIND_NODE, part=Part.DEVICE, part_label="device")
 FILESYSTEM = Whose(Owner.NODE, _FIND_NODE, part=Part.FILESYSTEM, part_label="device")
 
-# No pod has a label `nothing`: its value is empty, as is that of the label that such a series lacks.
+# No owner has this label: its value is empty, as is that of the label that a series lacks.
+NO_LABEL = "nothing"
+
 _FIND_POD = (
     match("k8s_cluster_uid", "namespace", "pod"),
     match("k8s_cluster_uid", "pod"),
-    match("k8s_cluster_uid=nothing", "namespace", "pod"),
+    match(f"k8s_cluster_uid={NO_LABEL}", "namespace", "pod"),
 )
 NEW_POD = Whose(Owner.POD, makes=(("k8s_cluster_uid", "namespace", "pod"),))
 POD = Whose(Owner.POD, _FIND_POD)
@@ -68,7 +70,7 @@ KUBELET_CONTAINER = Whose(
     (
         match("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
         match("k8s_cluster_uid", "k8s_pod_name=pod"),
-        match("k8s_cluster_uid=nothing", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
+        match(f"k8s_cluster_uid={NO_LABEL}", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
     ),
     part=Part.CONTAINER,
     part_label="k8s_container_name",

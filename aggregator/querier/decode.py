@@ -3,15 +3,17 @@
 The format: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """
 
-import contextlib
 import keyword
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from aggregator.errors import MalformedError
+from aggregator.errors import MalformedError, QueryError
+from aggregator.portions import let_go
 from aggregator.querier.pieces import PIECE_BYTES, pieces
 from aggregator.querier.said import NOT_JSON, beginning, short, texts
 from aggregator.secrets import NONE_KNOWN, Secrets
@@ -24,6 +26,9 @@ _BEGINNING_CHARACTERS = 60
 
 # The attribute of any label set that stands for labels which it cannot have.
 LACKING = "lacking"
+
+# One label of a cluster or node is told again with each pod of it: one of 100 MB would take all memory there is.
+LABEL_CHARACTERS = 1024
 
 
 class Labels(msgspec.Struct, frozen=True, gc=False):
@@ -55,21 +60,29 @@ class Answer:
     """What one query gave: its samples, in the order they came, and what the upstream said beside them.
 
     A warning means that data may be missing; a remark (`infos`, Prometheus 3) that the query may be odd. Both are
-    few and short, whatever the upstream sent.
+    few and short, whatever the upstream sent. `left_out` is how many samples had a label that is too long.
     """
 
     samples: list[Sample]
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+def go_on() -> None:
+    """Let a decoder finish, however long it takes."""
 
 
 class Decoder(Protocol):
     """What turns an answer's bytes into samples; series without a `cluster` label are taken to have `cluster`.
 
-    What else the upstream says, be it in an error, is told without `secrets`.
+    `check` is called before each piece of the work, and ends it by raising. What else the upstream says, be it in an
+    error, is told without `secrets`.
     """
 
-    def __call__(self, body: bytes, cluster: str = "", secrets: Secrets = NONE_KNOWN) -> Answer:
+    def __call__(
+        self, body: bytes, cluster: str = "", secrets: Secrets = NONE_KNOWN, check: Callable[[], None] = go_on
+    ) -> Answer:
         """Return the answer or raise MalformedError."""
 
 
@@ -86,11 +99,14 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
     of plain numbers: other result types, native histograms, JSON that is cut, nested without end or no JSON.
     """
 
-    def decode(body: bytes, cluster: str = "", secrets: Secrets = NONE_KNOWN) -> Answer:
+    def decode(
+        body: bytes, cluster: str = "", secrets: Secrets = NONE_KNOWN, check: Callable[[], None] = go_on
+    ) -> Answer:
         typed = _typed(labels, cluster)
+        whole = partial(_whole, typed, secrets)
         try:
             # Only the whole tells what is wrong with it, and where.
-            answer = _in_pieces(typed, body, piece_bytes, secrets) or _answer(typed.whole.decode(body), [], secrets)
+            answer = _in_pieces(typed, whole, pieces(body, piece_bytes), check) or whole(body, [])
         except NOT_JSON as error:
             begins = repr(beginning(body, secrets, _BEGINNING_CHARACTERS))
             raise MalformedError(f"{short(str(error), secrets)}; the answer begins with {begins}") from error
@@ -103,24 +119,30 @@ def decoder(labels: tuple[str, ...] | None, piece_bytes: int = PIECE_BYTES) -> D
 
 
 class _Typed(NamedTuple):
-    """What decodes a whole answer, and what decodes an array of its samples."""
+    """What decodes a whole answer, and what decodes an array of its samples; the last two with labels of any length."""
 
     whole: "msgspec.json.Decoder[Any]"
     array: "msgspec.json.Decoder[Any]"
+    any_whole: "msgspec.json.Decoder[Any]"
+    any_array: "msgspec.json.Decoder[Any]"
 
 
 @lru_cache(maxsize=4096)
 def _typed(labels: tuple[str, ...] | None, cluster: str) -> _Typed:
-    sample = _sample(dict[str, str] if labels is None else _label_struct(labels, cluster))
-    array: Any = list[sample]  # type: ignore[valid-type] # made at run time
-    return _Typed(msgspec.json.Decoder(_envelope(sample)), msgspec.json.Decoder(array))
+    bounded: Any = Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS)]
+    made: list[msgspec.json.Decoder[Any]] = []
+    for text in (bounded, str):
+        sample = _sample(dict[text, text] if labels is None else _label_struct(labels, cluster, text))  # type: ignore[valid-type] # made at run time
+        array: Any = list[sample]  # type: ignore[valid-type] # made at run time
+        made += (msgspec.json.Decoder(_envelope(sample)), msgspec.json.Decoder(array))
+    return _Typed(*made)
 
 
-def _label_struct(labels: tuple[str, ...], cluster: str) -> type[msgspec.Struct]:
+def _label_struct(labels: tuple[str, ...], cluster: str, text: Any) -> type[msgspec.Struct]:
     names = {attribute(label): label for label in labels}
     return msgspec.defstruct(
         "Labels",
-        [(name, str, cluster if label == CLUSTER_LABEL else "") for name, label in names.items()],
+        [(name, text, cluster if label == CLUSTER_LABEL else "") for name, label in names.items()],
         rename={name: label for name, label in names.items() if name != label},
         bases=(Labels,),
         frozen=True,
@@ -146,18 +168,54 @@ def _envelope(sample: Any) -> Any:
     )
 
 
-def _in_pieces(typed: _Typed, body: bytes, piece_bytes: int, secrets: Secrets) -> Answer | None:
+def _in_pieces(
+    typed: _Typed, whole: Callable[..., Answer], parts: Iterator[bytes], check: Callable[[], None]
+) -> Answer | None:
     """Return what is in the pieces of an answer, None where one of them is not as it should be."""
     samples: list[Sample] = []
-    with contextlib.suppress(*NOT_JSON):
-        *first, last = pieces(body, piece_bytes)
-        for piece in first:
-            samples += typed.array.decode(piece)
-        return _answer(typed.whole.decode(last), samples, secrets)
-    return None
+    left_out = 0
+    try:
+        last = next(parts)
+        for following in parts:
+            check()
+            found, too_long = _samples(typed, last)
+            samples += found
+            left_out += too_long
+            last = following
+        check()
+        return whole(last, samples, left_out)
+    except NOT_JSON:
+        return None
+    except QueryError:
+        let_go(samples)
+        raise
 
 
-def _answer(envelope: Any, samples: list[Sample], secrets: Secrets) -> Answer:
-    """Return the answer of an envelope, its samples behind those that there are already."""
-    samples += envelope.data.result
-    return Answer(samples, texts(envelope.warnings, secrets), texts(envelope.infos, secrets))
+def _samples(typed: _Typed, piece: bytes) -> tuple[list[Sample], int]:
+    """Return the samples of an array, and how many are left out because a label is too long."""
+    try:
+        return typed.array.decode(piece), 0
+    except msgspec.ValidationError:
+        return _of_bearable_length(typed.any_array.decode(piece))
+
+
+def _whole(typed: _Typed, secrets: Secrets, body: bytes, before: list[Sample], left_out: int = 0) -> Answer:
+    """Return an answer, its samples behind those that there are already."""
+    try:
+        envelope = typed.whole.decode(body)
+        samples, too_long = envelope.data.result, 0
+    except msgspec.ValidationError:
+        envelope = typed.any_whole.decode(body)
+        samples, too_long = _of_bearable_length(envelope.data.result)
+    before += samples
+    said = (texts(envelope.warnings, secrets), texts(envelope.infos, secrets))
+    return Answer(before, *said, left_out + too_long)
+
+
+def _of_bearable_length(samples: list[Sample]) -> tuple[list[Sample], int]:
+    kept = [sample for sample in samples if max(map(len, _texts(sample.metric)), default=0) <= LABEL_CHARACTERS]
+    return kept, len(samples) - len(kept)
+
+
+def _texts(metric: Any) -> Iterable[str]:
+    return chain.from_iterable(metric.items()) if isinstance(metric, dict) else msgspec.structs.astuple(metric)

@@ -6,10 +6,10 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 
-from aggregator.errors import MalformedError, QueryError, TooSlowError
+from aggregator.errors import QueryError, TooSlowError
 from aggregator.querier.decode import Answer, Decoder
 from aggregator.querier.effort import Effort, Reply, Upstream, bare
-from aggregator.querier.packing import unpack
+from aggregator.querier.reading import Reading, Way
 from aggregator.secrets import Secrets
 from aggregator.telemetry import Exchange, Telemetry
 
@@ -19,11 +19,15 @@ TRIAL_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Query:
-    """One question: its name in logs and metrics, its PromQL, and what makes samples of its answer."""
+    """One question: its name in logs and metrics, its PromQL, and what makes samples of its answer.
+
+    `makes` tells whether those samples make objects, which costs more than they do.
+    """
 
     name: str
     promql: str
     decode: Decoder
+    makes: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,20 @@ class Gatherer:
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
         self._last: Effort | None = None
 
-    def gather(self, queries: Iterable[Query], at_seconds: float, *, beside_others: bool = False) -> "Gathering":
+    def gather(
+        self,
+        queries: Iterable[Query],
+        at_seconds: float,
+        *,
+        beside_others: bool = False,
+        reading: Reading | None = None,
+    ) -> "Gathering":
         """Begin to ask all queries, in their order, for the same point in time; return what becomes of each.
 
         With `beside_others`, whoever asks waits for other upstreams, too, which this one must not hold up. If it was
         too slow for any answer the last time, it has to answer the first query in a part of the time before it is
-        asked the rest; if it asked to be left alone for a while, it is.
+        asked the rest; if it asked to be left alone for a while, it is. `reading` is how long answers may be read,
+        shared by those which are read together.
         """
         start = time.monotonic()
         effort = Effort(self._upstream, at_seconds, start + self._deadline_seconds)
@@ -81,7 +93,11 @@ class Gatherer:
             query.name: (query, self._threads.submit(copy_context().run, effort.reply, query.name, query.promql))
             for query in queries
         }
-        return Gathering(self.source, effort, asked, self._telemetry, self._secrets)
+        return Gathering(self.source, effort, asked, reading or self.reading(), self._telemetry, self._secrets)
+
+    def reading(self) -> Reading:
+        """Return what reads the answers of a refresh that begins now."""
+        return Reading(self._deadline_seconds)
 
     def close(self) -> None:
         """End the threads; queries still under way are broken off."""
@@ -96,8 +112,8 @@ class Gathering(Mapping[str, Outcome]):
 
     So whoever reads the outcomes in the order in which they were asked can work on the first while the
     others are under way, and the samples of only one need to be in memory. What is not there when the
-    deadline has passed is broken off and counts as too slow. Once nobody listens at the address, queries
-    that have not started are not asked.
+    deadline has passed is broken off and counts as too slow, and so does what cannot be read soon after it. Once
+    nobody listens at the address, queries that have not started are not asked.
     """
 
     def __init__(
@@ -105,30 +121,40 @@ class Gathering(Mapping[str, Outcome]):
         source: Source,
         effort: Effort,
         asked: "Mapping[str, tuple[Query, Future[Reply]]]",
+        reading: Reading,
         telemetry: Telemetry,
         secrets: Secrets,
     ) -> None:
         self.source = source
         self._effort = effort
         self._asked = asked
+        self._reading = reading
         self._telemetry = telemetry
         self._secrets = secrets
 
     def __getitem__(self, name: str) -> Outcome:
         query, pending = self._asked[name]
-        reply = self._reply(pending)
+        with self._reading.waiting():
+            reply = self._reply(pending)
         outcome = self._outcome(query, reply)
         self._telemetry.queried(self._exchange(name, reply, outcome.result))
         return outcome
+
+    def earlier(self, query: Query, packed: bytes) -> Answer:
+        """Return what was answered to a query in an earlier refresh; raise TooSlowError without time to read it."""
+        return self._reading.earlier(packed, self._way(query))
+
+    def _way(self, query: Query) -> Way:
+        return Way(query.decode, self.source.cluster, query.makes, self._secrets)
 
     def _outcome(self, query: Query, reply: Reply) -> Outcome:
         if reply.error is not None:
             return Outcome(reply.error, b"", reply.seconds)
         try:
-            answer = query.decode(unpack(reply.packed), self.source.cluster, self._secrets)
-            return Outcome(answer, reply.packed, reply.seconds)
-        except MalformedError as error:
+            answer = self._reading.answer(reply.packed, self._way(query))
+        except QueryError as error:
             return Outcome(bare(error), b"", reply.seconds)
+        return Outcome(answer, reply.packed, reply.seconds)
 
     def _exchange(self, name: str, reply: Reply, result: Answer | QueryError) -> Exchange:
         """Return what the telemetry is told of one query."""

@@ -14,6 +14,7 @@ from typing import BinaryIO, NoReturn
 from aggregator import logs, settings
 from aggregator.errors import RecordingError, SettingsError
 from aggregator.models.catalog import CATALOG
+from aggregator.models.whose import NO_LABEL
 from aggregator.record.progress import Progress, size_text
 from aggregator.record.recorder import Beat, Recorder
 from aggregator.recording import lines
@@ -126,7 +127,8 @@ def telling() -> Iterator[tuple[str, str]]:
     for row in CATALOG:
         for way in row.whose.find:
             for label, known_by in zip(way.labels, way.known_by, strict=True):
-                yield from ((label, known_by), (known_by, label))
+                if known_by != NO_LABEL:
+                    yield from ((label, known_by), (known_by, label))
     yield from HELD_IN
 
 

@@ -12,6 +12,7 @@ from aggregator.models.build import reading_order
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.gather import Gatherer, Outcome, Query, Source
 from aggregator.querier.packing import unpack
+from aggregator.querier.reading import Reading
 from aggregator.record.progress import Counted, Progress
 from aggregator.recording.lines import Answer, Failure, failure_of
 from aggregator.recording.mask import LEFT_OUT, Mask
@@ -71,7 +72,11 @@ class Recorder:
     def _refresh(self, at_seconds: float, tell: Progress) -> None:
         queries = [row.query for row in reading_order(CATALOG)]
         several = len(self._gatherers) > 1
-        gatherings = [gatherer.gather(queries, at_seconds, beside_others=several) for gatherer in self._gatherers]
+        # Without an end: between reading one answer and the next, writing takes its time.
+        reading = Reading()
+        gatherings = [
+            gatherer.gather(queries, at_seconds, beside_others=several, reading=reading) for gatherer in self._gatherers
+        ]
         for query in queries:
             for gathering in gatherings:
                 self._write(query, gathering.source, gathering[query.name])

@@ -1,16 +1,20 @@
 """Looking up and listing in what a caller sees of the current snapshot, over HTTP and gRPC alike."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from aggregator.documents import Documents
 from aggregator.grants import Grant
 from aggregator.lookup import tokens
-from aggregator.lookup.answers import Answer, answer
+from aggregator.lookup.answers import Answer, answer, write_nodes
 from aggregator.lookup.index import Index
 from aggregator.lookup.plan import Asked, Resource, plan
 from aggregator.lookup.wire import Wire
+from aggregator.server.ahead import Ahead
 from aggregator.server.paging import KEPT_SECONDS, Paged
 from aggregator.server.shown import Snapshots, known_part, part_shown
 from aggregator.snapshot import Snapshot
@@ -39,9 +43,13 @@ class Question:
         """Whether it asks for a page: each is asked for once, and not worth remembering."""
         return self.asked.limit is not None or bool(self.asked.continue_token)
 
+    @property
+    def is_of_a_whole_list(self) -> bool:
+        """Whether it asks for a list, and chooses nothing of it."""
+        return not self.resource.is_one and self.asked == Asked()
 
-@dataclass(frozen=True)
-class Found:
+
+class Found(NamedTuple):
     """An answer, and the snapshot that it is from."""
 
     snapshot: Snapshot
@@ -60,6 +68,7 @@ class Lookups:
         self._most_bytes = remembered_bytes
         self._bytes = 0
         self._known: dict[_Key, Answer] = {}
+        self._ahead = Ahead(snapshots, self._write_nodes)
 
     def known(self, grant: Grant, request: bytes) -> Found | None:
         """Return what was answered to the same request, to the byte, about the current topology."""
@@ -74,6 +83,8 @@ class Lookups:
         part = await part_shown(self._snapshots, grant)
         snapshot, index = self._place(grant, part, question.asked.continue_token)
         answered = await asyncio.to_thread(_answered, index, question, self._wire)
+        if grant.is_for_everything and index.has_most_nodes_written(self._wire.name):
+            self._ahead.asked(snapshot.topology.version)
         if answered.leads_on:
             self._keep(grant, snapshot, index)
         if not question.is_of_a_page:
@@ -87,7 +98,13 @@ class Lookups:
             kept = self._paged.find(grant, version)
             if kept is not None and version != part.topology.version:
                 return kept
-        return part, self._indexes.setdefault(part.documents, Index(part.topology))
+        return part, self._index(part)
+
+    def _index(self, part: Snapshot) -> Index:
+        return self._indexes.setdefault(part.documents, Index(part.topology))
+
+    def _write_nodes(self, snapshot: Snapshot) -> Callable[[], None]:
+        return partial(write_nodes, self._index(snapshot), self._wire)
 
     def _keep(self, grant: Grant, snapshot: Snapshot, index: Index) -> None:
         """Keep what a client pages through, also from being kept when nobody asks for anything any more."""
@@ -119,4 +136,5 @@ def _size(key: _Key, answered: Answer) -> int:
 
 
 def _answered(index: Index, question: Question, wire: Wire) -> Answer:
-    return answer(index, plan(question.resource, question.asked), question.names, wire)
+    found = answer(index, plan(question.resource, question.asked), question.names, wire)
+    return found._replace(is_whole_list=question.is_of_a_whole_list)

@@ -19,7 +19,10 @@ class RefreshSettings(Group):
         "seconds, more than 0, at most 86400",
     )
     REFRESH_TIMEOUT: Seconds = setting(
-        10.0, "seconds that all queries of a refresh may take together", "seconds, more than 0, at most 86400"
+        10.0,
+        "seconds that all queries of a refresh may take together, and the reading of their answers; where one is not "
+        "answered, what came of the others is read for half as long more at most",
+        "seconds, more than 0, at most 86400",
     )
     QUERY_TIMEOUT: Seconds = setting(
         5.0,

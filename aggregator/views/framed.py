@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from aggregator.models.portions import portions
+from aggregator.portions import portions
 
 _Member = TypeVar("_Member")
 

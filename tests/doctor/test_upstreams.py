@@ -87,6 +87,7 @@ def test_what_it_calls_itself_is_short_and_no_secret() -> None:
         (response(b"", "404 Not Found"), "wrong-path"),
         (response(b"<html>log in</html>"), "wrong-path"),
         (response(said({"resultType": "vector", "result": []})), "wrong-path"),
+        (response(said({"resultType": "vector", "result": [{"metric": {}, "value": [1, "noon"]}]})), "wrong-path"),
         (response(b"", "302 Found", "Location: http://127.0.0.2:9/"), "unreachable"),
     ],
 )

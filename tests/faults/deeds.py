@@ -194,3 +194,9 @@ def twins(document: Json) -> None:
     for sample in list(document["data"]["result"]):
         metric = sample["metric"] | {"net_host_name": "9.9.9.9", "machine": "riscv64"}
         document["data"]["result"].insert(0, {"metric": metric, "value": sample["value"]})
+
+
+def giant(document: Json) -> None:
+    """Give each series a label of a megabyte."""
+    for sample in document["data"]["result"]:
+        sample["metric"]["icos_host_name"] = "x" * 10**6

@@ -124,11 +124,13 @@ ODD = (
     _to_memory("an exponent", deeds.values("8e9"), "refreshed", memory=8_000_000_000, is_complete=True),
     Fault("two series a host, as of two replicas", deeds.changes(deeds.twins), '"conflict"', HOSTS, is_complete=True),
     _to_memory("warnings", deeds.adds(warnings=["fetch: Unavailable", "x"]), "upstream warning: fetch: Unavailable"),
+    _to_memory("many warnings", deeds.adds(warnings=["x"] * 250_000), "and more, 1250000 bytes in all"),
     _to_memory("no warnings", deeds.adds(warnings=[]), "refreshed", is_complete=True),
     _to_memory("remarks", deeds.adds(infos=["metric might not be a counter"]), '"remark"', is_complete=True),
     _to_memory("a key of later versions", deeds.adds(analysis={}), "refreshed", is_complete=True),
     _to_memory("the same key twice, with two meanings", deeds.patches(b"{", b'{"status":"error",')),
     _to_memory("a label twice", deeds.patches(LABELS, LABELS + b'"icos_host_id":"x",'), "refreshed", is_complete=True),
+    _to_memory("a giant label", deeds.changes(deeds.giant), "a label of more than 1024 characters", memory=None),
     Fault("a scrape in the future", deeds.values("9e9"), "refreshed", SCRAPED, is_complete=True),
 )  # fmt: skip
 

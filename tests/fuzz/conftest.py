@@ -50,7 +50,7 @@ def _fleet() -> Iterator[str]:
 @pytest.fixture(scope="package")
 def opened(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway without KEY that is ready."""
-    with running(tmp_path_factory.mktemp("open"), PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="2") as gateway:
+    with running(tmp_path_factory.mktemp("open"), PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="10") as gateway:
         until(lambda: ask(gateway.http, "/readyz").status == 200, "a topology")
         yield gateway
 
@@ -60,6 +60,6 @@ def guarded(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     """A gateway with KEY that is ready."""
     realm = Realm()
     folder = tmp_path_factory.mktemp("guarded")
-    with running(folder, PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="2", KEY=realm.setting) as gateway:
+    with running(folder, PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="10", KEY=realm.setting) as gateway:
         until(lambda: ask(gateway.http, "/readyz").status == 200, "a topology")
         yield Guarded(gateway, realm.token(exp=int(time.time()) + 7200))

@@ -14,7 +14,7 @@ from aggregator.models.topology import Topology
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.views import v1_chunks
 from demo.answers import whole as scenes
-from demo.fleet import ABSENCE_PERIOD_SECONDS, PRESENT_SECONDS, Fleet
+from demo.fleet import PRESENT_SECONDS, Fleet
 from tests import cases
 from tests.fuzz.answered import AT_SECONDS, Told, topology_of
 from tests.fuzz.both import Both, asking
@@ -26,18 +26,13 @@ from tests.server.source import CommandedSource, snapshot
 from tests.views.test_v1_chunks import together
 
 # A few in the default suite, 300 with the four times of `make fuzz`.
-RANDOM = [f"random-{number}" for number in range(25 if TIMES == 1 else 75 * TIMES)]
+RANDOM = {f"seed-{SEED}-fleet-{number}": number for number in range(25 if TIMES == 1 else 75 * TIMES)}
 # The fleet of `make run`: as it is, and while the host that comes and goes is away.
-DEMO = {
-    "demo": AT_SECONDS - AT_SECONDS % ABSENCE_PERIOD_SECONDS,
-    "demo-without-one": AT_SECONDS - AT_SECONDS % ABSENCE_PERIOD_SECONDS + PRESENT_SECONDS,
-}
+DEMO = {"demo": AT_SECONDS, "demo-without-one": AT_SECONDS + PRESENT_SECONDS}
 FLEETS = [*cases.NAMES, *(["demo"] if TIMES == 1 else DEMO), *RANDOM]
 # So small that a fleet of a few nodes has many parts.
 SMALL_BYTES = 2000
 MOST_PAGES = 3
-
-
 # A mask of a list of each kind.
 MASKS = {
     Kind.CLUSTERS: ["name", "nodes.devices.name", "pods.containers"],
@@ -75,7 +70,7 @@ def topology(name: str) -> Topology:
         return topology_of(scene)
     if name in cases.NAMES:
         return cases.topology(name)
-    return topology_of(Told(fleet(SEED, int(name.removeprefix("random-")))))
+    return topology_of(Told(fleet(SEED, RANDOM[name])))
 
 
 @pytest.fixture(scope="module")

@@ -326,3 +326,16 @@ def test_every_sample_is_accounted_for() -> None:
     series: list[Series] = [(LABELS, "1"), ({"icos_host_id": "other"}, "2"), ({}, "3")]
     _, tally = built({"orchestrators": ORCHESTRATORS, "nodes_by_uname": [UNAME], "uptime": series})
     assert tally.placed["uptime"] + sum(tally.unplaced.values()) == len(series)
+
+
+@pytest.mark.parametrize(("count", "is_shown"), [(200, True), (510, False)])
+def test_samples_for_very_many_nodes_each_are_samples_of_nobody(count: int, is_shown: bool) -> None:
+    """Scans of hosts that all have one address and name are each for all of them, until that gets out of hand."""
+    hosts: list[Series] = [
+        ({"k8s_cluster_uid": "u", "icos_host_id": str(number), "nodename": "n", "net_host_name": "ip"}, "1")
+        for number in range(count)
+    ]
+    scans: list[Series] = [({"agent_ip": "ip", "agent_hostname": "n"}, str(number % 7)) for number in range(count)]
+    topology, tally = built({"orchestrators": ORCHESTRATORS, "nodes_by_uname": hosts, "sca_score": scans})
+    assert {node.sca_score for node in topology.nodes.values()} == {6 if is_shown else None}
+    assert tally.unplaced["sca_score", "nodes of equal labels"] == (0 if is_shown else count)

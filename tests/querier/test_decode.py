@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.errors import MalformedError
-from aggregator.querier.decode import Answer, decoder
+from aggregator.errors import MalformedError, TooSlowError
+from aggregator.querier.decode import LABEL_CHARACTERS, Answer, decoder
 
 VALID = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"node":"a"},"value":[1.5,"2"]}]}}'
 
@@ -109,6 +110,46 @@ def test_the_reason_holds_little_of_the_answer() -> None:
     with pytest.raises(MalformedError) as caught:
         decoder(("node",))(b"<" * 1_000_000)
     assert len(str(caught.value)) < 300
+
+
+def test_the_reason_holds_little_of_what_is_in_the_answer() -> None:
+    """It stays short also where it repeats a word that was not expected."""
+    with pytest.raises(MalformedError) as caught:
+        decoder(("node",))(VALID.replace(b"success", b"x" * 1_000_000))
+    assert len(str(caught.value)) < 500
+
+
+LENGTHS = st.sampled_from([0, 1, LABEL_CHARACTERS, LABEL_CHARACTERS + 1, 3 * LABEL_CHARACTERS])
+
+
+@given(st.lists(st.fixed_dictionaries({"node": LENGTHS, "other": LENGTHS}), max_size=8), st.integers(1, 3000))
+def test_samples_with_a_label_that_is_too_long_are_left_out(series: list[dict[str, int]], piece_bytes: int) -> None:
+    """They are counted, the others stay as they are; a label that is not asked for may be of any length."""
+    body = answer_of([{"metric": {name: "ü" * each[name] for name in each}, "value": [1, "2"]} for each in series])
+    body = body.replace(b", ", b",").replace(b": ", b":")
+    asked = decoder(("node",), piece_bytes)(body)
+    known = [each["node"] for each in series if each["node"] <= LABEL_CHARACTERS]
+    assert [len(sample.metric.node) for sample in asked.samples] == known
+    assert asked.left_out == len(series) - len(known)
+    all_of_them = decoder(None, piece_bytes)(body)
+    bearable = [each for each in series if max(each.values()) <= LABEL_CHARACTERS]
+    assert [len(sample.metric["other"]) for sample in all_of_them.samples] == [each["other"] for each in bearable]
+    assert all_of_them.left_out == len(series) - len(bearable)
+
+
+def test_a_check_ends_the_work_between_two_pieces() -> None:
+    """It is called before each piece, and what it raises is what becomes of the answer."""
+    calls: list[Any] = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) == 3:
+            raise TooSlowError("over")
+
+    body = answer_of([{"metric": {"node": "a"}, "value": [1, "2"]}] * 100).replace(b", ", b",").replace(b": ", b":")
+    with pytest.raises(TooSlowError):
+        decoder(("node",), 100)(body, check=check)
+    assert len(calls) == 3
 
 
 def test_what_the_upstream_says_beside_is_kept_apart() -> None:

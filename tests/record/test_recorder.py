@@ -128,7 +128,7 @@ def test_secrets_in_answers_are_stars(tmp_path: Path, secret: str, mask: Mask | 
     """What an upstream repeats in a label or beside the samples is not in the file, however JSON writes it."""
     answer = json.loads(body([({"pod": f"p {secret}", secret: "x", "node": "n"}, "7")], warnings=[f"no {secret}"]))
     answer["infos"] = {"about": secret}
-    go = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+    go: dict[str, int | str | None] = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
     said: dict[str, Said] = {
         "uptime": json.dumps(answer).encode(),
         "memory_free": json.dumps(answer, ensure_ascii=False).translate(str.maketrans(go)).encode(),

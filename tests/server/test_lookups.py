@@ -1,6 +1,8 @@
 """What looking up keeps: answers, and the topologies that clients page through; and who sees which of them."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +18,8 @@ from aggregator.server.lookups import Lookups, Question
 from aggregator.server.paging import KEPT_SECONDS, Paged
 from tests.server.source import CommandedSource, snapshot
 
+# Longer than anything here takes on a busy machine.
+DEADLINE_SECONDS = 20.0
 MINE = Grant(frozenset({"mine"}))
 NODES = Question(Resource.NODES, (), Asked(limit=1))
 
@@ -158,3 +162,42 @@ def test_of_large_topologies_the_oldest_go_first() -> None:
     paged = Paged(most_objects=0)
     keep(paged, 1)
     assert kept(paged, 1)
+
+
+async def test_nodes_are_written_ahead() -> None:
+    """Where most nodes of a topology were asked for, those of the next one are written before anybody asks."""
+    source = CommandedSource(shown=snapshot(topology=topology(1)))
+    loop, written, is_done = asyncio.get_running_loop(), list[Node](), asyncio.Event()
+
+    def node(each: Node) -> bytes:
+        written.append(each)
+        if len(written) == 2 * len(topology(1).nodes):
+            loop.call_soon_threadsafe(is_done.set)
+        return JSON.node(each)
+
+    lookups = Lookups(source, replace(JSON, node=node))
+    await lookups.find(EVERYTHING, b"x", Question(Resource.NODES, (), Asked()))
+    await until(lambda: bool(source.waiting))
+    source.show(snapshot(topology=topology(2)))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await is_done.wait()
+    assert written == [*topology(1).nodes.values(), *topology(2).nodes.values()]
+    assert not source.waiting
+    await lookups.find(EVERYTHING, b"x", Question(Resource.NODES, (), Asked()))
+    assert len(written) == 2 * len(topology(1).nodes)
+
+
+async def test_nothing_is_written_for_nobody() -> None:
+    """Where a single node was asked for, nobody waits for the next topology to write all of them."""
+    source = CommandedSource(shown=snapshot(topology=topology(1)))
+    await Lookups(source, JSON).find(EVERYTHING, b"x", Question(Resource.NODE, ("mine", "a"), Asked()))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await asyncio.to_thread(int)
+    assert not source.waiting
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others have their turn until a condition holds."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():
+            await asyncio.to_thread(int)

@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 
-from aggregator.models.portions import AT_ONCE, let_go, let_go_all, listed, portions, turns
+from aggregator.portions import AT_ONCE, let_go, let_go_all, listed, portions, turns
 
 
 @pytest.mark.parametrize("length", [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
