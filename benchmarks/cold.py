@@ -3,7 +3,6 @@
 The address is the URL of a Prometheus, or replay:FILE#speed=max.
 """
 
-import gc
 import json
 import resource
 import sys
@@ -31,9 +30,8 @@ EAGER = ("1.2.5", "etim")
 def main(address: str) -> None:
     """Take two snapshots and print a JSON object: what each took, and the most memory that there was."""
     # As the gateway sets itself up.
-    sys.setswitchinterval(process.SWITCH_SECONDS)
-    gc.freeze()
-    gc.set_threshold(*process.COLLECT_AFTER)
+    process.be_quick_to_answer()
+    process.be_quick_to_return_memory()
     upstream, timeline = upstream_of(address)
     gatherer = Gatherer(upstream, CONCURRENCY, REFRESH_SECONDS)
     taker = Taker([gatherer], Plan(CATALOG, REFRESH_SECONDS), Views(BY_NAME, EAGER), timeline)
