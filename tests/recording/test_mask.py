@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aggregator.errors import MalformedError
 from aggregator.models.catalog import CATALOG
+from aggregator.models.whose import NO_LABEL
 from aggregator.querier.decode import decoder
 from aggregator.record.command import telling
 from aggregator.recording.mask import LEFT_OUT, Mask, together
@@ -96,8 +97,12 @@ def test_what_is_no_answer_is_not_written(answer: bytes) -> None:
     [
         ("pod", {"k8s_pod_name"}),
         ("uid", {"id", "container_id"}),
-        ("nodename", {"agent_hostname", "hostname", "icos_host_name", "node"}),
-        ("k8s_cluster_uid", {"icos_host_name", "uid"}),
+        ("nodename", {"agent_hostname", "hostname", "icos_host_name", "k8s_node_name", "node"}),
+        ("node", {"hostname", "icos_host_name", "k8s_node_name", "nodename"}),
+        ("k8s_cluster_uid", {"icos_cluster_id", "icos_host_name", "uid"}),
+        ("icos_cluster_id", {"icos_host_name", "k8s_cluster_uid"}),
+        ("container", {"k8s_container_name"}),
+        ("net_host_name", {"agent_ip", "instance", "ip"}),
         ("image", set[str]()),
     ],
 )
@@ -109,7 +114,11 @@ def test_labels_that_tell_the_same_are_masked_together(label: str, others: set[s
 def test_every_join_of_the_catalog_survives_any_mask() -> None:
     """Of two labels that a row compares, either both are masked or none."""
     pairs: list[tuple[str, str]] = [
-        pair for row in CATALOG for way in row.whose.find for pair in zip(way.labels, way.known_by, strict=True)
+        pair
+        for row in CATALOG
+        for way in row.whose.find
+        for pair in zip(way.labels, way.known_by, strict=True)
+        if pair[1] != NO_LABEL
     ]
     every: set[Any] = {label for pair in pairs for label in pair}
     for label in every:
