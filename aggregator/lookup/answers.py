@@ -21,11 +21,15 @@ _IDENTITY_BYTES = 8
 
 
 class Answer(NamedTuple):
-    """What is sent, what identifies it beside the version of the topology, and whether a token in it leads on."""
+    """What is sent, what identifies it beside the version of the topology, and whether a token in it leads on.
+
+    A whole list is one of which nothing was chosen.
+    """
 
     body: bytes
     identity: str
     leads_on: bool = False
+    is_whole_list: bool = False
 
 
 class Part(NamedTuple):

@@ -64,6 +64,8 @@ class Register:
         self.table = Table()
         self.parts: dict[Part, Parts] = {}
         self._indexes: dict[Labels, dict[Any, tuple[int, ...]]] = {}
+        # Numbers and label sets by the type of those; made with the first index.
+        self._by_kind: dict[Any, tuple[list[int], list[Any]]] = {}
 
     def identified(self, metric: Any, identities: Iterable[Labels]) -> Draft | None:
         """Return the draft that a label set identifies, made if need be; None if it identifies none.
@@ -109,24 +111,32 @@ class Register:
         let_go_all(self.drafts)
         for index in self._indexes.values():
             let_go_all(index)
+        for kind in self._by_kind.values():
+            for column in kind:
+                let_go(column)
         let_go(self.by_number)
         self.table.let_go()
 
     def _indexed(self, known_by: Labels) -> dict[Any, tuple[int, ...]]:
         index: dict[Any, tuple[int, ...]] = {}
-        by_kind: dict[Any, tuple[list[int], list[Any]]] = {}
-        for draft in self.drafts.values():
-            for metric in draft.metrics:
-                numbers, metrics = by_kind.setdefault(metric.__class__, ([], []))
-                numbers.append(draft.number)
-                metrics.append(metric)
-        for kind, (numbers, metrics) in by_kind.items():
+        for kind, (numbers, metrics) in (self._by_kind or self._known_by_kind()).items():
             if _has(kind, known_by[-1]):
                 keys = listed(map(reader(kind, known_by), metrics))
                 _add_all(index, keys, numbers)
                 if UNTRIMMED in known_by:
                     _add_all(index, [tuple(value.strip() for value in key) for key in keys], numbers)
         return index
+
+    def _known_by_kind(self) -> dict[Any, tuple[list[int], list[Any]]]:
+        for draft in self.drafts.values():
+            for metric in draft.metrics:
+                kind = metric.__class__
+                if kind not in self._by_kind:
+                    self._by_kind[kind] = ([], [])
+                numbers, metrics = self._by_kind[kind]
+                numbers.append(draft.number)
+                metrics.append(metric)
+        return self._by_kind
 
 
 def _add_all(index: dict[Any, tuple[int, ...]], keys: list[Labels], numbers: list[int]) -> None:
@@ -164,4 +174,6 @@ def reader(kind: type[Any], labels: Labels) -> Callable[[Any], Labels]:
     names = [name if (name := attribute(label)) in known else LACKING for label in labels]
     if len(names) > 1:
         return attrgetter(*names)
-    return lambda metric: tuple(getattr(metric, name) for name in names)
+    # One label alone would not come as a tuple.
+    read = [attrgetter(name) for name in names]
+    return lambda metric: tuple([each(metric) for each in read])

@@ -5,7 +5,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 from aggregator.coding import IDENTITY
-from aggregator.errors import BadRequestError, NotFoundError, WrongMethodError
+from aggregator.errors import BadRequestError, NotFoundError, NoTopologyError, WrongMethodError
 from aggregator.grants import Grant
 from aggregator.lookup import wire
 from aggregator.lookup.nearest import nearest
@@ -17,6 +17,7 @@ from aggregator.server.http_document import (
     Asked,
     DocumentServer,
     Ready,
+    Wishes,
     is_known_part,
     wait_seconds,
     wishes,
@@ -51,12 +52,19 @@ class Api:
     """Answers what is asked under /api/v1."""
 
     def __init__(self, snapshots: Snapshots, documents: DocumentServer) -> None:
+        self._snapshots = snapshots
         self._lookups = Lookups(snapshots, wire.JSON)
         self._documents = documents
         self._packed = PackedLists()
 
     async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
+        request, wished = b"%s?%s" % (scope["raw_path"], scope["query_string"]), wishes(scope)
+        if scope["method"] in METHODS and not (wished.fresh or wished.known):
+            ready = self._ready(grant, request)
+            if ready is not None:
+                await self._send(ready, wished, send)
+                return
         resource, names = route(scope["raw_path"])
         if scope["method"] not in METHODS:
             raise WrongMethodError(f"{scope['method'][:20]} is no way to ask for it", allowed=METHODS)
@@ -68,28 +76,34 @@ class Api:
         if resource is Resource.TOPOLOGY and given.keys() <= {WAIT}:
             await self._documents.serve(Asked(grant, v1.JSON, wait), scope, receive, send)
             return
-        await self._documents.refresh_if_wished(scope)
-        request = b"%s?%s" % (scope["raw_path"], scope["query_string"])
+        if wished.fresh:
+            await self._snapshots.fresh()
 
         async def find() -> Found:
             known = self._lookups.known(grant, request)
             return known or await self._lookups.find(grant, request, Question(resource, names, said(resource, given)))
 
         found = await find()
-        if seconds and is_known_part(wishes(scope).known, found.snapshot, found.answer.identity):
+        if seconds and is_known_part(wished.known, found.snapshot, found.answer.identity):
             version = found.snapshot.topology.version
             if await self._documents.news(grant, seconds, receive, lambda each: each.topology.version == version):
                 found = await find()
-        is_whole_list = not resource.is_one and not any(value for name, value in given.items() if name != WAIT)
-        await self._documents.serve_ready(found.snapshot, await self._ready(found, scope, is_whole_list), scope, send)
+        await self._send(found, wished, send)
 
-    async def _ready(self, found: Found, scope: Scope, is_whole_list: bool) -> Ready:
-        """Return an answer as it is sent: packed if it is a list that others ask for as well."""
+    async def _send(self, found: Found, wished: Wishes, send: Send) -> None:
+        """Send an answer, packed if it is a list that others ask for as well."""
         identity, body, coding = found.answer.identity, found.answer.body, IDENTITY
-        if is_whole_list:
-            documents = found.snapshot.documents
-            body, coding = await self._packed.pack(documents, identity, body, wishes(scope).coding)
-        return Ready(identity, body, coding)
+        if found.answer.is_whole_list:
+            body, coding = await self._packed.pack(found.snapshot.documents, identity, body, wished.coding)
+        await self._documents.serve_ready(found.snapshot, Ready(identity, body, coding), wished.known, send)
+
+    def _ready(self, grant: Grant, request: bytes) -> Found | None:
+        """Return what was answered to the same request before, which therefore is one that can be answered."""
+        try:
+            return self._lookups.known(grant, request)
+        except NoTopologyError:
+            # What is wrong with the request itself is told first.
+            return None
 
 
 @lru_cache(maxsize=256)

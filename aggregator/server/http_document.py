@@ -49,6 +49,8 @@ class Wishes(NamedTuple):
 
 
 _NO_WISHES = Wishes()
+# Under this, the headers that all answers of a snapshot have are kept with it.
+_OF_ALL = Form("")
 
 
 class Ready(NamedTuple):
@@ -122,14 +124,9 @@ class DocumentServer:
         del snapshot
         await answer(send, 200, [*headers, age], body)
 
-    async def refresh_if_wished(self, scope: Scope) -> None:
-        """Wait for fresh data where that is asked for."""
-        if any(key == b"cache-control" and b"no-cache" in value.lower() for key, value in scope["headers"]):
-            await self._snapshots.fresh()
-
-    async def serve_ready(self, snapshot: Snapshot, ready: Ready, scope: Scope, send: Send) -> None:
-        """Answer with JSON that was made of a part of a snapshot."""
-        if is_known_part(wishes(scope).known, snapshot, ready.identity):
+    async def serve_ready(self, snapshot: Snapshot, ready: Ready, known: bytes, send: Send) -> None:
+        """Answer with JSON that was made of a part of a snapshot; `known` is what If-None-Match names."""
+        if is_known_part(known, snapshot, ready.identity):
             told = self._told(snapshot, tag_of(snapshot, ready.identity))
             await answer(send, 304, [*told, self._age(snapshot)], b"")
             return
@@ -154,14 +151,16 @@ class DocumentServer:
         return self._told(snapshot, snapshot.documents.tag(form))
 
     def _told(self, snapshot: Snapshot, tag: bytes) -> Headers:
-        return [
-            (b"etag", tag),
-            (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
-            (b"x-topology-version", snapshot.topology.version.encode()),
-            self._vary,
-            NO_CACHE,
-            NO_SNIFFING,
-        ]
+        told: Headers | None = snapshot.prepared.get(_OF_ALL)
+        if told is None:
+            told = snapshot.prepared[_OF_ALL] = [
+                (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+                (b"x-topology-version", snapshot.topology.version.encode()),
+                self._vary,
+                NO_CACHE,
+                NO_SNIFFING,
+            ]
+        return [(b"etag", tag), *told]
 
     async def news(
         self, grant: Grant, seconds: float, receive: Receive, knows: Callable[[Snapshot], bool]

@@ -47,13 +47,15 @@ _WITHOUT_HOST = ("0.9", "1.0")
 
 
 def _has_one_host(headers: list[tuple[bytes, bytes]]) -> bool:
-    return sum(name == b"host" for name, _ in headers) == 1
+    return [name for name, _ in headers].count(b"host") == 1
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's protocol on httptools, with limits; `ended` is called once when the connection is gone."""
 
     _header_bytes = 0
+    # What a header that is complete with the bytes that just came has at most.
+    _most_header_bytes = 0
     _body_bytes = 0
     _is_in_header = True
     _is_deaf = False
@@ -61,6 +63,10 @@ class LimitedProtocol(HttpToolsProtocol):
     # While a header, or a body, is awaited; while an answer is not taken.
     _patience: asyncio.TimerHandle | None = None
     _patience_with_reader: asyncio.TimerHandle | None = None
+    # Until when the next request is waited for. The timer stays when that comes, and looks anew when it rings: on a
+    # connection in use it is made every few seconds, not for each request, which costs the event loop a round more.
+    _idle_until: float | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self, config: Config, state: ServerState, app_state: dict[str, Any], limits: Limits, ended: Callable[[], None]
@@ -82,12 +88,14 @@ class LimitedProtocol(HttpToolsProtocol):
             # It took its last answer: the time for that must not cut off the next.
             self._stop_waiting_for_reader()
         was_in_header, headers_before = self._is_in_header, self._headers_seen
-        if was_in_header and self._patience is None:
-            self._wait(self._limits.header_seconds)
+        self._most_header_bytes = self._header_bytes + len(data)
         super().data_received(data)
         if not self._is_in_header:
             self._count_body(data)
         elif was_in_header and self._headers_seen == headers_before:
+            # Most headers come whole, and need no clock.
+            if self._patience is None and not self.transport.is_closing():
+                self._wait(self._limits.header_seconds)
             self._header_bytes += len(data)
             if self._header_bytes > self._limits.header_bytes and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
@@ -104,15 +112,18 @@ class LimitedProtocol(HttpToolsProtocol):
         self._headers_seen += 1
         self._header_bytes = self._body_bytes = 0
         self._stop_waiting()
-        fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
         # The parser hands an error to uvicorn, which answers 400 and closes.
-        if len(self.url) + fields_bytes > self._limits.header_bytes:
+        if self._most_header_bytes > self._limits.header_bytes and self._is_header_too_large():
             raise ValueError("header too large")
         if self.parser.get_http_version() not in _WITHOUT_HOST and not _has_one_host(self.headers):
             raise ValueError("not one Host")
         if len(self.pipeline) >= self._limits.pipelined:
             raise ValueError("too many requests ahead")
         super().on_headers_complete()
+
+    def _is_header_too_large(self) -> bool:
+        fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.url) + fields_bytes > self._limits.header_bytes
 
     def on_message_complete(self) -> None:
         """Be ready for the next header, whose clock begins with its first byte; keep-alive has its own."""
@@ -127,10 +138,19 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Read on only when no request waits any more: each answer would let in another flood of them."""
-        super().on_response_complete()
-        if self.pipeline and not self.transport.is_closing():
-            self.flow.pause_reading()
+        """Answer the request that waits, or wait for one.
+
+        Read on only when no request waits any more: each answer would let in another flood of them.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._wait_idle()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to take what it asked for."""
@@ -145,9 +165,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, but not one whose client still takes its last answer."""
         if self.transport.get_write_buffer_size() and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._wait_idle()
             # What is too little to have paused writing has a clock, too.
             self._wait_for_reader()
         else:
@@ -157,7 +175,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Forget the clocks, and make room for another."""
         self._stop_waiting()
         self._stop_waiting_for_reader()
-        self._unset_keepalive_if_required()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         self.pipeline.clear()
         super().connection_lost(exc)
         self._ended()
@@ -171,6 +190,23 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.pause_reading()
             self._stop_waiting()
             self._wait(self._limits.linger_seconds)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_until = None
+
+    def _wait_idle(self) -> None:
+        self._idle_until = self.loop.time() + self.timeout_keep_alive
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_at(self._idle_until, self._look_idle)
+
+    def _look_idle(self) -> None:
+        self._idle_timer = None
+        if self._idle_until is None:
+            return
+        if self._idle_until > self.loop.time():
+            self._idle_timer = self.loop.call_at(self._idle_until, self._look_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _wait(self, seconds: float) -> None:
         self._patience = self.loop.call_later(seconds, self._give_up)

@@ -34,7 +34,7 @@ def handler_of(path: str) -> str:
     """Return which part of the server answers a path; there are as many as `own_metrics.HANDLERS`."""
     if path in _HANDLERS:
         return _HANDLERS[path]
-    return next((name for folder, name in _FOLDERS.items() if path.startswith(folder)), "topology")
+    return _FOLDERS.get(path[: path.find("/", 1) + 1], "topology")
 
 
 class Watched:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from aggregator.documents import Documents
@@ -42,9 +43,13 @@ class Question:
         """Whether it asks for a page: each is asked for once, and not worth remembering."""
         return self.asked.limit is not None or bool(self.asked.continue_token)
 
+    @property
+    def is_of_a_whole_list(self) -> bool:
+        """Whether it asks for a list, and chooses nothing of it."""
+        return not self.resource.is_one and self.asked == Asked()
 
-@dataclass(frozen=True)
-class Found:
+
+class Found(NamedTuple):
     """An answer, and the snapshot that it is from."""
 
     snapshot: Snapshot
@@ -131,4 +136,5 @@ def _size(key: _Key, answered: Answer) -> int:
 
 
 def _answered(index: Index, question: Question, wire: Wire) -> Answer:
-    return answer(index, plan(question.resource, question.asked), question.names, wire)
+    found = answer(index, plan(question.resource, question.asked), question.names, wire)
+    return found._replace(is_whole_list=question.is_of_a_whole_list)

@@ -28,7 +28,7 @@ ROUNDS = 2
 KEPT_BYTES = 80 * 2**20
 SERVING = b"\x08\x01"
 # What stands in every answer about the fleet and in nothing else that is served.
-TELLTALE = b"icosedge"
+TELLTALE = b"tampere-master"
 # How the text of an error that nobody foresaw would begin or end.
 SPILT = re.compile(rb"Traceback|File \"|aggregator\.")
 

@@ -20,7 +20,7 @@ ROUNDS = 4
 # A request that is taken, and one of the longest at that.
 LONG = get(b"/", more=b"".join(b"X-%04d: %s\r\n" % (number, b"x" * 1_000) for number in range(30)))
 # What stands in every topology of the fleet and in nothing else that is served.
-TELLTALE = b"icosedge"
+TELLTALE = b"tampere-master"
 
 Asked = Callable[[int], dict[str, bytes]]
 each_case = pytest.mark.parametrize("name", CASES)

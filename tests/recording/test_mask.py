@@ -120,6 +120,7 @@ def test_every_join_of_the_catalog_survives_any_mask() -> None:
         for pair in zip(way.labels, way.known_by, strict=True)
         if pair[1] != NO_LABEL
     ]
+    pairs = [(label, known_by) for label, known_by in pairs if known_by != NO_LABEL]
     every: set[Any] = {label for pair in pairs for label in pair}
     for label in every:
         masked = together([label], telling())
