@@ -114,11 +114,7 @@ def test_labels_that_tell_the_same_are_masked_together(label: str, others: set[s
 def test_every_join_of_the_catalog_survives_any_mask() -> None:
     """Of two labels that a row compares, either both are masked or none."""
     pairs: list[tuple[str, str]] = [
-        pair
-        for row in CATALOG
-        for way in row.whose.find
-        for pair in zip(way.labels, way.known_by, strict=True)
-        if pair[1] != NO_LABEL
+        pair for row in CATALOG for way in row.whose.find for pair in zip(way.labels, way.known_by, strict=True)
     ]
     pairs = [(label, known_by) for label, known_by in pairs if known_by != NO_LABEL]
     every: set[Any] = {label for pair in pairs for label in pair}
