@@ -67,6 +67,7 @@ def test_a_file_that_cannot_be_replayed_is_refused_at_the_start(
 def test_a_recording_is_replayed_alone(path: Path) -> None:
     """Among upstreams a recording is refused, for its time is another."""
     assert "has a recording among others" in problem(f"http://host,replay:{path}")
+    assert "a recording is replayed alone" in problem(f"replay:{path},http://host")
     assert "names no file" in problem("replay:")
 
 

@@ -27,12 +27,20 @@ from aggregator.sources import Sources, gatherers_of, sources_of
 
 _SALT_BYTES = 16
 
-# The ICOS name of a host is the beginning of its cluster's uid, or of its machine id, and its name.
+# Labels that hold the same; no row compares them, but people who mask one mean the other, too.
+SAME = (
+    ("nodename", "node"),
+    ("nodename", "k8s_node_name"),
+    ("k8s_cluster_uid", "icos_cluster_id"),
+    ("container", "k8s_container_name"),
+)
+# The ICOS name of a host is the beginning of its cluster's uid, or of its machine id, and its name; an instance is
+# a host's address and a port.
 HELD_IN = (
     ("nodename", "icos_host_name"),
-    ("nodename", "node"),
     ("k8s_cluster_uid", "icos_host_name"),
     ("icos_host_id", "icos_host_name"),
+    ("net_host_name", "instance"),
 )
 
 
@@ -129,6 +137,8 @@ def telling() -> Iterator[tuple[str, str]]:
             for label, known_by in zip(way.labels, way.known_by, strict=True):
                 if known_by != NO_LABEL:
                     yield from ((label, known_by), (known_by, label))
+    for label, other in SAME:
+        yield from ((label, other), (other, label))
     yield from HELD_IN
 
 
@@ -146,7 +156,7 @@ def _told(arguments: argparse.Namespace, recorder: Recorder, *, is_whole: bool) 
     if not is_whole:
         sys.stderr.write(f"stopped before all was recorded; what {arguments.file} holds can be replayed\n")
     elif not counted.answers:
-        sys.stderr.write(f"nothing was answered: {counted.last_failure}\n")
+        sys.stderr.write(f"nothing was answered: {counted.first_failure}\n")
     return 0 if is_whole and counted.answers else 1
 
 

@@ -10,7 +10,7 @@ class Counted:
 
     answers: int = 0
     failures: int = 0
-    last_failure: str = ""
+    first_failure: str = ""
 
 
 class Progress:

@@ -91,7 +91,8 @@ class Recorder:
         except QueryError as error:
             failure = failure_of(error, self._text(error))
             self.counted.failures += 1
-            self.counted.last_failure = f"query {query.name}: {self._line(None, '', str(error))}"
+            if not self.counted.first_failure:
+                self.counted.first_failure = f"query {query.name}: {self._line(None, '', str(error))}"
         else:
             self.counted.answers += 1
         answer = Answer(

@@ -24,7 +24,7 @@ from aggregator.server.http_document import (
 )
 from aggregator.server.lookups import Found, Lookups, Question
 from aggregator.server.packed_lists import PackedLists
-from aggregator.server.problems import API
+from aggregator.server.problems import API, QUALITY
 from aggregator.server.shown import Snapshots
 from aggregator.views import v1
 
@@ -117,7 +117,7 @@ def route(raw_path: bytes) -> tuple[Resource, tuple[str, ...]]:
         names = _names(template, segments)
         if names is not None:
             return resource, names
-    known = [f"{API}/{path}" for path in PATHS]
+    known = [*(f"{API}/{path}" for path in PATHS), QUALITY]
     path = "/".join(segments)
     raise NotFoundError(f"nothing is at {path[:120]}", allowed=known, nearest=nearest(path, known))
 

@@ -25,7 +25,7 @@ from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Se
 from aggregator.server.auth import Guard
 from aggregator.server.failures import failure_of, text_of
 from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
-from aggregator.server.problems import answer_problem, is_told_as_problem
+from aggregator.server.problems import QUALITY, answer_problem, is_told_as_problem
 from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
 
@@ -110,7 +110,7 @@ class Front:
                 grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
                 if path == METRICS_PATH:
                     _check_metrics(grant)
-            if path == quality_api.PATH:
+            if path == QUALITY:
                 await self._quality.answer(scope, send, grant)
             elif is_told_as_problem(path):
                 await self._api.serve(grant, scope, receive, send)

@@ -20,8 +20,8 @@ from aggregator.quality import (
 from aggregator.server.openapi import CHALLENGE
 from aggregator.server.openapi_refusals import COMMON, shown
 from aggregator.server.openapi_v1 import refusal
-from aggregator.server.problems import problem
-from aggregator.server.quality_api import PATH, no_parameter
+from aggregator.server.problems import QUALITY, problem
+from aggregator.server.quality_api import no_parameter
 from aggregator.views import quality as view
 
 _KINDS = {
@@ -33,7 +33,7 @@ _KINDS = {
 # protobuf's own types have a descriptor of Python and one of C, which are alike.
 _Message = Any
 _TIMESTAMP = "google.protobuf.Timestamp"
-_BAD = {"no such parameter": f"GET {PATH}?colour=blue"}
+_BAD = {"no such parameter": f"GET {QUALITY}?colour=blue"}
 
 EXAMPLE = Quality(
     refresh_seconds=1795208230.5,
@@ -105,7 +105,7 @@ def describe_quality(document: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI document with the path and the schemas of the quality added."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     _add(schemas, pb.Quality.DESCRIPTOR)
-    document["paths"][PATH] = {"get": _operation()}
+    document["paths"][QUALITY] = {"get": _operation()}
     return document
 
 

@@ -52,3 +52,4 @@ def is_told_as_problem(path: str) -> bool:
 
 API = "/api/v1"
 API_FOLDER = f"{API}/"
+QUALITY = f"{API}/quality"

@@ -11,7 +11,6 @@ from aggregator.server.api_v1 import parameters
 from aggregator.server.asgi import JSON, NO_CACHE, NO_SNIFFING, Scope, Send, answer
 from aggregator.views import quality as view
 
-PATH = "/api/v1/quality"
 METHODS = ("GET", "HEAD")
 
 

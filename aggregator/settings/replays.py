@@ -46,4 +46,6 @@ def check(recording: Replayed) -> None:
     try:
         Tape(recording.path).close()
     except RecordingError as error:
-        raise ValueError(f"the recording {error}") from None
+        # Nothing behind a comma is taken for another upstream: a comma may be in a file's name.
+        alone = "; a recording is replayed alone, with no upstream beside it" if "," in recording.path else ""
+        raise ValueError(f"the recording {error}{alone}") from None

@@ -97,8 +97,12 @@ def test_what_is_no_answer_is_not_written(answer: bytes) -> None:
     [
         ("pod", {"k8s_pod_name"}),
         ("uid", {"id", "container_id"}),
-        ("nodename", {"agent_hostname", "hostname", "icos_host_name", "node"}),
-        ("k8s_cluster_uid", {"icos_host_name", "uid"}),
+        ("nodename", {"agent_hostname", "hostname", "icos_host_name", "k8s_node_name", "node"}),
+        ("node", {"hostname", "icos_host_name", "k8s_node_name", "nodename"}),
+        ("k8s_cluster_uid", {"icos_cluster_id", "icos_host_name", "uid"}),
+        ("icos_cluster_id", {"icos_host_name", "k8s_cluster_uid"}),
+        ("container", {"k8s_container_name"}),
+        ("net_host_name", {"agent_ip", "instance", "ip"}),
         ("image", set[str]()),
     ],
 )

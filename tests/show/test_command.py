@@ -39,11 +39,12 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 
     document = b""
     quality = b""
+    refusal = b"not here"
     complete = "true"
 
     def do_GET(self) -> None:
         """Answer with the document to whoever has the token, at the right path."""
-        status, body = 404, b"not here"
+        status, body = 404, self.refusal
         if self.path == "/base/api/v1/topology":
             is_known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
             status, body = (200, self.document) if is_known else (401, b"not authorized")
@@ -164,6 +165,26 @@ def test_what_is_wrong_with_a_gateway_is_one_line(
     assert reason in told.err
     assert len(told.err.splitlines()) == 1
     assert not token or token not in told.err
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"type":"/docs#unavailable","detail":"no topology yet: too slow"}', "no topology yet: too slow"),
+        (b'{"detail":7}', '{"detail":7}'),
+        (b'{"error":"gone"}', '{"error":"gone"}'),
+        (b'{"detail":"\xff"}', '{"detail":"\ufffd"}'),
+        (b"[" * 100_000, "[" * 20),
+    ],
+)
+def test_of_a_problem_document_the_detail_is_told(
+    gateway: tuple[str, type[Gateway]], capsys: pytest.CaptureFixture[str], *, body: bytes, said: str
+) -> None:
+    """What a gateway says for persons is told alone; a body that is no problem document is quoted."""
+    url, chosen = gateway
+    chosen.refusal = body
+    assert run({"TOKEN": TOKEN}, "--url", f"{url}elsewhere") == 1
+    assert f"elsewhere: HTTP 404: {said}" in capsys.readouterr().err
 
 
 def test_where_there_is_nothing_to_show_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
