@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+import msgspec
 import requests
 
 from aggregator.errors import AggregatorError
@@ -29,6 +30,10 @@ _SHOWN_CHARACTERS = 200
 
 class NotReadError(AggregatorError):
     """There is nothing to show; the text says why."""
+
+
+class _Problem(msgspec.Struct):
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -116,5 +121,13 @@ def _check(answer: requests.Response, body: bytes, secrets: Secrets) -> None:
     if status == 403:
         raise NotReadError("it does not show anything to the holder of this token")
     if status != 200:
-        said = beginning(body, secrets, _SHOWN_CHARACTERS).strip()
+        said = beginning(_detail(body), secrets, _SHOWN_CHARACTERS).strip()
         raise NotReadError(f"HTTP {status}" + (f": {said}" if said else ""))
+
+
+def _detail(body: bytes) -> bytes:
+    """Return what a problem document says to persons, and of anything else all."""
+    try:
+        return msgspec.json.decode(body, type=_Problem).detail.encode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body
