@@ -31,6 +31,7 @@ _SALT_BYTES = 16
 HELD_IN = (
     ("nodename", "icos_host_name"),
     ("nodename", "node"),
+    ("node", "nodename"),
     ("k8s_cluster_uid", "icos_host_name"),
     ("icos_host_id", "icos_host_name"),
 )
@@ -91,6 +92,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _recorded(arguments: argparse.Namespace, chosen: Settings, hidden: Secrets) -> int:
     sources = sources_of(chosen, hidden)
+    if len(sources.upstreams) > lines.MOST_SOURCES:
+        raise RecordingError(f"would have more than {lines.MOST_SOURCES} sources")
     mask = Mask(together(arguments.mask, telling()), secrets.token_bytes(_SALT_BYTES)) if arguments.mask else None
     gatherers = gatherers_of(chosen, sources)
     masked = {*(mask.labels if mask else ()), *(sources.tape.header.masked if sources.tape else ())}
@@ -129,6 +132,10 @@ def telling() -> Iterator[tuple[str, str]]:
             for label, known_by in zip(way.labels, way.known_by, strict=True):
                 if known_by != NO_LABEL:
                     yield from ((label, known_by), (known_by, label))
+        if row.whose.part_label:
+            # The containers of one answer are found by their names in another, whatever label that is.
+            part_labels = (each.whose.part_label for each in CATALOG if each.whose.part is row.whose.part)
+            yield from ((row.whose.part_label, other) for other in part_labels if other)
     yield from HELD_IN
 
 
