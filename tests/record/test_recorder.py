@@ -168,6 +168,7 @@ def test_with_masked_labels_no_upstream_is_quoted(tmp_path: Path) -> None:
     said: dict[str, Said] = {
         "uptime": RefusedError(422, 'found duplicate series {pod="p-secret"}'),
         "memory_free": b"p-secret",
+        "memory_total": UnreachableError("the connection broke or never stood (BadStatusLine: p-secret)"),
     }
     with recorder(tmp_path / "a", {"p": Upstream(said)}, Mask(["pod"], SALT)) as made:
         made.record(1, beat(), QUIET)
