@@ -32,6 +32,8 @@
 
 from collections.abc import Sequence
 
+# Of a name in a text: over gRPC, clients refuse a status of more than 8 KiB, in which a letter may take twelve bytes.
+LONGEST_NAME = 120
 # All that those may learn who may not learn what the upstream said.
 NO_TOPOLOGY = "no topology to show"
 
@@ -147,7 +149,8 @@ class RequestError(AggregatorError):
     def __init__(
         self, detail: str, *, parameter: str = "", allowed: Sequence[str] = (), nearest: Sequence[str] = ()
     ) -> None:
-        told = f"; nearest: {', '.join(nearest)}" if nearest else f"; allowed: {', '.join(allowed)}" if allowed else ""
+        like = ", ".join(name[:LONGEST_NAME] for name in nearest)
+        told = f"; nearest: {like}" if nearest else f"; allowed: {', '.join(allowed)}" if allowed else ""
         super().__init__(detail + told)
         self.parameter = parameter
         self.allowed = tuple(allowed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from aggregator.errors import NotFoundError
+from aggregator.errors import LONGEST_NAME, NotFoundError
 from aggregator.lookup.items import Kind, Standing, Whole
 from aggregator.lookup.nearest import nearest
 from aggregator.models.topology import Node, Pod, Topology
@@ -112,4 +112,4 @@ class Index:
 
 
 def _shown(name: str) -> str:
-    return repr(name[:120])
+    return repr(name[:LONGEST_NAME])

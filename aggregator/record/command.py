@@ -32,7 +32,6 @@ SAME = (
     ("nodename", "node"),
     ("nodename", "k8s_node_name"),
     ("k8s_cluster_uid", "icos_cluster_id"),
-    ("container", "k8s_container_name"),
 )
 # The ICOS name of a host is the beginning of its cluster's uid, or of its machine id, and its name; an instance is
 # a host's address and a port.
@@ -99,6 +98,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _recorded(arguments: argparse.Namespace, chosen: Settings, hidden: Secrets) -> int:
     sources = sources_of(chosen, hidden)
+    if len(sources.upstreams) > lines.MOST_SOURCES:
+        raise RecordingError(f"would have more than {lines.MOST_SOURCES} sources")
     mask = Mask(together(arguments.mask, telling()), secrets.token_bytes(_SALT_BYTES)) if arguments.mask else None
     gatherers = gatherers_of(chosen, sources)
     masked = {*(mask.labels if mask else ()), *(sources.tape.header.masked if sources.tape else ())}
@@ -137,6 +138,10 @@ def telling() -> Iterator[tuple[str, str]]:
             for label, known_by in zip(way.labels, way.known_by, strict=True):
                 if known_by != NO_LABEL:
                     yield from ((label, known_by), (known_by, label))
+        if row.whose.part_label:
+            # The containers of one answer are found by their names in another, whatever label that is.
+            part_labels = (each.whose.part_label for each in CATALOG if each.whose.part is row.whose.part)
+            yield from ((row.whose.part_label, other) for other in part_labels if other)
     for label, other in SAME:
         yield from ((label, other), (other, label))
     yield from HELD_IN

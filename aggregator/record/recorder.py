@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from aggregator import logs
-from aggregator.errors import MalformedError, QueryError, RefusedError
+from aggregator.errors import NotListeningError, NotRecordedError, QueryError, TooLargeError, TooSlowError
 from aggregator.models.build import reading_order
 from aggregator.models.catalog import CATALOG
 from aggregator.querier.gather import Gatherer, Outcome, Query, Source
@@ -20,6 +20,9 @@ from aggregator.recording.rewrite import rewritten
 from aggregator.recording.writer import Writer
 from aggregator.secrets import Secrets
 from aggregator.take import PRESENT, Timeline
+
+# Errors whose text never quotes what came; a connection that broke may have brought anything before.
+_IN_OUR_WORDS = (NotListeningError, NotRecordedError, TooLargeError, TooSlowError)
 
 
 class Beat:
@@ -113,7 +116,7 @@ class Recorder:
 
     def _text(self, error: QueryError) -> str:
         """Return the text of an error as it may be written: an upstream's own words may repeat what is masked."""
-        if self.mask is not None and isinstance(error, (RefusedError, MalformedError)):
+        if self.mask is not None and not isinstance(error, _IN_OUR_WORDS):
             return LEFT_OUT
         return self._line(None, "", str(error))
 

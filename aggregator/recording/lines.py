@@ -18,6 +18,8 @@ from aggregator.errors import (
 
 FORMAT = "aggregator recording"
 VERSION = 1
+# Each is asked with threads of its own.
+MOST_SOURCES = 100
 
 Kind = Literal[
     "failed", "malformed", "not listening", "not recorded", "refused", "too large", "too slow", "unreachable"
@@ -102,6 +104,11 @@ def header(line: bytes) -> Header:
     read = decoded(line)
     if not isinstance(read, Header) or not read.sources:
         raise RecordingError("is damaged: its first line names no sources")
+    names = {source.name for source in read.sources}
+    if len(names) < len(read.sources):
+        raise RecordingError("is damaged: its first line names a source twice")
+    if len(names) > MOST_SOURCES:
+        raise RecordingError(f"has more than {MOST_SOURCES} sources")
     return read
 
 

@@ -1,5 +1,6 @@
 """The body of an answer, written anew with other labels, and other words beside its samples."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,14 @@ Retell = Callable[[list[Any]], list[str]]
 _HEAD = b'{"status":"success","data":{"resultType":"vector","result":['
 
 
+# What Prometheus writes as a value. What else may stand there, an upstream has from elsewhere: it is not repeated.
+_VALUE = re.compile(r"[-+]?(?:[0-9.]{1,400}(?:[eE][-+]?[0-9]{1,3})?|Inf|NaN)")
+_NO_VALUE = "no number"
+
+
 class _Series(msgspec.Struct, gc=False):
     metric: dict[str, str]
-    value: msgspec.Raw
+    value: tuple[int | float, str]
 
 
 class _Data(msgspec.Struct, rename="camel"):
@@ -56,6 +62,9 @@ def rewritten(body: bytes, relabel: Relabel, retell: Retell) -> bytes:
 def _relabelled(series: list[_Series], relabel: Relabel) -> bytes:
     for each in series:
         each.metric = relabel(each.metric)
+        at_seconds, text = each.value
+        if not _VALUE.fullmatch(text):
+            each.value = (at_seconds, _NO_VALUE)
     return msgspec.json.encode(series)
 
 

@@ -1,6 +1,7 @@
 """A recording that is read: which refreshes it has, and what each query of a refresh was answered."""
 
 import os
+import stat
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
@@ -41,7 +42,8 @@ class Tape:
 
     def __init__(self, path: str) -> None:
         try:
-            self._descriptor = os.open(path, os.O_RDONLY)
+            # Without waiting for whoever may write into a pipe.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise RecordingError(f"cannot be read ({error.strerror})") from None
         self._lock = threading.Lock()
@@ -112,6 +114,8 @@ class Tape:
             return self._loaded[1]
 
     def _scan(self) -> Header:
+        if stat.S_ISFIFO(os.fstat(self._descriptor).st_mode) or os.isatty(self._descriptor):
+            raise RecordingError("cannot be read (it is no file)")
         first = frame_at(self._descriptor, 0)
         if first is None:
             raise RecordingError("is empty")

@@ -89,7 +89,7 @@ class GrpcServer:
             handler = lookup.handler(method, whole.get(method))
             answer = bounded(known.before(handler) if method in whole else handler)
             methods.add_registered_method_handlers(V1, {method: grpc.unary_unary_rpc_method_handler(answer)})
-        stream = _guarded(known.before_stream(_stream(snapshots, grant)))
+        stream = _guarded(known.before_stream(_stream(snapshots, grant, untaken)))
         methods.add_registered_method_handlers(V1, {"StreamTopology": grpc.unary_stream_rpc_method_handler(stream)})
         # Generated code adds to whatever has a server's functions for that, which its types do not tell.
         like_a_server: Any = methods
@@ -172,15 +172,18 @@ def _quality(snapshots: Snapshots, grant: Callable[[], Grant], telemetry: Teleme
     return answer
 
 
-def _stream(snapshots: Snapshots, grant: Callable[[], Grant]) -> Behaviour:
+def _stream(snapshots: Snapshots, grant: Callable[[], Grant], untaken: Untaken) -> Behaviour:
     """Return what writes the parts of the topology; the next is written when the client has room for it."""
 
     async def stream(_request: Any, context: Any) -> None:
         snapshot = await part_shown(snapshots, grant())
         _, rendered = await bytes_of(snapshot, Form(v1_chunks.CHUNKS))
         _tell(context, snapshots, snapshot)
-        for chunk in v1_chunks.chunks(rendered):
-            await context.write(chunk)
+        # The client may take long; a topology that is replaced meanwhile is not to be held by it.
+        del snapshot
+        async with untaken.shared(rendered, context):
+            for chunk in v1_chunks.chunks(rendered):
+                await context.write(chunk)
 
     return stream
 
@@ -203,6 +206,9 @@ def _guarded(handler: Behaviour) -> Behaviour:
             return await handler(requests, context)
         except AggregatorError as error:
             failure, text = failure_of(error), text_of(error)
+        except grpc.aio.InternalError:
+            # What grpcio raises for a part that is written to a client that has just gone.
+            raise asyncio.CancelledError from None
         except Exception:  # noqa: BLE001 - whatever broke, the client must not read it
             _log.exception("call broke")
             failure, text = UNEXPECTED, text_of(RuntimeError())

@@ -1,6 +1,7 @@
 """What clients of the gRPC server may take; what gRPC allows by itself is meant for clients that mean well."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,19 +74,39 @@ class Untaken:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
+        # How many calls write from the same bytes, by their `id`: these calls keep them alive.
+        self._writing: dict[int, int] = {}
 
     def bounded(self, handler: Handler) -> Handler:
         """Return the handler, refusing a call while there is no room for its answer; a single one always has room."""
 
         async def counted(requests: Any, context: Any) -> bytes:
             answer = await handler(requests, context)
-            if self._bytes and self._bytes + len(answer) > self._most_bytes:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many answers wait to be taken")
-            self._bytes += len(answer)
+            await self._take(len(answer), context)
             context.add_done_callback(lambda _ended: self._release(len(answer)))
             return answer
 
         return counted
+
+    @asynccontextmanager
+    async def shared(self, body: bytes, context: Any) -> AsyncIterator[None]:
+        """Count bytes that calls write from part by part, once for all of them; refuse a call as above."""
+        key = id(body)
+        if key not in self._writing:
+            await self._take(len(body), context)
+        self._writing[key] = self._writing.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            self._writing[key] -= 1
+            if not self._writing[key]:
+                del self._writing[key]
+                self._release(len(body))
+
+    async def _take(self, wanted_bytes: int, context: Any) -> None:
+        if self._bytes and self._bytes + wanted_bytes > self._most_bytes:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many answers wait to be taken")
+        self._bytes += wanted_bytes
 
     def _release(self, taken_bytes: int) -> None:
         self._bytes -= taken_bytes

@@ -24,6 +24,8 @@ class Methods(grpc.GenericRpcHandler):
         self._tokens = tokens
         self._open_services = frozenset(open_services)
         self._patience = Patience()
+        # Apart: strangers may watch the health as often as they like, and take no place from those with a token.
+        self._patience_of_open = Patience()
         self._handlers: dict[str, Any] = {}
         # A single answer to any number of requests, which are not read: that fits whatever the client calls it.
         self._unknown: Any = grpc.stream_unary_rpc_method_handler(watch.around(None, self._closed(_not_found)))
@@ -35,9 +37,10 @@ class Methods(grpc.GenericRpcHandler):
         """Answer the methods of a service."""
         for name, handler in method_handlers.items():
             path = f"/{service_name}/{name}"
-            answer = self._patience.around(handler)
-            if service_name not in self._open_services:
-                answer = self._closed(answer)
+            if service_name in self._open_services:
+                answer = self._patience_of_open.around(handler)
+            else:
+                answer = self._closed(self._patience.around(handler))
             self._handlers[path] = _like(handler, self._watch.around(path, answer))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:

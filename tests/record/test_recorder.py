@@ -147,6 +147,14 @@ def test_secrets_in_answers_are_stars(tmp_path: Path, secret: str, mask: Mask | 
             assert mask or (answered.warnings, answered.remarks) == (("no ***",), ('{"about":"***"}',))
 
 
+def test_a_secret_in_the_place_of_a_value_is_not_written(tmp_path: Path) -> None:
+    """An upstream that repeats a secret as the value of a sample is not quoted."""
+    said: dict[str, Said] = {"uptime": body([({"node": "n"}, "s3cret-of-the-upstream")])}
+    with recorder(tmp_path / "a", {"p": Upstream(said)}, secrets=("s3cret-of-the-upstream",)) as made:
+        made.record(1, beat(), QUIET)
+    assert "s3cret" not in unpacked(tmp_path / "a")
+
+
 def test_answers_without_secrets_are_written_to_the_byte(tmp_path: Path) -> None:
     """What only looks like a secret stays in an answer, and so does each byte of one that holds none."""
     answer = body([({"pod": "Bearer abcdefgh12345678", "url": "http://u:p4ss@host"}, "7")])
@@ -160,6 +168,7 @@ def test_with_masked_labels_no_upstream_is_quoted(tmp_path: Path) -> None:
     said: dict[str, Said] = {
         "uptime": RefusedError(422, 'found duplicate series {pod="p-secret"}'),
         "memory_free": b"p-secret",
+        "memory_total": UnreachableError("the connection broke or never stood (BadStatusLine: p-secret)"),
     }
     with recorder(tmp_path / "a", {"p": Upstream(said)}, Mask(["pod"], SALT)) as made:
         made.record(1, beat(), QUIET)

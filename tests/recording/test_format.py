@@ -231,3 +231,22 @@ def test_a_query_that_was_not_recorded_has_no_answer(tmp_path: Path) -> None:
         with pytest.raises(NotRecordedError, match="another version") as caught:
             tape.body(0, (SOURCE, "up"), 1000)
         assert not caught.value.may_use_last_answer
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe into which nobody writes is no recording; it is not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecordingError, match="it is no file"):
+        Tape(str(tmp_path / "pipe"))
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [(["a", "b", "a"], "names a source twice"), ([f"s{number}" for number in range(101)], "more than 100 sources")],
+    ids=["twice", "many"],
+)
+def test_sources_that_nobody_asked_are_refused(tmp_path: Path, names: list[str], problem: str) -> None:
+    """A recording cannot have a source twice, nor so many that asking each would need threads without end."""
+    path = write(tmp_path / "a", [{}], sources=[Source(name) for name in names], rows=["uptime"])
+    with pytest.raises(RecordingError, match=problem):
+        Tape(str(path))

@@ -73,6 +73,20 @@ def test_what_is_said_beside_samples_is_counted_and_left_out() -> None:
     assert answer.remarks == (LEFT_OUT,)
 
 
+@pytest.mark.parametrize("value", ["pod secret-1", "", "1 ", "0x1f"])
+def test_what_is_no_value_is_not_written(value: str) -> None:
+    """Where something else stands in the place of a value, it may repeat what is masked: it is not in the file."""
+    ((labels, text),) = read(Mask(["pod"], SALT).body(body([({"node": "n"}, value)])))
+    assert (labels, text) == ({"node": "n"}, "no number")
+
+
+@pytest.mark.parametrize("value", ["0", "-1.5", "1.5e+09", "NaN", "+Inf", "-Inf", "1" + "0" * 300])
+def test_every_value_of_prometheus_is_written(value: str) -> None:
+    """Numbers as Prometheus writes them stay as they are."""
+    ((_, text),) = read(Mask(["pod"], SALT).body(body([({}, value)])))
+    assert text == value
+
+
 def test_a_large_answer_is_masked_in_pieces() -> None:
     """An answer of several megabytes, which is read in pieces, has all of its series afterwards."""
     result = [{"metric": {"pod": f"p{number}"}, "value": [1795208200.5, f"{number}"]} for number in range(40_000)]
@@ -101,7 +115,8 @@ def test_what_is_no_answer_is_not_written(answer: bytes) -> None:
         ("node", {"hostname", "icos_host_name", "k8s_node_name", "nodename"}),
         ("k8s_cluster_uid", {"icos_cluster_id", "icos_host_name", "uid"}),
         ("icos_cluster_id", {"icos_host_name", "k8s_cluster_uid"}),
-        ("container", {"k8s_container_name"}),
+        ("container", {"k8s_container_name", "container_name"}),
+        ("k8s_container_name", {"container", "container_name"}),
         ("net_host_name", {"agent_ip", "instance", "ip"}),
         ("image", set[str]()),
     ],

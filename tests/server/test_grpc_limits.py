@@ -1,9 +1,12 @@
 """What one gRPC connection may take, frame by frame, with clocks that are short."""
 
 import contextlib
+import itertools
 import socket
 import time
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import psutil
@@ -11,17 +14,25 @@ import pytest
 
 from aggregator.documents import View
 from aggregator.server.grpc_limits import GrpcTransport
-from aggregator.views import BY_NAME
+from aggregator.server.grpc_patience import MOST_LASTING_CALLS
+from aggregator.snapshot import Snapshot
+from aggregator.views import BY_NAME, v1_chunks
 from tests.integration.process import until
 from tests.server import frames
-from tests.server.call import call, channel, over
-from tests.server.frames import ACK, DATA, GOAWAY, PING, connected, frame
+from tests.server.call import answers, call, channel, over
+from tests.server.frames import ACK, DATA, GOAWAY, HEADERS, PING, connected, frame
 from tests.server.serving import Manner, Ports, serving
 from tests.server.source import CommandedSource, snapshot
 
 SECONDS = 10.0
 LARGE_BYTES = 1_000_000
+# Much less than after what a connection that does not answer is closed.
+HELD_SECONDS = 5.0
 MIB = 2**20
+STREAM_TOPOLOGY = "/aggregator.v1.TopologyService/StreamTopology"
+WATCH = "/grpc.health.v1.Health/Watch"
+# A part behind its length, as it is rendered.
+_PART = LARGE_BYTES.to_bytes(4, "big") + b"x" * LARGE_BYTES
 
 
 class Large:
@@ -121,6 +132,75 @@ def test_answers_that_are_not_taken_are_bounded() -> None:
             until(lambda: call(ports.grpc).code is grpc.StatusCode.RESOURCE_EXHAUSTED, "no room for one more")
             assert psutil.Process().memory_info().rss - before < 100 * MIB
         until(lambda: call(ports.grpc).code is grpc.StatusCode.OK, "room again")
+
+
+@contextlib.contextmanager
+def streaming(source: CommandedSource, transport: GrpcTransport) -> Iterator[Ports]:
+    """Serve parts of a topology that are a megabyte together."""
+    source.shown = _streamed()
+    with serving(source, None, manner=Manner(grpc=transport)) as ports:
+        yield ports
+
+
+def _streamed() -> Snapshot:
+    return snapshot(views={**BY_NAME, v1_chunks.CHUNKS: lambda *_of: _PART * 2})
+
+
+def _refused(port: int) -> bool:
+    with channel(port) as opened:
+        try:
+            return not list(answers(opened, STREAM_TOPOLOGY))
+        except grpc.RpcError as error:
+            # What a call raises is the call itself, which the types do not tell.
+            ended: Any = error
+            return bool(ended.code() is grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+def test_who_takes_no_parts_holds_no_topology() -> None:
+    """While a client leaves the parts of a stream untaken, the topology may be replaced and is gone then."""
+    source = CommandedSource()
+    with streaming(source, GrpcTransport()) as ports, connected(ports.grpc, window=0) as connection:
+        ended = weakref.ref(source.shown)
+        connection.send(frames.call(1, STREAM_TOPOLOGY.encode()))
+        assert any(kind == HEADERS for kind, _payload in connection.frames())
+        source.shown = _streamed()
+        until(lambda: ended() is None, "nobody holds what was replaced", HELD_SECONDS)
+
+
+def test_who_goes_in_the_middle_of_a_part_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    """A client that is gone while a part is on its way leaves nothing in the log."""
+    with streaming(CommandedSource(), GrpcTransport()) as ports:
+        for _ in range(5):
+            with connected(ports.grpc, window=0) as connection:
+                connection.send(frames.call(1, STREAM_TOPOLOGY.encode()))
+                assert any(kind == HEADERS for kind, _payload in connection.frames())
+    assert "broke" not in "".join(capsys.readouterr())
+
+
+def test_parts_that_are_not_taken_are_bounded() -> None:
+    """Streams of one topology share its bytes; of those that were replaced no more wait than allowed, until taken."""
+    source = CommandedSource()
+    with streaming(source, GrpcTransport(untaken_bytes=3 * len(_PART))) as ports:
+        with connected(ports.grpc, window=0) as connection:
+            for number in range(10):
+                connection.send(frames.call(1 + 2 * number, STREAM_TOPOLOGY.encode()))
+            begun = (kind for kind, _payload in connection.frames() if kind == HEADERS)
+            assert len(list(itertools.islice(begun, 10))) == 10
+            assert not _refused(ports.grpc)
+            source.shown = _streamed()
+            assert _refused(ports.grpc)
+        until(lambda: not _refused(ports.grpc), "room again")
+
+
+def test_who_watches_the_health_takes_no_place_of_streams(usual: Ports) -> None:
+    """However many watch the health, which needs no token, topologies are streamed."""
+    with channel(usual.grpc) as opened, channel(usual.grpc) as other:
+        watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = opened.unary_stream(WATCH)
+        watching = [watch(b"") for _ in range(MOST_LASTING_CALLS)]
+        assert all(next(one) for one in watching)
+        assert list(answers(other, STREAM_TOPOLOGY))
+        for one in watching:
+            one.cancel()
 
 
 def test_slow_readers_do_not_hold_up_others(usual: Ports) -> None:

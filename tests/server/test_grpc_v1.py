@@ -11,10 +11,12 @@ from google.protobuf.message import Message
 
 from aggregator.lookup import tokens
 from aggregator.lookup.plan import Resource
+from aggregator.models.topology import Cluster, Topology
+from aggregator.models.version import versioned
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server import grpc_v1
 from tests import cases
-from tests.server.call import Reply, call
+from tests.server.call import Reply, call, over
 from tests.server.exchange import ask
 from tests.server.serving import Ports
 from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
@@ -222,3 +224,15 @@ def streamed(ports: Ports, known: str) -> list[pb.Topology]:
             path("StreamTopology"), pb.StreamTopologyRequest.SerializeToString, pb.Topology.FromString
         )
         return list(stream(pb.StreamTopologyRequest(known_version=known), timeout=10))
+
+
+def test_long_names_leave_the_status_readable(source: CommandedSource, ports: Ports) -> None:
+    """However long the names are that are nearest, any client takes the status: it holds their beginnings."""
+    names = ["日本語" * 400 + str(number) for number in range(3)]
+    clusters = {name: Cluster(key=name, uid=name, name=name) for name in names}
+    source.shown = snapshot(topology=versioned(Topology(clusters=clusters)))
+    request = pb.GetClusterRequest(cluster="日本語" * 500).SerializeToString()
+    with grpc.insecure_channel(f"127.0.0.1:{ports.grpc}", options=[("grpc.enable_http_proxy", 0)]) as opened:
+        replies = [over(opened, path("GetCluster"), request=request) for _ in range(10)]
+    assert {reply.code for reply in replies} == {grpc.StatusCode.NOT_FOUND}
+    assert all("nearest: 日本語" in reply.details for reply in replies)

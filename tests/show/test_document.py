@@ -36,7 +36,15 @@ def test_an_empty_document_is_an_empty_topology() -> None:
         b'{"clusters":[{"name":"a","id":"b","nodes":[{"name":"n","cluster":"a","cpuCores":"many"}]}]}',
         b'{"clusters":[{"name":"a","id":"b","lastSeenTime":"yesterday"}]}',
         b'{"clusters":[{"name":"a","id":"b","pods":[{"cluster":"a"}]}]}',
+        b'{"x":' + b"[" * 100_000,
+        b'{"clusters":[{"name":"a","id":"b","nodes":[{"name":"n","cluster":"a","cpuUsagePercent":"NaN"}]}]}',
+        b'{"clusters":[{"name":"a","id":"b","nodes":[{"name":"n","cluster":"a","temperatureCelsius":"Infinity"}]}]}',
+        b'{"clusters":[{"name":"a","id":"b","nodes":[{"name":"n","cluster":"a","memoryBytes":"'
+        + b"9" * 400
+        + b'"}]}]}',
+        b'{"clusters":[{"name":"a","id":"b","nodes":[{"name":"n","cluster":"a","vulnerabilities":{"x":"1e999"}}]}]}',
     ],
+    ids=lambda document: document[-40:].decode("latin-1"),
 )
 def test_what_is_no_document_is_refused(document: bytes) -> None:
     """Anything that is not as a gateway writes it is one error."""
