@@ -42,7 +42,7 @@ class GapKind(Enum):
 
 @dataclass(frozen=True)
 class Gap:
-    """One thing that is missing or doubtful: the row of the catalog, what about it, and how many samples.
+    """One thing that is missing or doubtful: the row of the catalog, what about it, how many times.
 
     `cluster` is the uid of the cluster that it is about, None where it is not about one; `cluster_name` is what that
     one was called when it was there.

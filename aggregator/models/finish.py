@@ -44,7 +44,7 @@ class Keys:
 
 @dataclass
 class Settled:
-    """Drafts that have found their cluster: nodes by identity of their draft, pods with their node where known."""
+    """Drafts that have found their cluster: nodes by the number of their draft, pods with their node where known."""
 
     clusters: dict[str, Draft] = field(default_factory=dict)
     nodes: dict[int, tuple[Draft, Home]] = field(default_factory=dict)

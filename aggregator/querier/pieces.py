@@ -10,7 +10,7 @@ PIECE_BYTES = 2**18
 
 # As Prometheus and Thanos write it. Within JSON a quote that is not escaped opens or closes a string, so no
 # label can hold this text, nor the seam between two samples.
-_HEAD = b'{"status":"success","data":{"resultType":"vector","result":['
+HEAD = b'{"status":"success","data":{"resultType":"vector","result":['
 _SEAM = b'},{"metric":'
 
 
@@ -21,9 +21,9 @@ def pieces(body: bytes, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
     only looks like a seam gives pieces that are no JSON, never other samples.
     """
     view = memoryview(body)
-    start = len(_HEAD)
-    if body.startswith(_HEAD):
+    start = len(HEAD)
+    if body.startswith(HEAD):
         while len(body) - start > piece_bytes and (seam := body.find(_SEAM, start + piece_bytes)) >= 0:
             yield b"".join((b"[", view[start : seam + 1], b"]"))
             start = seam + 2
-    yield b"".join((view[: len(_HEAD)], view[start:])) if start > len(_HEAD) else body
+    yield b"".join((view[: len(HEAD)], view[start:])) if start > len(HEAD) else body

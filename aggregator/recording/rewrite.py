@@ -7,14 +7,12 @@ from typing import Any
 import msgspec
 
 from aggregator.errors import MalformedError
-from aggregator.querier.pieces import pieces
+from aggregator.querier.pieces import HEAD, pieces
 from aggregator.querier.said import NOT_JSON
 
 # What to write instead of the labels of a series, and instead of what was said beside the samples.
 Relabel = Callable[[dict[str, str]], dict[str, str]]
 Retell = Callable[[list[Any]], list[str]]
-
-_HEAD = b'{"status":"success","data":{"resultType":"vector","result":['
 
 
 # What Prometheus writes as a value. What else may stand there, an upstream has from elsewhere: it is not repeated.
@@ -56,7 +54,7 @@ def rewritten(body: bytes, relabel: Relabel, retell: Retell) -> bytes:
     samples = b",".join(array[1:-1] for array in arrays if len(array) > 2)
     said = {"warnings": retell(_listed(envelope.warnings)), "infos": retell(_listed(envelope.infos))}
     beside = (b',"%s":%s' % (name.encode(), msgspec.json.encode(texts)) for name, texts in said.items() if texts)
-    return b"".join((_HEAD, samples, b"]}", *beside, b"}"))
+    return b"".join((HEAD, samples, b"]}", *beside, b"}"))
 
 
 def _relabelled(series: list[_Series], relabel: Relabel) -> bytes:

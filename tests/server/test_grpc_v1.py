@@ -23,7 +23,6 @@ from tests.server.source import GAP, TOPOLOGY, CommandedSource, snapshot
 from tests.server.test_api_v1 import PODS, topology_of
 
 CLUSTER, NODE = "icos-cluster-a", "k8s-worker <1>"
-NODE_PATH = f"/api/v1/clusters/{CLUSTER}/nodes/k8s-worker%20%3C1%3E"
 
 # The same question over HTTP, and over gRPC.
 QUESTIONS = [
