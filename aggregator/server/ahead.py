@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from aggregator.errors import NoTopologyError
+from aggregator.logs import logger
 from aggregator.server.shown import Snapshots
 from aggregator.snapshot import Snapshot
+
+_log = logger(__name__)
 
 
 class Ahead:
@@ -30,5 +33,8 @@ class Ahead:
             except NoTopologyError:
                 continue
             if snapshot.topology.version != version:
-                await asyncio.to_thread(self._work(snapshot))
+                try:
+                    await asyncio.to_thread(self._work(snapshot))
+                except Exception:  # noqa: BLE001 - it was only to save time; whoever asks is told what is wrong
+                    _log.exception("writing ahead broke")
                 return

@@ -44,6 +44,11 @@ class Question:
         return self.asked.limit is not None or bool(self.asked.continue_token)
 
     @property
+    def is_of_nodes(self) -> bool:
+        """Whether it asks for a list of nodes: looking one up is no reason to write all of them."""
+        return self.resource is Resource.NODES
+
+    @property
     def is_of_a_whole_list(self) -> bool:
         """Whether it asks for a list, and chooses nothing of it."""
         return not self.resource.is_one and self.asked == Asked()
@@ -83,7 +88,7 @@ class Lookups:
         part = await part_shown(self._snapshots, grant)
         snapshot, index = self._place(grant, part, question.asked.continue_token)
         answered = await asyncio.to_thread(_answered, index, question, self._wire)
-        if grant.is_for_everything and index.has_most_nodes_written(self._wire.name):
+        if question.is_of_nodes and grant.is_for_everything and index.has_most_nodes_written(self._wire.name):
             self._ahead.asked(snapshot.topology.version)
         if answered.leads_on:
             self._keep(grant, snapshot, index)

@@ -29,5 +29,10 @@ class PackedLists:
         if packing is None:
             packing = asyncio.ensure_future(asyncio.to_thread(CODINGS[coding], body))
             of_version[identity, coding] = packing
-        # Who goes away does not stop it for the others.
-        return await asyncio.shield(packing), coding
+        try:
+            # Who goes away does not stop it for the others.
+            return await asyncio.shield(packing), coding
+        except Exception:
+            # The next one may fare better: memory may be there again.
+            of_version.pop((identity, coding), None)
+            raise

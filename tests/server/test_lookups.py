@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from aggregator.errors import NotFoundError, RequestError, VersionGoneError
 from aggregator.grants import EVERYTHING, Grant
@@ -194,6 +195,38 @@ async def test_nothing_is_written_for_nobody() -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
         await asyncio.to_thread(int)
     assert not source.waiting
+
+
+async def test_writing_ahead_ends_with_the_lists() -> None:
+    """Where nodes that were written ahead are looked up one by one, those of the next topology are not."""
+    source = CommandedSource(shown=snapshot(topology=topology(1)))
+    lookups = Lookups(source, JSON)
+    await lookups.find(EVERYTHING, b"x", Question(Resource.NODES, (), Asked()))
+    await until(lambda: bool(source.waiting))
+    source.show(snapshot(topology=topology(2)))
+    await until(lambda: not source.waiting)
+    await lookups.find(EVERYTHING, b"y", Question(Resource.NODE, ("mine", "a"), Asked()))
+    await asyncio.to_thread(int)
+    assert not source.waiting
+
+
+async def test_what_breaks_ahead_is_logged() -> None:
+    """Writing ahead that breaks costs nobody but the log a line."""
+    source = CommandedSource(shown=snapshot(topology=topology(1)))
+    second = topology(2)
+    later = set(map(id, second.nodes.values()))
+
+    def node(each: Node) -> bytes:
+        if id(each) in later:
+            raise MemoryError
+        return JSON.node(each)
+
+    with capture_logs() as told:
+        await Lookups(source, replace(JSON, node=node)).find(EVERYTHING, b"x", Question(Resource.NODES, (), Asked()))
+        await until(lambda: bool(source.waiting))
+        source.show(snapshot(topology=second))
+        await until(lambda: bool(told))
+    assert [line["event"] for line in told] == ["writing ahead broke"]
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from typing import Any
 
 import pytest
 import zstandard
@@ -93,4 +94,14 @@ async def test_who_goes_away_stops_nobody_else() -> None:
     await asyncio.wait({gone}, timeout=0)
     gone.cancel()
     body, _ = await stays
+    assert gzip.decompress(body) == b"x" * 100_000
+
+
+async def test_packing_that_fails_is_tried_again() -> None:
+    """One who met an error leaves nothing of it to the next."""
+    lists, documents = PackedLists(), Documents(LARGE, 0.0, BY_NAME)
+    no_bytes: Any = "x" * 100_000
+    with pytest.raises(TypeError):
+        await lists.pack(documents, "list", no_bytes, "gzip")
+    body, _ = await lists.pack(documents, "list", b"x" * 100_000, "gzip")
     assert gzip.decompress(body) == b"x" * 100_000
