@@ -1,5 +1,6 @@
 """From the v1 document back to the model: what a gateway says can then be drawn like what was built here."""
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -17,6 +18,19 @@ _STATES = {pb.DeviceState.Name(number): state for state, number in NUMBERS["Devi
 
 Json = Mapping[str, Any]
 
+_NUMBERS = frozenset({FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_DOUBLE})
+# What whoever stands in a gateway's place can make of a document.
+_NOT_OURS = (
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
 
 class NoDocumentError(ValueError):
     """What was read is not the v1 document of a topology."""
@@ -30,7 +44,7 @@ def topology_of(document: bytes) -> Topology:
     try:
         read = msgspec.json.decode(document, type=dict[str, Any])
         return _topology(read)
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except _NOT_OURS as error:
         raise NoDocumentError("it is no v1 document of a topology") from error
 
 
@@ -75,8 +89,10 @@ def _value(field: FieldDescriptor, read: Any) -> Any:
     kind = field.message_type
     if field.enum_type is not None:
         return _STATES.get(read)
-    if kind is None or kind.GetOptions().map_entry:
-        return read
+    if kind is not None and kind.GetOptions().map_entry:
+        return {key: _scalar(kind.fields_by_name["value"], value) for key, value in read.items()}
+    if kind is None:
+        return _scalar(field, read)
     if kind.full_name == "google.protobuf.Timestamp":
         return datetime.fromisoformat(read).timestamp()
     if kind.name == "Address":
@@ -87,3 +103,10 @@ def _value(field: FieldDescriptor, read: Any) -> Any:
 def _parts(kind: str, read: Iterable[Json]) -> dict[str, Any]:
     parts = [_object(getattr(pb, kind), getattr(model, kind), each) for each in read]
     return {part.instance if kind == "Workload" else part.name: part for part in parts}
+
+
+def _scalar(field: FieldDescriptor, read: Any) -> Any:
+    """Return a value as it is; raise ValueError for a number that no gateway tells: NaN, or one without bounds."""
+    if field.cpp_type in _NUMBERS and not math.isfinite(float(read)):
+        raise ValueError("no number")
+    return read
