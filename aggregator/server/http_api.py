@@ -75,7 +75,13 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
 
 
 def _add_metrics(app: FastAPI, telemetry: Telemetry) -> None:
-    @app.get(METRICS_PATH, tags=["metrics"], summary="What the process counts of itself", responses=_METRICS_RESPONSES)
+    @app.get(
+        METRICS_PATH,
+        tags=["metrics"],
+        summary="What the process counts of itself",
+        response_class=PlainTextResponse,
+        responses=_METRICS_RESPONSES,
+    )
     async def metrics(request: Request) -> Response:
         """Is for Prometheus: its text format, or OpenMetrics for who accepts it. docs/own-metrics.md lists them.
 

@@ -9,7 +9,7 @@ import msgspec
 from aggregator.errors import KeysMissingError, NotAllowedError, TokenRefusedError
 from aggregator.server.failures import text_of
 from aggregator.server.http_document import BAD_WAIT, WAIT
-from aggregator.server.http_front import BAD_LAYOUT, LAYOUTS, NOTHING_HERE, OWN_PATHS
+from aggregator.server.http_front import BAD_LAYOUT, LAYOUTS, METRICS_PATH, NOTHING_HERE, OWN_PATHS
 from aggregator.server.openapi_refusals import (
     NO_TOPOLOGY,
     WITHOUT_KEYS,
@@ -122,10 +122,21 @@ def describe_topology(document: dict[str, Any]) -> dict[str, Any]:
     operations = {method: _operation(method, [legacy, later]) for method in ("get", "head", "post")}
     anywhere = {method: _at_any_path(operation) for method, operation in operations.items()}
     document["paths"] = {"/": operations} | document["paths"]
+    _guard(document["paths"][METRICS_PATH]["get"])
     describe_api(document, Common(_headers(), (_CACHE_CONTROL, *CONDITIONS), NOT_MODIFIED, _TOLD_WITH))
     document["paths"][ANY_PATH] = anywhere
     document["openapi"] = "3.1.0"
     return document
+
+
+def _guard(operation: dict[str, Any]) -> None:
+    """Add to an operation what is answered to who may not pass."""
+    refused = _refusals("get")
+    no_keys = refusal(
+        "No keys to judge the token by", shown(WITHOUT_KEYS, _error(KeysMissingError("keys"))), _RETRY_AFTER
+    )
+    operation["security"] = [{}, {"token": []}]
+    operation["responses"] |= {"401": refused["401"], "403": refused["403"], "503": no_keys}
 
 
 def _operation(method: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:

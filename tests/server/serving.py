@@ -14,7 +14,7 @@ from aggregator.server.asgi import App
 from aggregator.server.auth import Guard
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.grpc_limits import GrpcTransport
-from aggregator.server.http_front import Door, Front
+from aggregator.server.http_front import OPEN_PATHS, Door, Front
 from aggregator.server.http_server import HttpServer, HttpTransport
 from aggregator.server.http_watch import Watched
 from aggregator.server.listen import listener
@@ -44,6 +44,7 @@ class Manner:
     grpc: GrpcTransport = field(default_factory=GrpcTransport)
     around: Callable[[App], App] = lambda app: app
     watch: Watch = field(default_factory=lambda: Watch(Telemetry()))
+    open_paths: frozenset[str] = OPEN_PATHS
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def _run(served: _Served, started: "Future[tuple[Ports, _Stop]]") -> None:
         watch = served.manner.watch
         readiness = Readiness(served.source.current)
         behind = http_api.create(readiness, watch.telemetry)
-        front = Front(served.source, Door(served.guard), served.layout, behind, watch.telemetry)
+        front = Front(
+            served.source, Door(served.guard, served.manner.open_paths), served.layout, behind, watch.telemetry
+        )
         socket = listener("HTTP_PORT", HOST, 0)
         http_server = HttpServer(Watched(served.manner.around(front), watch), socket, GRACE_SECONDS, served.manner.http)
         grpc_server = GrpcServer(served.source, served.guard, readiness, GRACE_SECONDS, served.manner.grpc, watch)

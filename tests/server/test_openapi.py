@@ -1,6 +1,6 @@
 """The OpenAPI document: committed, whole, and true of what the server answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import yaml
 
 from aggregator.errors import NoTopologyError
 from aggregator.server import api_v1
+from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS
 from aggregator.snapshot import Snapshot
 from tests.server.described import DOCUMENT, OPERATIONS, V1_PATHS, assert_documented, filled, resolved
 from tests.server.exchange import ask
-from tests.server.serving import Ports
+from tests.server.judging import static_guard
+from tests.server.serving import Manner, Ports, serving
 from tests.server.source import CommandedSource
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
@@ -25,6 +27,14 @@ def source(source: CommandedSource, demo: Sequence[Snapshot]) -> CommandedSource
     """The open servers show the demo, which has what the examples name."""
     source.shown = demo[0]
     return source
+
+
+@pytest.fixture(scope="module")
+def refusing(public_key: str) -> Iterator[Ports]:
+    """Servers that let nobody pass without a token, as with CLUSTER_ROLES."""
+    manner = Manner(open_paths=OPEN_PATHS - {METRICS_PATH})
+    with serving(CommandedSource(), static_guard(public_key), manner=manner) as ports:
+        yield ports
 
 
 def test_the_server_answers_the_committed_document(guarded: Ports) -> None:
@@ -55,9 +65,9 @@ def test_each_operation_is_unavailable_as_documented(
 
 
 @each_operation
-def test_each_operation_says_whether_it_needs_a_token(guarded: Ports, path: str, method: str) -> None:
+def test_each_operation_says_whether_it_needs_a_token(refusing: Ports, path: str, method: str) -> None:
     """Without a token exactly the operations that document a 401 answer one."""
-    answer = ask(guarded.http, filled(path, method), method.upper())
+    answer = ask(refusing.http, filled(path, method), method.upper())
     operation = DOCUMENT["paths"][path][method]
     assert (
         (answer.status == 401) is ("401" in operation["responses"]) is ({"token": []} in operation.get("security", []))

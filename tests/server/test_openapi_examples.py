@@ -10,11 +10,12 @@ import pytest
 from aggregator.errors import AccessError, KeysMissingError, NotAllowedError, NoTopologyError, TokenRefusedError
 from aggregator.grants import Grant
 from aggregator.lookup.items import Kind
+from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS
 from aggregator.server.openapi_refusals import NO_TOPOLOGY
 from aggregator.snapshot import Snapshot
 from tests.server.described import DOCUMENT, OPERATIONS, V1_PATHS, assert_documented, faults, filled
 from tests.server.exchange import Answer, ask
-from tests.server.serving import Ports, serving
+from tests.server.serving import Manner, Ports, serving
 from tests.server.source import CommandedSource
 
 LISTS = {path for path in DOCUMENT["paths"] if path.rpartition("/")[2] in {kind.value for kind in Kind}}
@@ -57,7 +58,9 @@ def source(source: CommandedSource, demo: Sequence[Snapshot]) -> CommandedSource
 def refusing(demo: Sequence[Snapshot]) -> Iterator[tuple[Refusing, Ports]]:
     """Servers that show the demo to nobody."""
     guard = Refusing()
-    with serving(CommandedSource(shown=demo[0]), guard) as ports:
+    # As with CLUSTER_ROLES.
+    manner = Manner(open_paths=OPEN_PATHS - {METRICS_PATH})
+    with serving(CommandedSource(shown=demo[0]), guard, manner=manner) as ports:
         yield guard, ports
 
 
