@@ -1,7 +1,8 @@
 """How long gRPC calls wait for their requests."""
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import grpc
 import pytest
@@ -12,6 +13,8 @@ SOON_SECONDS = 0.02
 LONG_SECONDS = 60.0
 # Longer than anything here takes on a busy machine.
 DEADLINE_SECONDS = 20.0
+
+Played = TypeVar("Played")
 
 
 class AbortedError(Exception):
@@ -39,6 +42,10 @@ async def _echo(request: bytes, _context: Any) -> bytes:
     return request
 
 
+def _run(scene: Coroutine[Any, Any, Played]) -> Played:
+    return asyncio.run(asyncio.wait_for(scene, DEADLINE_SECONDS))
+
+
 def _patient(seconds: float) -> Behaviour:
     return Patience(request_seconds=seconds).around(grpc.unary_unary_rpc_method_handler(_echo))
 
@@ -55,7 +62,7 @@ def test_a_request_that_comes_is_answered() -> None:
         answered: bytes = await answer(None, context)
         return answered
 
-    assert asyncio.run(scene()) == b"asked"
+    assert _run(scene()) == b"asked"
 
 
 def test_who_waits_too_long_is_sent_away() -> None:
@@ -63,14 +70,13 @@ def test_who_waits_too_long_is_sent_away() -> None:
 
     async def scene() -> list[grpc.StatusCode | None]:
         answer, contexts = _patient(SOON_SECONDS), [Context(), Context()]
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            first = asyncio.ensure_future(answer(None, contexts[0]))
-            await asyncio.wait([first], timeout=SOON_SECONDS / 2)
-            second = asyncio.ensure_future(answer(None, contexts[1]))
-            await asyncio.gather(first, second, return_exceptions=True)
+        first = asyncio.ensure_future(answer(None, contexts[0]))
+        await asyncio.wait([first], timeout=SOON_SECONDS / 2)
+        second = asyncio.ensure_future(answer(None, contexts[1]))
+        await asyncio.gather(first, second, return_exceptions=True)
         return [context.code for context in contexts]
 
-    assert asyncio.run(scene()) == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2
+    assert _run(scene()) == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2
 
 
 def test_who_goes_away_is_no_late_request() -> None:
@@ -85,7 +91,7 @@ def test_who_goes_away_is_no_late_request() -> None:
             await call
         return context.code
 
-    assert asyncio.run(scene()) is None
+    assert _run(scene()) is None
 
 
 @pytest.mark.parametrize("broken", [ValueError("no protobuf"), None])
@@ -102,4 +108,4 @@ def test_what_is_no_request_is_refused(broken: Exception | None) -> None:
             await _patient(LONG_SECONDS)(None, context)
         return context.code
 
-    assert asyncio.run(scene()) is grpc.StatusCode.INVALID_ARGUMENT
+    assert _run(scene()) is grpc.StatusCode.INVALID_ARGUMENT
