@@ -61,9 +61,9 @@ class Api:
         """Answer one request; raise a RequestError for one that cannot be answered."""
         request, wished = b"%s?%s" % (scope["raw_path"], scope["query_string"]), wishes(scope)
         if scope["method"] in METHODS and not (wished.fresh or wished.known):
-            ready = self._ready(grant, request)
-            if ready is not None:
-                await self._send(ready, wished, send)
+            before = self._answered_before(grant, request)
+            if before is not None:
+                await self._send(before, wished, send)
                 return
         resource, names = route(scope["raw_path"])
         if scope["method"] not in METHODS:
@@ -97,7 +97,7 @@ class Api:
             body, coding = await self._packed.pack(found.snapshot.documents, identity, body, wished.coding)
         await self._documents.serve_ready(found.snapshot, Ready(identity, body, coding), wished.known, send)
 
-    def _ready(self, grant: Grant, request: bytes) -> Found | None:
+    def _answered_before(self, grant: Grant, request: bytes) -> Found | None:
         """Return what was answered to the same request before, which therefore is one that can be answered."""
         try:
             return self._lookups.known(grant, request)

@@ -43,7 +43,7 @@ def named(members: Iterable[tuple[str, _Member]], at_once: int = AT_ONCE) -> dic
     return cast("dict[str, _Member]", Several(members, at_once, are_named=True))
 
 
-def listed(members: Iterable[_Member], at_once: int = AT_ONCE) -> list[_Member]:
+def array(members: Iterable[_Member], at_once: int = AT_ONCE) -> list[_Member]:
     """Return an array of members, at least one, in a type that only `frame` knows."""
     return cast("list[_Member]", Several(members, at_once, are_named=False))
 

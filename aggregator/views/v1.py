@@ -137,8 +137,8 @@ class Text(Format):
         """Return a cluster with these nodes and pods of it."""
         return self._cluster(
             cluster,
-            nodes=framed.listed(map(self.node, nodes)) if nodes else None,
-            pods=framed.listed(map(self.pod, pods)) if pods else None,
+            nodes=framed.array(map(self.node, nodes)) if nodes else None,
+            pods=framed.array(map(self.pod, pods)) if pods else None,
         )
 
 
