@@ -19,9 +19,9 @@ from aggregator.server.auth import Guard, TokenGuard
 from aggregator.server.browsers import browsers
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.grpc_limits import GrpcTransport
+from aggregator.server.http_at_once import watched_service
 from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS, Door, Front
-from aggregator.server.http_server import HttpServer, HttpTransport
-from aggregator.server.http_watch import Watched
+from aggregator.server.http_server import HttpServer, HttpTransport, Service
 from aggregator.server.keys import Keys
 from aggregator.server.listen import listener
 from aggregator.server.metrics_api import MetricsApp
@@ -149,7 +149,8 @@ def _http_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
     socket = listener("HTTP", settings.HTTP_HOST, port)
     rotation = _rotation("http", settings.http_tls, telemetry)
     app = browsers(proxies(front, settings.trusted_proxies), settings.CORS_ORIGINS)
-    server = HttpServer(Watched(app, parts.watch), socket, settings.GRACE, HttpTransport(most, rotation=rotation))
+    service = watched_service(front, app, parts.watch, is_encrypted=rotation is not None)
+    server = HttpServer(service, socket, settings.GRACE, HttpTransport(most, rotation=rotation))
     telemetry.watch("aggregator_http_connections", lambda: server.connections)
     _tell_listening(
         "http", settings.HTTP_HOST, socket.getsockname()[1], _door(settings, parts.guard, settings.http_tls)
@@ -160,7 +161,7 @@ def _http_server(settings: Settings, port: int, parts: Parts, most: int) -> Serv
 def _metrics_server(settings: Settings, port: int, telemetry: Telemetry) -> Server:
     socket = listener("METRICS", settings.METRICS_HOST, port)
     _tell_listening("metrics", settings.METRICS_HOST, socket.getsockname()[1], _door(settings, None, None))
-    return HttpServer(MetricsApp(telemetry), socket, settings.GRACE)
+    return HttpServer(Service(MetricsApp(telemetry)), socket, settings.GRACE)
 
 
 def _grpc_server(settings: Settings, port: int, parts: Parts, most: int) -> Server:

@@ -59,7 +59,10 @@ class Api:
 
     async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
-        request, wished = b"%s?%s" % (scope["raw_path"], scope["query_string"]), wishes(scope)
+        request, wished = (
+            b"%s?%s" % (scope["raw_path"], scope["query_string"]),
+            wishes(scope["method"], scope["headers"]),
+        )
         if scope["method"] in METHODS and not (wished.fresh or wished.known):
             before = self._answered_before(grant, request)
             if before is not None:

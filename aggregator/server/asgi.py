@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,6 +17,27 @@ NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NO_CACHE = (b"cache-control", b"no-cache")
 
 
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Reply(NamedTuple):
+    """A whole answer, its headers as they are written."""
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+def lines(headers: Headers) -> bytes:
+    """Return headers as they stand in an answer."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
+
+
 async def answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Send a whole answer."""
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -25,8 +46,13 @@ async def answer(send: Send, status: int, headers: Headers, body: bytes) -> None
 
 async def answer_error(send: Send, status: int, text: str, headers: Headers) -> None:
     """Answer in the form of all our errors."""
+    await answer(send, *error_answer(status, text, headers))
+
+
+def error_answer(status: int, text: str, headers: Headers) -> Answer:
+    """Return an answer in the form of all our errors."""
     body = _error_body(text)
-    await answer(send, status, [JSON, (b"content-length", b"%d" % len(body)), NO_SNIFFING, *headers], body)
+    return Answer(status, [JSON, (b"content-length", b"%d" % len(body)), NO_SNIFFING, *headers], body)
 
 
 @lru_cache(maxsize=64)

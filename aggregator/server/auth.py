@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from hmac import compare_digest
 from typing import NamedTuple, Protocol
 
 from aggregator.errors import NotAllowedError, TokenRefusedError
@@ -17,19 +18,30 @@ REMEMBERED_TOKENS = 10_000
 DIGEST_BYTES = 32
 
 
+class Remembered(NamedTuple):
+    """What a token opens, until when, and of which generation the keys were."""
+
+    until: float
+    generation: int
+    grant: Grant
+
+
+@dataclass(slots=True)
+class Borne:
+    """What the last request on a connection bore, which most likely is what the next one bears."""
+
+    authorization: bytes = b""
+    known: Remembered | None = None
+
+
 class Guard(Protocol):
     """Decides what a caller may see, by the values of its Authorization headers."""
 
     async def admit(self, authorization: Sequence[bytes]) -> Grant:
         """Return what the caller may see; raise an AccessError if it may not pass."""
 
-
-class _Remembered(NamedTuple):
-    """What a token opens, until when, and of which generation the keys were."""
-
-    until: float
-    generation: int
-    grant: Grant
+    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
+        """Return or raise what `admit` does if that is quickly told, else return None."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +63,19 @@ class TokenGuard:
         self._keys = keys
         self._rules = rules
         self._clock = clock
-        self._known: dict[bytes, _Remembered] = {}
+        self._known: dict[bytes, Remembered] = {}
 
     async def admit(self, authorization: Sequence[bytes]) -> Grant:
         """Return what is opened by the one Authorization header that there is, and that bears a token that holds.
 
         This waits for an issuer only where a token names a key that is not known and the issuer may be asked.
         """
-        if len(authorization) != 1:
-            raise TokenRefusedError("several authorization headers" if authorization else "no token")
-        # By its digest: no token is kept, and however long one is, remembering it takes the same room.
-        digest = blake2b(authorization[0], digest_size=DIGEST_BYTES).digest()
+        value = _the_one(authorization)
+        digest = _digest(value)
         known = self._known.get(digest)
-        if known is not None and known.until > self._clock() and known.generation == self._keys.generation:
+        if known is not None and self._holds(known):
             return known.grant
-        token = bearer_token(authorization[0])
+        token = bearer_token(value)
         header = read_header(token, self._rules.algorithms)
         if not self._keys.find(header.kid, token):
             await self._keys.learn(header.kid, token)
@@ -73,8 +83,29 @@ class TokenGuard:
         if not keys:
             raise self._keys.why_unknown(token)
         until, grant = self._judged(token, header.algorithm, keys)
-        self._remember(digest, _Remembered(until, generation, grant))
+        self._remember(digest, Remembered(until, generation, grant))
         return grant
+
+    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
+        """Return or raise what `admit` does, None where a signature is to be verified or an issuer may be asked.
+
+        A token that its connection bore before is known by comparing, which takes less than a tenth of a digest.
+        """
+        value = _the_one(authorization)
+        is_as_before = compare_digest(value, borne.authorization)
+        known = borne.known if is_as_before else self._known.get(_digest(value))
+        if known is not None and self._holds(known):
+            if not is_as_before:
+                borne.authorization, borne.known = value, known
+            return known.grant
+        token = bearer_token(value)
+        kid = read_header(token, self._rules.algorithms).kid
+        if self._keys.find(kid, token) or self._keys.may_learn(kid):
+            return None
+        raise self._keys.why_unknown(token)
+
+    def _holds(self, known: Remembered) -> bool:
+        return known.until > self._clock() and known.generation == self._keys.generation
 
     def _judged(self, token: bytes, algorithm: str, keys: Sequence[VerifyingKey]) -> tuple[float, Grant]:
         """Return until when the token holds and what it opens, by the first key that it holds under."""
@@ -90,8 +121,20 @@ class TokenGuard:
                 refusal = error
         raise refusal
 
-    def _remember(self, digest: bytes, remembered: _Remembered) -> None:
+    def _remember(self, digest: bytes, remembered: Remembered) -> None:
         self._known.pop(digest, None)
         while len(self._known) >= self._rules.remembered:
             del self._known[next(iter(self._known))]
         self._known[digest] = remembered
+
+
+def _the_one(authorization: Sequence[bytes]) -> bytes:
+    """Return the value of the one Authorization header that there has to be."""
+    if len(authorization) != 1:
+        raise TokenRefusedError("several authorization headers" if authorization else "no token")
+    return authorization[0]
+
+
+def _digest(authorization: bytes) -> bytes:
+    """Return what a token is remembered by: it is not kept itself, and takes the same room however long it is."""
+    return blake2b(authorization, digest_size=DIGEST_BYTES).digest()

@@ -6,15 +6,15 @@ the time is over, and what is new as soon as there is something new.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 from aggregator.coding import CODINGS, IDENTITY, chosen
 from aggregator.documents import Form
 from aggregator.grants import Grant
-from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, answer
-from aggregator.server.shown import Snapshots, bytes_of, part_shown
+from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Reply, Scope, Send, answer, lines
+from aggregator.server.shown import Snapshots, bytes_of, known_part, part_shown
 from aggregator.snapshot import Snapshot
 
 # Seconds, milliseconds or one minute: up to a minute. OpenAPI tells it so.
@@ -51,6 +51,8 @@ class Wishes(NamedTuple):
 _NO_WISHES = Wishes()
 # Under this, the headers that all answers of a snapshot have are kept with it.
 _OF_ALL = Form("")
+# In place of a coding: that a view has not changed is an answer that is kept with a snapshot like the others.
+_UNCHANGED = "unchanged"
 
 
 class Ready(NamedTuple):
@@ -62,10 +64,17 @@ class Ready(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An answer as it is sent, but for its age."""
+    """An answer as it is sent, but for its age: its headers as they are, and as lines."""
 
+    status: int
     headers: Headers
+    lines: bytes
     body: bytes
+
+    @staticmethod
+    def of(status: int, headers: Headers, body: bytes) -> "Prepared":
+        """Return what these make."""
+        return Prepared(status, headers, lines(headers), body)
 
 
 @lru_cache(maxsize=64)
@@ -78,10 +87,10 @@ def wait_seconds(text: str) -> float | None:
     return float(seconds) if seconds else int(milliseconds) / 1000 if milliseconds else LONGEST_WAIT_SECONDS
 
 
-def wishes(scope: Scope) -> Wishes:
+def wishes(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Wishes:
     """Read the headers that matter, once."""
     fresh, accept_encoding, known = False, b"", b""
-    for key, value in scope["headers"]:
+    for key, value in headers:
         if key == b"accept-encoding":
             accept_encoding += b"," + value if accept_encoding else value
         elif key == b"if-none-match":
@@ -91,7 +100,7 @@ def wishes(scope: Scope) -> Wishes:
     if not (accept_encoding or known or fresh):
         return _NO_WISHES
     coding = chosen(accept_encoding) if accept_encoding else IDENTITY
-    return Wishes(fresh, coding, known if scope["method"] in ("GET", "HEAD") else b"")
+    return Wishes(fresh, coding, known if method in ("GET", "HEAD") else b"")
 
 
 class DocumentServer:
@@ -102,9 +111,27 @@ class DocumentServer:
         # What else than how it is packed an answer depends on.
         self._vary = (b"vary", b"accept-encoding, authorization" if has_guard else b"accept-encoding")
 
+    def at_hand(self, grant: Grant, view: str, wished: Wishes) -> Reply | None:
+        """Return what `serve` would answer, None where that is to be waited for or made.
+
+        Raises what keeps the snapshot from being shown.
+        """
+        if wished.fresh:
+            return None
+        snapshot = known_part(self._snapshots, grant)
+        if snapshot is None:
+            return None
+        if wished.known and is_known(wished.known, snapshot, view):
+            prepared: Prepared | None = self._unchanged(snapshot, view)
+        else:
+            prepared = snapshot.prepared.get(Form(view, wished.coding))
+        if prepared is None:
+            return None
+        return Reply(prepared.status, prepared.lines + lines([self._age(snapshot)]), prepared.body)
+
     async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise what keeps the snapshot from being shown."""
-        wished = wishes(scope)
+        wished = wishes(scope["method"], scope["headers"])
         if wished.fresh:
             await self._snapshots.fresh()
         snapshot = await part_shown(self._snapshots, asked.grant)
@@ -114,15 +141,18 @@ class DocumentServer:
             if seconds:
                 newer = await self.news(asked.grant, seconds, receive, partial(is_known, wished.known, view=asked.view))
             if newer is None:
-                await answer(send, 304, [*self._headers(snapshot, Form(asked.view)), self._age(snapshot)], b"")
+                await self._send(send, self._unchanged(snapshot, asked.view), self._age(snapshot))
                 return
             snapshot = newer
         form = Form(asked.view, wished.coding)
-        headers, body = snapshot.prepared.get(form) or await self._prepare(snapshot, form)
+        prepared = snapshot.prepared.get(form) or await self._prepare(snapshot, form)
         age = self._age(snapshot)
         # The client may take long; a snapshot that is replaced meanwhile is not to be held by it.
         del snapshot
-        await answer(send, 200, [*headers, age], body)
+        await self._send(send, prepared, age)
+
+    async def _send(self, send: Send, prepared: Prepared, age: tuple[bytes, bytes]) -> None:
+        await answer(send, prepared.status, [*prepared.headers, age], prepared.body)
 
     async def serve_ready(self, snapshot: Snapshot, ready: Ready, known: bytes, send: Send) -> None:
         """Answer with JSON that was made of a part of a snapshot; `known` is what If-None-Match names."""
@@ -141,7 +171,14 @@ class DocumentServer:
         headers = [*self._headers(snapshot, made), JSON, (b"content-length", b"%d" % len(body))]
         if made.coding:
             headers.append((b"content-encoding", made.coding.encode()))
-        prepared = snapshot.prepared[form] = Prepared(headers, body)
+        prepared = snapshot.prepared[form] = Prepared.of(200, headers, body)
+        return prepared
+
+    def _unchanged(self, snapshot: Snapshot, view: str) -> Prepared:
+        form = Form(view, _UNCHANGED)
+        prepared: Prepared | None = snapshot.prepared.get(form)
+        if prepared is None:
+            prepared = snapshot.prepared[form] = Prepared.of(304, self._headers(snapshot, Form(view)), b"")
         return prepared
 
     def _age(self, snapshot: Snapshot) -> tuple[bytes, bytes]:

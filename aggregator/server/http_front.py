@@ -21,11 +21,22 @@ from aggregator.errors import (
 from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger, shown_path
 from aggregator.server import api_v1, quality_api
-from aggregator.server.asgi import NO_SNIFFING, App, Headers, Receive, Scope, Send, answer_error
+from aggregator.server.asgi import (
+    NO_SNIFFING,
+    Answer,
+    App,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    answer_error,
+    error_answer,
+)
 from aggregator.server.auth import Guard
 from aggregator.server.failures import failure_of, text_of
 from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
-from aggregator.server.problems import QUALITY, answer_problem, is_told_as_problem
+from aggregator.server.problems import QUALITY, is_told_as_problem, problem_answer
 from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
 
@@ -90,12 +101,12 @@ class Front:
         self._telemetry = telemetry or Telemetry()
         self._snapshots = snapshots
         self._quality = quality_api.QualityPage(snapshots.quality)
-        self._documents = DocumentServer(snapshots, has_guard=door.guard is not None)
-        self._guard = door.guard
+        self.documents = DocumentServer(snapshots, has_guard=door.guard is not None)
+        self.guard = door.guard
         self._open_paths = door.open_paths
-        self._default_layout = default_layout
+        self.default_layout = default_layout
         self._behind = behind
-        self._api = api_v1.Api(snapshots, self._documents)
+        self._api = api_v1.Api(snapshots, self.documents)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -104,10 +115,10 @@ class Front:
             return
         path = scope["path"]
         try:
-            if self._guard is None or path in self._open_paths:
+            if self.guard is None or path in self._open_paths:
                 grant = EVERYTHING
             else:
-                grant = await self._guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
+                grant = await self.guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
                 if path == METRICS_PATH:
                     _check_metrics(grant)
             if path == QUALITY:
@@ -119,10 +130,10 @@ class Front:
             else:
                 await self._topology(grant, scope, receive, send)
         except AggregatorError as error:
-            await self._refuse(error, path, send)
+            await answer(send, *self.refusal(error, path))
         except Exception as error:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
             _log.exception("request broke", path=shown_path(path))
-            await _answer_failure(error, path, send, [])
+            await answer(send, *_failure(error, path, []))
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, and add what every answer of ours tells browsers."""
@@ -150,7 +161,7 @@ class Front:
             allowed = (b"allow", ", ".join(METHODS).encode())
             await answer_error(send, 405, "the topology is asked for by GET, HEAD or POST", [allowed])
             return
-        layout, wait = self._default_layout, "0"
+        layout, wait = self.default_layout, "0"
         if scope["query_string"]:
             parameters = parse_qs(scope["query_string"].decode("latin-1"))
             layout = parameters.get("layout", [layout])[-1]
@@ -161,9 +172,10 @@ class Front:
             if wait_seconds(wait) is None:
                 await answer_error(send, 400, BAD_WAIT, [])
                 return
-        await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
+        await self.documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
-    async def _refuse(self, error: AggregatorError, path: str, send: Send) -> None:
+    def refusal(self, error: AggregatorError, path: str) -> Answer:
+        """Return what to answer to a request that cannot be answered, and count it if it was a token's fault."""
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
@@ -183,15 +195,14 @@ class Front:
             headers.append((b"www-authenticate", challenge))
         if isinstance(error, WrongMethodError):
             headers.append((b"allow", ", ".join(error.allowed).encode()))
-        await _answer_failure(error, path, send, headers)
+        return _failure(error, path, headers)
 
 
-async def _answer_failure(error: Exception, path: str, send: Send, headers: Headers) -> None:
-    """Answer with what an error means to a client, in the form of the path."""
+def _failure(error: Exception, path: str, headers: Headers) -> Answer:
+    """Return what an error means to a client, in the form of the path."""
     if is_told_as_problem(path):
-        await answer_problem(send, error, headers)
-    else:
-        await answer_error(send, failure_of(error).status, text_of(error), headers)
+        return problem_answer(error, headers)
+    return error_answer(failure_of(error).status, text_of(error), headers)
 
 
 def _check_metrics(grant: Grant) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from aggregator.server.asgi import Headers, Reply, lines
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,25 @@ def _has_one_host(headers: list[tuple[bytes, bytes]]) -> bool:
     return [name for name, _ in headers].count(b"host") == 1
 
 
+# Of the requests that come together: as long as they are answered, no other connection has its turn.
+MOST_AT_ONCE = 16
+
+
+# Answers a request by its method, URL and headers if it can be answered at once.
+Replier = Callable[[bytes, bytes, Headers], Reply | None]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What a new connection comes with: limits, whom to tell when it is gone, who answers at once, if anybody."""
+
+    limits: Limits
+    ended: Callable[[], None]
+    reply: Replier | None = None
+
+
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol on httptools, with limits; `ended` is called once when the connection is gone."""
+    """uvicorn's protocol on httptools, with limits, and answers at once where that can be."""
 
     _header_bytes = 0
     # What a header that is complete with the bytes that just came has at most.
@@ -68,12 +87,15 @@ class LimitedProtocol(HttpToolsProtocol):
     _idle_until: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
 
-    def __init__(
-        self, config: Config, state: ServerState, app_state: dict[str, Any], limits: Limits, ended: Callable[[], None]
-    ) -> None:
-        super().__init__(config, state, app_state)
-        self._limits = limits
-        self._ended = ended
+    # How many of the requests that came last may still be answered at once; whether the present one was.
+    _at_once_left = 0
+    _was_at_once = False
+
+    def __init__(self, config: Config, state: ServerState, connection: Connection) -> None:
+        super().__init__(config, state, {})
+        self._limits = connection.limits
+        self._ended = connection.ended
+        self._reply = connection.reply
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first header."""
@@ -88,6 +110,7 @@ class LimitedProtocol(HttpToolsProtocol):
             # It took its last answer: the time for that must not cut off the next.
             self._stop_waiting_for_reader()
         was_in_header, headers_before = self._is_in_header, self._headers_seen
+        self._at_once_left = MOST_AT_ONCE
         self._most_header_bytes = self._header_bytes + len(data)
         super().data_received(data)
         if not self._is_in_header:
@@ -115,11 +138,33 @@ class LimitedProtocol(HttpToolsProtocol):
         # The parser hands an error to uvicorn, which answers 400 and closes.
         if self._most_header_bytes > self._limits.header_bytes and self._is_header_too_large():
             raise ValueError("header too large")
-        if self.parser.get_http_version() not in _WITHOUT_HOST and not _has_one_host(self.headers):
+        version = self.parser.get_http_version()
+        if version not in _WITHOUT_HOST and not _has_one_host(self.headers):
             raise ValueError("not one Host")
         if len(self.pipeline) >= self._limits.pipelined:
             raise ValueError("too many requests ahead")
-        super().on_headers_complete()
+        self._was_at_once = version == "1.1" and self._is_answered_at_once()
+        if not self._was_at_once:
+            super().on_headers_complete()
+
+    def _is_answered_at_once(self) -> bool:
+        """Answer the request, and return True, if there is no other to be answered first and no reason to wait."""
+        before: RequestResponseCycle | None = self.cycle
+        is_next = before is None or before.response_complete
+        if self._reply is None or not is_next or self.flow.write_paused or not self._at_once_left:
+            return False
+        if self.transport.is_closing() or not self.parser.should_keep_alive():
+            return False
+        reply = self._reply(self.parser.get_method(), self.url, self.headers)
+        if reply is None:
+            return False
+        self._at_once_left -= 1
+        told = lines(self.server_state.default_headers) + reply.lines
+        self.transport.write(b"%s%s\r\n" % (STATUS_LINE[reply.status], told))
+        if reply.body:
+            self.transport.write(reply.body)
+        self.on_response_complete()
+        return True
 
     def _is_header_too_large(self) -> bool:
         fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
@@ -127,7 +172,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Be ready for the next header, whose clock begins with its first byte; keep-alive has its own."""
-        super().on_message_complete()
+        if not self._was_at_once:
+            super().on_message_complete()
         self._is_in_header = True
         self._stop_waiting()
 

@@ -11,7 +11,7 @@ import uvicorn
 
 from aggregator.server.accept import Acceptor, Doors
 from aggregator.server.asgi import App, Receive, Scope, Send
-from aggregator.server.http_limits import TOO_MANY, LimitedProtocol, Limits
+from aggregator.server.http_limits import TOO_MANY, Connection, LimitedProtocol, Limits, Replier
 from aggregator.server.tls import RotatingContext, Rotation
 
 # Written at once to a connection with TLS, which makes a copy of what it writes.
@@ -39,22 +39,34 @@ class HttpTransport:
     handshake_seconds: float = 10.0
 
 
+@dataclass(frozen=True)
+class Service:
+    """What is served: an application, and what makes for each connection who answers beside it at once, if anybody."""
+
+    app: App
+    at_once: Callable[[], Replier] | None = None
+
+
 class HttpServer:
     """An HTTP server on a socket that listens already."""
 
     def __init__(
-        self, app: App, listener: socket.socket, grace_seconds: float, transport: HttpTransport | None = None
+        self,
+        service: Service,
+        listener: socket.socket,
+        grace_seconds: float,
+        transport: HttpTransport | None = None,
     ) -> None:
         transport = transport or HttpTransport()
         self._rotation = transport.rotation
         config = uvicorn.Config(
-            app if self._rotation is None else in_pieces(app),
+            service.app if self._rotation is None else in_pieces(service.app),
             http=LimitedProtocol,
             **UVICORN,
             timeout_keep_alive=transport.limits.idle_seconds,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
-        self._server = _Server(config, listener, transport)
+        self._server = _Server(config, listener, transport, service.at_once)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -88,10 +100,17 @@ class _Server(uvicorn.Server):
     Signals would make it stop first and end the process before gRPC could.
     """
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, transport: HttpTransport) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        transport: HttpTransport,
+        replier: Callable[[], Replier] | None,
+    ) -> None:
         super().__init__(config)
         rotation = transport.rotation
         self._limits = transport.limits
+        self._replier = replier
         if rotation is None:
             doors = Doors(transport.most_connections, TOO_MANY)
         else:
@@ -112,7 +131,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _protocol(self, ended: Callable[[], None]) -> LimitedProtocol:
-        return LimitedProtocol(self.config, self.server_state, {}, self._limits, ended)
+        reply = None if self._replier is None else self._replier()
+        return LimitedProtocol(self.config, self.server_state, Connection(self._limits, ended, reply))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

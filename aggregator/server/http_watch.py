@@ -8,7 +8,7 @@ from aggregator.logs import REQUEST_ID, logger, shown_path
 from aggregator.own_metrics import NO_ANSWER
 from aggregator.server.asgi import App, Receive, Scope, Send
 from aggregator.server.http_front import OWN_FOLDERS
-from aggregator.server.request_id import RequestIds
+from aggregator.server.request_id import HEADER, RequestIds
 from aggregator.server.watch import Watch
 from aggregator.tracing import Tracing
 
@@ -25,7 +25,6 @@ _HANDLERS = {
 _FOLDERS = {folder: folder.strip("/") for folder in OWN_FOLDERS}
 # Probes and scrapes come every few seconds and tell a reader of traces nothing.
 _UNTRACED = frozenset({"probes", "metrics"})
-_HEADER = b"x-request-id"
 
 _log = logger(__name__)
 
@@ -65,7 +64,7 @@ class Watched:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (_HEADER, request_id)]
+                message["headers"] = [*message["headers"], (HEADER, request_id)]
             return send(message)
 
         try:
@@ -97,7 +96,7 @@ class Watched:
 
 def _given_id(scope: Scope) -> bytes | None:
     for key, value in scope["headers"]:
-        if key == _HEADER:
+        if key == HEADER:
             return bytes(value)
     return None
 

@@ -198,9 +198,13 @@ class IssuerKeys:
                 return [key for key in found if key.issuer == claimed]
         return found
 
+    def may_learn(self, kid: str | None) -> bool:
+        """Return whether there is an issuer that may be asked again by now."""
+        return kid is not None and any(issuer.may_look_again() for issuer in self._issuers)
+
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Ask the issuer that the token says it is from, if it may be asked again by now."""
-        if kid is not None and any(issuer.may_look_again() for issuer in self._issuers):
+        if self.may_learn(kid):
             for issuer in self._issuers:
                 if issuer.place.issuer in (None, claimed_issuer(token)):
                     await issuer.look_again()

@@ -32,6 +32,9 @@ class Keys(Protocol):
     def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
         """Return the keys that a token which names this id may mean."""
 
+    def may_learn(self, kid: str | None) -> bool:
+        """Return whether `learn` would do anything."""
+
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Look for a key that is not known, if that is allowed now."""
 
@@ -60,8 +63,12 @@ class StaticKeys:
         """Return the key."""
         return self._keys
 
+    def may_learn(self, _kid: str | None) -> bool:
+        """Return that there is nobody to ask."""
+        return False
+
     async def learn(self, kid: str | None, token: bytes) -> None:
-        """Do nothing: there is nobody to ask."""
+        """Do nothing."""
 
     def why_unknown(self, _token: bytes) -> AggregatorError:
         """Return a refusal; it is not asked for, since the key is always known."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aggregator.errors import RequestError
-from aggregator.server.asgi import NO_SNIFFING, Headers, Send, answer
+from aggregator.server.asgi import NO_SNIFFING, Answer, Headers
 from aggregator.server.failures import failure_of, text_of
 
 CONTENT_TYPE = "application/problem+json"
@@ -37,12 +37,12 @@ def problem(error: Exception) -> dict[str, Any]:
     return document
 
 
-async def answer_problem(send: Send, error: Exception, headers: Headers) -> None:
-    """Answer with the document of an error."""
+def problem_answer(error: Exception, headers: Headers) -> Answer:
+    """Return an answer with the document of an error."""
     document = problem(error)
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
     length = (b"content-length", b"%d" % len(body))
-    await answer(send, document["status"], [*_HEADERS, length, *headers], body)
+    return Answer(document["status"], [*_HEADERS, length, *headers], body)
 
 
 def is_told_as_problem(path: str) -> bool:

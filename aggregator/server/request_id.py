@@ -4,6 +4,7 @@ import itertools
 import re
 import secrets
 
+HEADER = b"x-request-id"
 LONGEST = 128
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,%d}" % LONGEST)
 

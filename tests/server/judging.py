@@ -1,12 +1,15 @@
 """Guards made for a test, and what they say to one token, without a server around them."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 
-from aggregator.errors import TokenRefusedError
+import pytest
+
+from aggregator.errors import AccessError, TokenRefusedError
 from aggregator.grants import Grant
-from aggregator.server.auth import REMEMBERED_TOKENS, Guard, Rules, TokenGuard
+from aggregator.server.auth import REMEMBERED_TOKENS, Borne, Guard, Rules, TokenGuard
 from aggregator.server.keys import StaticKeys
 from aggregator.settings.access import RSA_ALGORITHMS
 
@@ -24,8 +27,16 @@ def judged(guard: Guard, authorization: Sequence[bytes]) -> Grant:
 
 
 async def admitted(guard: Guard, authorization: Sequence[bytes]) -> Grant:
-    """Do the same in a loop that runs."""
-    return await guard.admit(authorization)
+    """Do the same in a loop that runs; what the guard says at once has to be the same, too."""
+    try:
+        at_once = guard.admit_at_once(authorization, Borne())
+    except AccessError as refused:
+        with pytest.raises(type(refused), match=f"^{re.escape(str(refused))}$"):
+            await guard.admit(authorization)
+        raise
+    grant = await guard.admit(authorization)
+    assert at_once in (None, grant)
+    return grant
 
 
 def holds(guard: Guard, token: str) -> bool:

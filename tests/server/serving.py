@@ -14,9 +14,9 @@ from aggregator.server.asgi import App
 from aggregator.server.auth import Guard
 from aggregator.server.grpc_api import GrpcServer
 from aggregator.server.grpc_limits import GrpcTransport
+from aggregator.server.http_at_once import watched_service
 from aggregator.server.http_front import OPEN_PATHS, Door, Front
 from aggregator.server.http_server import HttpServer, HttpTransport
-from aggregator.server.http_watch import Watched
 from aggregator.server.listen import listener
 from aggregator.server.readiness import Readiness
 from aggregator.server.watch import Watch
@@ -86,7 +86,9 @@ def _run(served: _Served, started: "Future[tuple[Ports, _Stop]]") -> None:
             served.source, Door(served.guard, served.manner.open_paths), served.layout, behind, watch.telemetry
         )
         socket = listener("HTTP_PORT", HOST, 0)
-        http_server = HttpServer(Watched(served.manner.around(front), watch), socket, GRACE_SECONDS, served.manner.http)
+        is_encrypted = served.manner.http.rotation is not None
+        service = watched_service(front, served.manner.around(front), watch, is_encrypted=is_encrypted)
+        http_server = HttpServer(service, socket, GRACE_SECONDS, served.manner.http)
         grpc_server = GrpcServer(served.source, served.guard, readiness, GRACE_SECONDS, served.manner.grpc, watch)
         ports = Ports(socket.getsockname()[1], grpc_server.listen(HOST, 0))
         await http_server.start()

@@ -10,6 +10,7 @@ import pytest
 from aggregator.errors import AccessError, KeysMissingError, NotAllowedError, NoTopologyError, TokenRefusedError
 from aggregator.grants import Grant
 from aggregator.lookup.items import Kind
+from aggregator.server.auth import Borne
 from aggregator.server.http_front import METRICS_PATH, OPEN_PATHS
 from aggregator.server.openapi_refusals import NO_TOPOLOGY
 from aggregator.snapshot import Snapshot
@@ -35,6 +36,10 @@ class Refusing:
     error: AccessError = field(default_factory=lambda: TokenRefusedError("no token"))
 
     async def admit(self, authorization: Sequence[bytes]) -> Grant:
+        """Refuse."""
+        raise self.error
+
+    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
         """Refuse."""
         raise self.error
 
