@@ -51,7 +51,12 @@ class _Contest:
         """Return that of the guarded program while strangers ask, too."""
         arguments = [f"127.0.0.1:{self.guarded.ports.http}", str(STRANGERS_PER_SECOND), str(SECONDS + 1)]
         command = [*on_core(LOAD), sys.executable, "-m", "benchmarks.strangers", *arguments]
-        with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as strangers:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as strangers:
+            assert strangers.stdout is not None
+            strangers.stdout.readline()
+            assert strangers.stdin is not None
+            print(file=strangers.stdin, flush=True)
             rate = self.rate(self.guarded)
             said, _ = strangers.communicate(timeout=60)
         if strangers.returncode != 0 or '"refused": 0' in said:

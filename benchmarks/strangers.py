@@ -1,7 +1,8 @@
 """Strangers at a steady rate: python -m benchmarks.strangers HOST:PORT RATE SECONDS, each with an unknown key id.
 
-Every token is new and names a key that nobody has. The requests are made beforehand and sent many at a time on
-one connection, so that the load itself costs next to nothing. It prints how many were refused, as they must all be.
+Every token is new and names a key that nobody has. The requests are made beforehand, which it tells by a line, and sent
+many at a time on one connection once a line comes in, so that the load itself costs next to nothing. At the end it
+prints how many were refused, as they must all be.
 """
 
 import base64
@@ -32,6 +33,8 @@ def main(address: str, rate: float, seconds: float) -> None:
     host, _, port = address.rpartition(":")
     batches = [b"".join(request(address) for _ in range(BATCH)) for _ in range(int(rate * seconds / BATCH))]
     refused = 0
+    print("ready", flush=True)
+    sys.stdin.readline()
     with socket.create_connection((host, int(port)), timeout=60.0) as connection:
         began = time.monotonic()
         for number, batch in enumerate(batches):

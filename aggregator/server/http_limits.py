@@ -54,6 +54,8 @@ def _has_one_host(headers: list[tuple[bytes, bytes]]) -> bool:
 
 # Of the requests that come together: as long as they are answered, no other connection has its turn.
 MOST_AT_ONCE = 16
+# Bodies up to this length wait for those that come after them.
+WRITTEN_TOGETHER_BYTES = 16 * 1024
 
 
 # Answers a request by its method, URL and headers if it can be answered at once.
@@ -96,6 +98,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limits = connection.limits
         self._ended = connection.ended
         self._reply = connection.reply
+        # What is not written yet of the answers to requests that came together: each write is a call to the kernel.
+        self._unwritten: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first header."""
@@ -113,6 +117,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._at_once_left = MOST_AT_ONCE
         self._most_header_bytes = self._header_bytes + len(data)
         super().data_received(data)
+        self._write_replies()
         if not self._is_in_header:
             self._count_body(data)
         elif was_in_header and self._headers_seen == headers_before:
@@ -160,11 +165,17 @@ class LimitedProtocol(HttpToolsProtocol):
             return False
         self._at_once_left -= 1
         told = lines(self.server_state.default_headers) + reply.lines
-        self.transport.write(b"%s%s\r\n" % (STATUS_LINE[reply.status], told))
-        if reply.body:
-            self.transport.write(reply.body)
+        self._unwritten += (b"%s%s\r\n" % (STATUS_LINE[reply.status], told), reply.body)
+        if len(reply.body) > WRITTEN_TOGETHER_BYTES:
+            # So that it shows whether the client takes it.
+            self._write_replies()
         self.on_response_complete()
         return True
+
+    def _write_replies(self) -> None:
+        if self._unwritten:
+            replies, self._unwritten = self._unwritten, []
+            self.transport.writelines(replies)
 
     def _is_header_too_large(self) -> bool:
         fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
@@ -179,6 +190,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request; uvicorn's own words would lack our headers."""
+        self._write_replies()
         if not self.transport.is_closing():
             self.transport.write(_MALFORMED)
             self.transport.close()

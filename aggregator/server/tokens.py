@@ -6,13 +6,13 @@ verification. docs/decisions/0004-python-jose.md has the recipe and why each ste
 """
 
 import base64
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jose import jwk, jwt
@@ -148,8 +148,8 @@ def time_limit(claims: Claims, now: float) -> float:
 
 def _json(part: bytes) -> Any:
     try:
-        return json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 
