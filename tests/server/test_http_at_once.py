@@ -315,7 +315,7 @@ async def test_a_token_is_known_again_on_its_connection_as_long_as_it_holds(real
     assert await guard.admit([first]) == EVERYTHING
     assert guard.admit_at_once([first], borne) == guard.admit_at_once([first], borne) == EVERYTHING
     assert guard.admit_at_once([second], borne) is None
-    assert guard.admit_at_once([first[:-1] + b"A"], borne) is None
+    assert guard.admit_at_once([first[:-1]], borne) is None
     for bad in ([], [first, first], [b""], [first + b"="]):
         with pytest.raises(TokenRefusedError):
             guard.admit_at_once(bad, borne)
