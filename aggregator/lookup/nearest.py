@@ -12,12 +12,16 @@ _LIKE = 0.6
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that are most like one; of very many, those that begin like it."""
+    """Return the names that are most like one, else those that it is the beginning of; of very many, a part of them."""
     known = list(names)
     if len(known) > MOST_COMPARED:
         known = list(islice(_beginning_like(name, known), MOST_COMPARED))
     by_folded = {each[:LONGEST].casefold(): each for each in reversed(known)}
-    return tuple(by_folded[match] for match in get_close_matches(name[:LONGEST].casefold(), by_folded, MOST, _LIKE))
+    folded = name[:LONGEST].casefold()
+    found = get_close_matches(folded, by_folded, MOST, _LIKE)
+    if not found and folded:
+        found = sorted((each for each in by_folded if each.startswith(folded)), key=len)[:MOST]
+    return tuple(by_folded[match] for match in found)
 
 
 def _beginning_like(name: str, names: list[str]) -> Iterable[str]:

@@ -22,7 +22,9 @@ from aggregator.views import v1
 
 PATH = "/api/v1/topology"
 QUALITY_PATH = "/api/v1/quality"
+# For a connection and each piece of an answer; for all of it.
 SECONDS = 30.0
+WHOLE_SECONDS = 120.0
 MOST_BYTES = 2**30
 _PIECE_BYTES = 2**18
 _SHOWN_CHARACTERS = 200
@@ -106,8 +108,11 @@ def _got(url: str, path: str, token: str) -> tuple[bytes, bool]:
 def _body(answer: requests.Response) -> bytes:
     parts: list[bytes] = []
     size = 0
-    for part in answer.iter_content(_PIECE_BYTES):
+    end = time.monotonic() + WHOLE_SECONDS
+    while part := answer.raw.read1(_PIECE_BYTES, decode_content=True):
         size += len(part)
+        if time.monotonic() > end:
+            raise NotReadError(f"its answer is not over after {WHOLE_SECONDS:g} seconds")
         if size > MOST_BYTES:
             raise NotReadError(f"its answer is larger than {MOST_BYTES} bytes")
         parts.append(part)

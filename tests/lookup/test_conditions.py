@@ -152,6 +152,7 @@ def _name(item: Any) -> str:
         (Kind.PODS, "status=Running", "pods have no field status; allowed: image, app, id, name"),
         (Kind.NODES, "name.first=a", "nodes have no field name.first"),
         (Kind.NODES, "device.colour=a", "nearest: device"),
+        (Kind.NODES, "gpu", "nodes have no field gpu; nearest: gpu_count, gpu_memory_bytes, gpu_energy_joules"),
         (Kind.NODES, "memory_bytes=4Gx", "memory_bytes is a number, and '4Gx' is not; allowed: 5"),
         (Kind.NODES, "memory_bytes in (1,)", "memory_bytes is a number, and '' is not"),
         (Kind.NODES, "last_seen_time<now", "last_seen_time is a time, and 'now' is not; allowed: 2026"),

@@ -1,6 +1,7 @@
 """The command as it runs: from a recording, from a gateway, and where there is neither."""
 
 import argparse
+import contextlib
 import http.server
 import json
 import threading
@@ -41,6 +42,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
     quality = b""
     refusal = b"not here"
     complete = "true"
+    is_dripping = False
 
     def do_GET(self) -> None:
         """Answer with the document to whoever has the token, at the right path."""
@@ -54,7 +56,10 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         self.send_header("X-Topology-Complete", self.complete)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        # Who waits no longer is gone.
+        with contextlib.suppress(ConnectionError):
+            for piece in (bytes([byte]) for byte in body) if self.is_dripping else (body,):
+                self.wfile.write(piece)
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
@@ -165,6 +170,17 @@ def test_what_is_wrong_with_a_gateway_is_one_line(
     assert reason in told.err
     assert len(told.err.splitlines()) == 1
     assert not token or token not in told.err
+
+
+def test_a_gateway_that_drips_is_not_waited_for(
+    gateway: tuple[str, type[Gateway]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that keeps coming, however slowly, is given up when its time is over."""
+    url, chosen = gateway
+    chosen.document, chosen.is_dripping = b" " * 20_000, True
+    monkeypatch.setattr("aggregator.show.reading.WHOLE_SECONDS", 0.01)
+    assert run({"TOKEN": TOKEN}, "--url", url) == 1
+    assert capsys.readouterr().err == f"{url}: its answer is not over after 0.01 seconds\n"
 
 
 @pytest.mark.parametrize(
