@@ -195,6 +195,7 @@ def test_encoded_slashes_are_no_slashes(ports: Ports, path: str) -> None:
     [
         ("nodes?filtre=a", "filtre", "nearest: filter"),
         ("nodes/?layout=2025", None, "nothing is at"),
+        ("clusters/nuvlabox/1/nodes", None, "nothing is at /api/v1/clusters/nuvlabox/1/nodes; a slash within a name"),
         ("clusters/icos-cluster-a?filter=a", "filter", "allowed: fields, depth, wait"),
         ("pods?labels=a", "labels", "there is no parameter 'labels' here"),
         ("containers?depth=3", "depth", "there is no parameter 'depth' here"),
