@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from aggregator import portions
-from aggregator.documents import MOST_PARTS, Documents, Form
+from aggregator.documents import MOST_PARTS, Documents
 from aggregator.grants import Grant
 from aggregator.models.part import part_of
 from aggregator.models.tally import Tally
@@ -71,8 +71,8 @@ class Snapshot:
     gaps: tuple[Gap, ...]
     taken_at: float
     oldest_at: float
-    # Answers with it, as the HTTP server keeps them ready.
-    prepared: dict[Form, Any] = field(default_factory=dict, repr=False, compare=False)
+    # What the HTTP server keeps ready with it: answers by form, and parts of answers.
+    prepared: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _parts: dict[Grant, "Snapshot"] = field(default_factory=dict, repr=False, compare=False)
 

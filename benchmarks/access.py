@@ -53,9 +53,10 @@ class _Contest:
         command = [*on_core(LOAD), sys.executable, "-m", "benchmarks.strangers", *arguments]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as strangers:
-            assert strangers.stdout is not None
-            strangers.stdout.readline()
             assert strangers.stdin is not None
+            assert strangers.stdout is not None
+            if strangers.stdout.readline() != "ready\n":
+                raise RuntimeError("the strangers did not get ready")
             print(file=strangers.stdin, flush=True)
             rate = self.rate(self.guarded)
             said, _ = strangers.communicate(timeout=60)

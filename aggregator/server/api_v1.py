@@ -59,10 +59,8 @@ class Api:
 
     async def serve(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise a RequestError for one that cannot be answered."""
-        request, wished = (
-            b"%s?%s" % (scope["raw_path"], scope["query_string"]),
-            wishes(scope["method"], scope["headers"]),
-        )
+        request = b"%s?%s" % (scope["raw_path"], scope["query_string"])
+        wished = wishes(scope["method"], scope["headers"])
         if scope["method"] in METHODS and not (wished.fresh or wished.known):
             before = self._answered_before(grant, request)
             if before is not None:

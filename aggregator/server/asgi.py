@@ -1,4 +1,4 @@
-"""ASGI as our applications use it: its types, and answers that are sent at once."""
+"""ASGI as our applications use it: its types, and whole answers."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -25,16 +25,19 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Reply(NamedTuple):
-    """A whole answer, its headers as they are written."""
+class WrittenAnswer(NamedTuple):
+    """A whole answer, ready to be written behind its status line and what the server says of itself.
+
+    `lines` are its headers, each with its end of line, without the empty line at the end.
+    """
 
     status: int
     lines: bytes
     body: bytes
 
 
-def lines(headers: Headers) -> bytes:
-    """Return headers as they stand in an answer."""
+def header_lines(headers: Headers) -> bytes:
+    """Return headers as they are written."""
     return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 

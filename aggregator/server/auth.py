@@ -28,7 +28,7 @@ class Remembered(NamedTuple):
 
 @dataclass(slots=True)
 class Borne:
-    """What the last request on a connection bore, which most likely is what the next one bears."""
+    """The Authorization header that opened something on a connection last, and what; most likely it comes again."""
 
     authorization: bytes = b""
     known: Remembered | None = None
@@ -89,18 +89,21 @@ class TokenGuard:
     def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
         """Return or raise what `admit` does, None where a signature is to be verified or an issuer may be asked.
 
-        A token that its connection bore before is known by comparing, which takes less than a tenth of a digest.
+        What its connection bore before is known by comparing, which takes half of what a digest does.
         """
         value = _the_one(authorization)
-        is_as_before = compare_digest(value, borne.authorization)
-        known = borne.known if is_as_before else self._known.get(_digest(value))
-        if known is not None and self._holds(known):
-            if not is_as_before:
+        # In constant time: it is compared with a secret, and another may send it through the same proxy.
+        known = borne.known if compare_digest(value, borne.authorization) else None
+        if known is None or not self._holds(known):
+            borne.authorization, borne.known = b"", None
+            known = self._known.get(_digest(value))
+            if known is not None and self._holds(known):
                 borne.authorization, borne.known = value, known
-            return known.grant
+        if borne.known is not None:
+            return borne.known.grant
         token = bearer_token(value)
         kid = read_header(token, self._rules.algorithms).kid
-        if self._keys.find(kid, token) or self._keys.may_learn(kid):
+        if self._keys.find(kid, token) or self._keys.may_learn(kid, token):
             return None
         raise self._keys.why_unknown(token)
 

@@ -1,25 +1,23 @@
 """Requests whose answers are at hand, answered where they are read: without a task, without messages, in one go.
 
-Nearly everybody asks for bytes that are ready, and strangers are many: both cost a third of what they would on the long
-way, through `http_watch` and `http_front`. Whatever is more than that goes there, and would get the same answers there.
+Nearly everybody asks for bytes that are ready, and strangers may be many: both cost a fraction of what they would on
+the long way, by messages of ASGI through `http_watch` and `http_front`. Whatever is more than that goes there, and they
+would get the same answers there (docs/decisions/0030-at-once.md).
 """
 
 from collections.abc import Mapping
 from time import perf_counter
 from typing import NamedTuple
 
-from aggregator.errors import AggregatorError
-from aggregator.grants import EVERYTHING, Grant
 from aggregator.logs import logger
-from aggregator.server.asgi import App, Headers, Reply, lines
+from aggregator.server.asgi import App, Headers, WrittenAnswer
 from aggregator.server.auth import Borne
-from aggregator.server.http_document import wishes
-from aggregator.server.http_front import LAYOUTS, Front
-from aggregator.server.http_limits import Replier
+from aggregator.server.http_connection import Replier
+from aggregator.server.http_front import LAYOUTS, Ask, Front
 from aggregator.server.http_server import PIECE_BYTES, Service
 from aggregator.server.http_watch import Watched, handler_of
 from aggregator.server.problems import API
-from aggregator.server.request_id import HEADER, RequestIds
+from aggregator.server.request_id import HEADER, RequestIds, given_id
 from aggregator.server.watch import Watch
 from aggregator.views import v1
 
@@ -39,61 +37,37 @@ class _Target(NamedTuple):
 
 
 class AtOnce:
-    """Answers at once what a front would answer."""
+    """Answers at once what a front can, with what each answer has beside: it is counted, and has an id."""
 
-    def __init__(self, front: Front, watch: Watch, most_bytes: int | None = None) -> None:
+    def __init__(self, front: Front, watch: Watch, ids: RequestIds, most_bytes: int | None = None) -> None:
         """`most_bytes` is how long a body may be that is written in one go, None for any."""
         self._front = front
         self._answered = watch.telemetry.answered
+        self._ids = ids
         self._most_bytes = most_bytes
-        self._ids = RequestIds()
         self._targets = _targets(front.default_layout)
 
-    def replier(self) -> Replier:
+    def new_replier(self) -> Replier:
         """Return who answers on a new connection."""
         borne = Borne()
 
-        def reply(method: bytes, url: bytes, headers: Headers) -> Reply | None:
+        def reply(method: bytes, url: bytes, headers: Headers) -> WrittenAnswer | None:
             target, verb = self._targets.get(url), _METHODS.get(method)
-            if target is None or verb is None:
+            if target is None or verb is None or not _MORE.isdisjoint(name for name, _ in headers):
                 return None
             start = perf_counter()
             try:
-                made = self._reply(target, verb, headers, borne)
+                answer = self._front.at_once(Ask(verb, target.path, target.view, headers), borne)
             except Exception:  # noqa: BLE001 - whatever broke, the long way has an answer
-                _log.exception("answering at once broke")
+                _log.exception("answering at once broke", path=target.path)
                 return None
-            if made is not None:
-                self._answered(target.handler, verb, made.status, perf_counter() - start)
-            return made
+            if answer is None or (self._most_bytes is not None and len(answer.body) > self._most_bytes):
+                return None
+            self._answered(target.handler, verb, answer.status, perf_counter() - start)
+            lines = b"%s%s: %s\r\n" % (answer.lines, HEADER, self._ids.of(given_id(headers)))
+            return WrittenAnswer(answer.status, lines, b"" if verb == "HEAD" else answer.body)
 
         return reply
-
-    def _reply(self, target: _Target, method: str, headers: Headers, borne: Borne) -> Reply | None:
-        authorization, given_id = [], None
-        for name, value in headers:
-            if name in _MORE:
-                return None
-            if name == b"authorization":
-                authorization.append(value)
-            elif name == HEADER and given_id is None:
-                given_id = value
-        try:
-            grant = self._granted(authorization, borne)
-            if grant is None:
-                return None
-            found = self._front.documents.at_hand(grant, target.view, wishes(method, headers))
-        except AggregatorError as error:
-            status, refused, body = self._front.refusal(error, target.path)
-            found = Reply(status, lines(refused), body)
-        if found is None or (self._most_bytes is not None and len(found.body) > self._most_bytes):
-            return None
-        told = b"%s%s: %s\r\n" % (found.lines, HEADER, self._ids.of(given_id))
-        return Reply(found.status, told, b"" if method == "HEAD" else found.body)
-
-    def _granted(self, authorization: list[bytes], borne: Borne) -> Grant | None:
-        guard = self._front.guard
-        return EVERYTHING if guard is None else guard.admit_at_once(authorization, borne)
 
 
 def _targets(default_layout: str) -> Mapping[bytes, _Target]:
@@ -110,7 +84,8 @@ def watched_service(front: Front, app: App, watch: Watch, *, is_encrypted: bool)
     That is nothing where each request is traced or logged, or where something stands around the front: it may have a
     word to say in any answer.
     """
-    watched = Watched(app, watch)
+    ids = RequestIds()
+    watched = Watched(app, watch, ids)
     if app is not front or watch.tracing is not None or watch.log_requests:
         return Service(watched)
-    return Service(watched, AtOnce(front, watch, PIECE_BYTES if is_encrypted else None).replier)
+    return Service(watched, AtOnce(front, watch, ids, PIECE_BYTES if is_encrypted else None).new_replier)

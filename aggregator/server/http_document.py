@@ -13,7 +13,7 @@ from typing import NamedTuple
 from aggregator.coding import CODINGS, IDENTITY, chosen
 from aggregator.documents import Form
 from aggregator.grants import Grant
-from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Reply, Scope, Send, answer, lines
+from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, WrittenAnswer, answer, header_lines
 from aggregator.server.shown import Snapshots, bytes_of, known_part, part_shown
 from aggregator.snapshot import Snapshot
 
@@ -51,8 +51,6 @@ class Wishes(NamedTuple):
 _NO_WISHES = Wishes()
 # Under this, the headers that all answers of a snapshot have are kept with it.
 _OF_ALL = Form("")
-# In place of a coding: that a view has not changed is an answer that is kept with a snapshot like the others.
-_UNCHANGED = "unchanged"
 
 
 class Ready(NamedTuple):
@@ -61,6 +59,12 @@ class Ready(NamedTuple):
     identity: str
     body: bytes
     coding: str = IDENTITY
+
+
+class Unchanged(NamedTuple):
+    """Under this, the answer is kept with a snapshot that a view has not changed."""
+
+    view: str
 
 
 class Prepared(NamedTuple):
@@ -74,7 +78,7 @@ class Prepared(NamedTuple):
     @staticmethod
     def of(status: int, headers: Headers, body: bytes) -> "Prepared":
         """Return what these make."""
-        return Prepared(status, headers, lines(headers), body)
+        return Prepared(status, headers, header_lines(headers), body)
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +115,7 @@ class DocumentServer:
         # What else than how it is packed an answer depends on.
         self._vary = (b"vary", b"accept-encoding, authorization" if has_guard else b"accept-encoding")
 
-    def at_hand(self, grant: Grant, view: str, wished: Wishes) -> Reply | None:
+    def at_hand(self, grant: Grant, view: str, wished: Wishes) -> WrittenAnswer | None:
         """Return what `serve` would answer, None where that is to be waited for or made.
 
         Raises what keeps the snapshot from being shown.
@@ -127,7 +131,7 @@ class DocumentServer:
             prepared = snapshot.prepared.get(Form(view, wished.coding))
         if prepared is None:
             return None
-        return Reply(prepared.status, prepared.lines + lines([self._age(snapshot)]), prepared.body)
+        return WrittenAnswer(prepared.status, prepared.lines + header_lines([self._age(snapshot)]), prepared.body)
 
     async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raise what keeps the snapshot from being shown."""
@@ -175,10 +179,10 @@ class DocumentServer:
         return prepared
 
     def _unchanged(self, snapshot: Snapshot, view: str) -> Prepared:
-        form = Form(view, _UNCHANGED)
-        prepared: Prepared | None = snapshot.prepared.get(form)
+        key = Unchanged(view)
+        prepared: Prepared | None = snapshot.prepared.get(key)
         if prepared is None:
-            prepared = snapshot.prepared[form] = Prepared.of(304, self._headers(snapshot, Form(view)), b"")
+            prepared = snapshot.prepared[key] = Prepared.of(304, self._headers(snapshot, Form(view)), b"")
         return prepared
 
     def _age(self, snapshot: Snapshot) -> tuple[bytes, bytes]:

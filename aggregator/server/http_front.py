@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from aggregator.errors import (
@@ -29,13 +29,15 @@ from aggregator.server.asgi import (
     Receive,
     Scope,
     Send,
+    WrittenAnswer,
     answer,
     answer_error,
     error_answer,
+    header_lines,
 )
-from aggregator.server.auth import Guard
+from aggregator.server.auth import Borne, Guard
 from aggregator.server.failures import failure_of, text_of
-from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds
+from aggregator.server.http_document import BAD_WAIT, Asked, DocumentServer, wait_seconds, wishes
 from aggregator.server.problems import QUALITY, is_told_as_problem, problem_answer
 from aggregator.server.shown import Snapshots
 from aggregator.telemetry import Telemetry
@@ -87,6 +89,15 @@ class Door:
     open_paths: frozenset[str] = OPEN_PATHS
 
 
+class Ask(NamedTuple):
+    """A GET or HEAD of a whole document, which is that of a view; there is no more to it."""
+
+    method: str
+    path: str
+    view: str
+    headers: Headers
+
+
 class Front:
     """Serves the topology on every path that is not ours, and passes the rest on."""
 
@@ -101,12 +112,12 @@ class Front:
         self._telemetry = telemetry or Telemetry()
         self._snapshots = snapshots
         self._quality = quality_api.QualityPage(snapshots.quality)
-        self.documents = DocumentServer(snapshots, has_guard=door.guard is not None)
-        self.guard = door.guard
+        self._documents = DocumentServer(snapshots, has_guard=door.guard is not None)
+        self._guard = door.guard
         self._open_paths = door.open_paths
         self.default_layout = default_layout
         self._behind = behind
-        self._api = api_v1.Api(snapshots, self.documents)
+        self._api = api_v1.Api(snapshots, self._documents)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -115,10 +126,10 @@ class Front:
             return
         path = scope["path"]
         try:
-            if self.guard is None or path in self._open_paths:
+            if self._guard is None or path in self._open_paths:
                 grant = EVERYTHING
             else:
-                grant = await self.guard.admit([value for key, value in scope["headers"] if key == b"authorization"])
+                grant = await self._guard.admit(_authorization(scope["headers"]))
                 if path == METRICS_PATH:
                     _check_metrics(grant)
             if path == QUALITY:
@@ -130,10 +141,26 @@ class Front:
             else:
                 await self._topology(grant, scope, receive, send)
         except AggregatorError as error:
-            await answer(send, *self.refusal(error, path))
+            await answer(send, *self._refusal(error, path))
         except Exception as error:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
             _log.exception("request broke", path=shown_path(path))
             await answer(send, *_failure(error, path, []))
+
+    def at_once(self, ask: Ask, borne: Borne) -> WrittenAnswer | None:
+        """Return what is answered to a request for a document, None where something has to be waited for or made.
+
+        `borne` is what its connection bore before.
+        """
+        grant: Grant | None = EVERYTHING
+        try:
+            if self._guard is not None and ask.path not in self._open_paths:
+                grant = self._guard.admit_at_once(_authorization(ask.headers), borne)
+            if grant is None:
+                return None
+            return self._documents.at_hand(grant, ask.view, wishes(ask.method, ask.headers))
+        except AggregatorError as error:
+            refused = self._refusal(error, ask.path)
+            return WrittenAnswer(refused.status, header_lines(refused.headers), refused.body)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, and add what every answer of ours tells browsers."""
@@ -172,10 +199,10 @@ class Front:
             if wait_seconds(wait) is None:
                 await answer_error(send, 400, BAD_WAIT, [])
                 return
-        await self.documents.serve(Asked(grant, layout, wait), scope, receive, send)
+        await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
-    def refusal(self, error: AggregatorError, path: str) -> Answer:
-        """Return what to answer to a request that cannot be answered, and count it if it was a token's fault."""
+    def _refusal(self, error: AggregatorError, path: str) -> Answer:
+        """Return what to answer instead; an AccessError is counted by its reason, so this is called once a request."""
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
@@ -196,6 +223,10 @@ class Front:
         if isinstance(error, WrongMethodError):
             headers.append((b"allow", ", ".join(error.allowed).encode()))
         return _failure(error, path, headers)
+
+
+def _authorization(headers: Headers) -> list[bytes]:
+    return [value for name, value in headers if name == b"authorization"]
 
 
 def _failure(error: Exception, path: str, headers: Headers) -> Answer:

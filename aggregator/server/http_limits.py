@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
-
-from aggregator.server.asgi import Headers, Reply, lines
 
 
 @dataclass(frozen=True)
@@ -52,27 +50,8 @@ def _has_one_host(headers: list[tuple[bytes, bytes]]) -> bool:
     return [name for name, _ in headers].count(b"host") == 1
 
 
-# Of the requests that come together: as long as they are answered, no other connection has its turn.
-MOST_AT_ONCE = 16
-# Bodies up to this length wait for those that come after them.
-WRITTEN_TOGETHER_BYTES = 16 * 1024
-
-
-# Answers a request by its method, URL and headers if it can be answered at once.
-Replier = Callable[[bytes, bytes, Headers], Reply | None]
-
-
-@dataclass(frozen=True)
-class Connection:
-    """What a new connection comes with: limits, whom to tell when it is gone, who answers at once, if anybody."""
-
-    limits: Limits
-    ended: Callable[[], None]
-    reply: Replier | None = None
-
-
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol on httptools, with limits, and answers at once where that can be."""
+    """uvicorn's protocol on httptools, with limits; `ended` is called once when the connection is gone."""
 
     _header_bytes = 0
     # What a header that is complete with the bytes that just came has at most.
@@ -89,17 +68,10 @@ class LimitedProtocol(HttpToolsProtocol):
     _idle_until: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
 
-    # How many of the requests that came last may still be answered at once; whether the present one was.
-    _at_once_left = 0
-    _was_at_once = False
-
-    def __init__(self, config: Config, state: ServerState, connection: Connection) -> None:
+    def __init__(self, config: Config, state: ServerState, limits: Limits, ended: Callable[[], None]) -> None:
         super().__init__(config, state, {})
-        self._limits = connection.limits
-        self._ended = connection.ended
-        self._reply = connection.reply
-        # What is not written yet of the answers to requests that came together: each write is a call to the kernel.
-        self._unwritten: list[bytes] = []
+        self._limits = limits
+        self._ended = ended
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first header."""
@@ -114,10 +86,8 @@ class LimitedProtocol(HttpToolsProtocol):
             # It took its last answer: the time for that must not cut off the next.
             self._stop_waiting_for_reader()
         was_in_header, headers_before = self._is_in_header, self._headers_seen
-        self._at_once_left = MOST_AT_ONCE
         self._most_header_bytes = self._header_bytes + len(data)
         super().data_received(data)
-        self._write_replies()
         if not self._is_in_header:
             self._count_body(data)
         elif was_in_header and self._headers_seen == headers_before:
@@ -135,7 +105,7 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stop the clock: from here on the application decides."""
+        """Stop the clock, and let the request be answered if it keeps the limits."""
         self._is_in_header = False
         self._headers_seen += 1
         self._header_bytes = self._body_bytes = 0
@@ -143,39 +113,19 @@ class LimitedProtocol(HttpToolsProtocol):
         # The parser hands an error to uvicorn, which answers 400 and closes.
         if self._most_header_bytes > self._limits.header_bytes and self._is_header_too_large():
             raise ValueError("header too large")
-        version = self.parser.get_http_version()
-        if version not in _WITHOUT_HOST and not _has_one_host(self.headers):
+        if self.parser.get_http_version() not in _WITHOUT_HOST and not _has_one_host(self.headers):
             raise ValueError("not one Host")
         if len(self.pipeline) >= self._limits.pipelined:
             raise ValueError("too many requests ahead")
-        self._was_at_once = version == "1.1" and self._is_answered_at_once()
-        if not self._was_at_once:
-            super().on_headers_complete()
+        self._begin_request()
 
-    def _is_answered_at_once(self) -> bool:
-        """Answer the request, and return True, if there is no other to be answered first and no reason to wait."""
-        before: RequestResponseCycle | None = self.cycle
-        is_next = before is None or before.response_complete
-        if self._reply is None or not is_next or self.flow.write_paused or not self._at_once_left:
-            return False
-        if self.transport.is_closing() or not self.parser.should_keep_alive():
-            return False
-        reply = self._reply(self.parser.get_method(), self.url, self.headers)
-        if reply is None:
-            return False
-        self._at_once_left -= 1
-        told = lines(self.server_state.default_headers) + reply.lines
-        self._unwritten += (b"%s%s\r\n" % (STATUS_LINE[reply.status], told), reply.body)
-        if len(reply.body) > WRITTEN_TOGETHER_BYTES:
-            # So that it shows whether the client takes it.
-            self._write_replies()
-        self.on_response_complete()
-        return True
+    def _begin_request(self) -> None:
+        """Begin to answer a request whose header is there."""
+        super().on_headers_complete()
 
-    def _write_replies(self) -> None:
-        if self._unwritten:
-            replies, self._unwritten = self._unwritten, []
-            self.transport.writelines(replies)
+    def _end_request(self) -> None:
+        """Note that a request is there to its end."""
+        super().on_message_complete()
 
     def _is_header_too_large(self) -> bool:
         fields_bytes = sum(len(name) + len(value) for name, value in self.headers)
@@ -183,14 +133,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Be ready for the next header, whose clock begins with its first byte; keep-alive has its own."""
-        if not self._was_at_once:
-            super().on_message_complete()
+        self._end_request()
         self._is_in_header = True
         self._stop_waiting()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request; uvicorn's own words would lack our headers."""
-        self._write_replies()
         if not self.transport.is_closing():
             self.transport.write(_MALFORMED)
             self.transport.close()

@@ -11,7 +11,8 @@ import uvicorn
 
 from aggregator.server.accept import Acceptor, Doors
 from aggregator.server.asgi import App, Receive, Scope, Send
-from aggregator.server.http_limits import TOO_MANY, Connection, LimitedProtocol, Limits, Replier
+from aggregator.server.http_connection import Connection, QuickProtocol, Replier
+from aggregator.server.http_limits import TOO_MANY, Limits
 from aggregator.server.tls import RotatingContext, Rotation
 
 # Written at once to a connection with TLS, which makes a copy of what it writes.
@@ -41,10 +42,10 @@ class HttpTransport:
 
 @dataclass(frozen=True)
 class Service:
-    """What is served: an application, and what makes for each connection who answers beside it at once, if anybody."""
+    """What is served: an application, and what makes for each new connection who answers at once, if anybody."""
 
     app: App
-    at_once: Callable[[], Replier] | None = None
+    new_replier: Callable[[], Replier] | None = None
 
 
 class HttpServer:
@@ -61,12 +62,12 @@ class HttpServer:
         self._rotation = transport.rotation
         config = uvicorn.Config(
             service.app if self._rotation is None else in_pieces(service.app),
-            http=LimitedProtocol,
+            http=QuickProtocol,
             **UVICORN,
             timeout_keep_alive=transport.limits.idle_seconds,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
-        self._server = _Server(config, listener, transport, service.at_once)
+        self._server = _Server(config, listener, transport, service.new_replier)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -105,12 +106,12 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         listener: socket.socket,
         transport: HttpTransport,
-        replier: Callable[[], Replier] | None,
+        new_replier: Callable[[], Replier] | None,
     ) -> None:
         super().__init__(config)
         rotation = transport.rotation
         self._limits = transport.limits
-        self._replier = replier
+        self._new_replier = new_replier
         if rotation is None:
             doors = Doors(transport.most_connections, TOO_MANY)
         else:
@@ -130,9 +131,9 @@ class _Server(uvicorn.Server):
         self._acceptor.stop()
         await super().shutdown(sockets)
 
-    def _protocol(self, ended: Callable[[], None]) -> LimitedProtocol:
-        reply = None if self._replier is None else self._replier()
-        return LimitedProtocol(self.config, self.server_state, Connection(self._limits, ended, reply))
+    def _protocol(self, ended: Callable[[], None]) -> QuickProtocol:
+        reply = None if self._new_replier is None else self._new_replier()
+        return QuickProtocol(self.config, self.server_state, Connection(self._limits, ended, reply))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

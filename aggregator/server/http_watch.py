@@ -1,4 +1,7 @@
-"""What surrounds the front of the HTTP server: counts each request once, gives it an id, logs and traces it."""
+"""What surrounds the front of the HTTP server: counts each request once, gives it an id, logs and traces it.
+
+Those that are answered at once do not come here: `http_at_once` counts them and gives them their ids.
+"""
 
 from collections.abc import MutableMapping
 from time import perf_counter
@@ -8,7 +11,7 @@ from aggregator.logs import REQUEST_ID, logger, shown_path
 from aggregator.own_metrics import NO_ANSWER
 from aggregator.server.asgi import App, Receive, Scope, Send
 from aggregator.server.http_front import OWN_FOLDERS
-from aggregator.server.request_id import HEADER, RequestIds
+from aggregator.server.request_id import HEADER, RequestIds, given_id
 from aggregator.server.watch import Watch
 from aggregator.tracing import Tracing
 
@@ -39,12 +42,12 @@ def handler_of(path: str) -> str:
 class Watched:
     """An ASGI application that is watched. A request is counted when it is over, however it ends."""
 
-    def __init__(self, app: App, watch: Watch) -> None:
+    def __init__(self, app: App, watch: Watch, ids: RequestIds) -> None:
         self._app = app
         # Looked up once, as it is asked for each request.
         self._answered = watch.telemetry.answered
         self._tracing = watch.tracing
-        self._ids = RequestIds()
+        self._ids = ids
         self._log_requests = watch.log_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +56,7 @@ class Watched:
             await self._app(scope, receive, send)
             return
         start = perf_counter()
-        request_id = self._ids.of(_given_id(scope))
+        request_id = self._ids.of(given_id(scope["headers"]))
         REQUEST_ID.set(request_id)
         path = scope["path"]
         # Nearly every request has one of these paths.
@@ -92,13 +95,6 @@ class Watched:
                 return send(message)
 
             await self._app(scope, receive, traced_send)
-
-
-def _given_id(scope: Scope) -> bytes | None:
-    for key, value in scope["headers"]:
-        if key == HEADER:
-            return bytes(value)
-    return None
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:

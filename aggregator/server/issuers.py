@@ -101,6 +101,8 @@ class Issuer:
 
     def may_look_again(self) -> bool:
         """Return whether `look_again` would do anything."""
+        if self._waiting >= MOST_WAITING:
+            return False
         return self._under_way is not None or self._pace.clock() >= self._may_ask_at
 
     async def _join(self) -> None:
@@ -198,16 +200,22 @@ class IssuerKeys:
                 return [key for key in found if key.issuer == claimed]
         return found
 
-    def may_learn(self, kid: str | None) -> bool:
-        """Return whether there is an issuer that may be asked again by now."""
-        return kid is not None and any(issuer.may_look_again() for issuer in self._issuers)
+    def may_learn(self, kid: str | None, token: bytes) -> bool:
+        """Return whether the issuer that the token says it is from may be asked again by now."""
+        return bool(self._that_may_be_asked(kid, token))
 
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Ask the issuer that the token says it is from, if it may be asked again by now."""
-        if self.may_learn(kid):
-            for issuer in self._issuers:
-                if issuer.place.issuer in (None, claimed_issuer(token)):
-                    await issuer.look_again()
+        for issuer in self._that_may_be_asked(kid, token):
+            await issuer.look_again()
+
+    def _that_may_be_asked(self, kid: str | None, token: bytes) -> Sequence[Issuer]:
+        if kid is None:
+            return ()
+        # Claims are read only where that matters: strangers may knock often.
+        ready = [issuer for issuer in self._issuers if issuer.may_look_again()]
+        claimed = claimed_issuer(token) if ready else None
+        return [issuer for issuer in ready if issuer.place.issuer in (None, claimed)]
 
     def why_unknown(self, token: bytes) -> AggregatorError:
         """Return a refusal, or that the token cannot be judged: its issuer's keys were never had."""

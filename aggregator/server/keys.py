@@ -32,7 +32,7 @@ class Keys(Protocol):
     def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
         """Return the keys that a token which names this id may mean."""
 
-    def may_learn(self, kid: str | None) -> bool:
+    def may_learn(self, kid: str | None, token: bytes) -> bool:
         """Return whether `learn` would do anything."""
 
     async def learn(self, kid: str | None, token: bytes) -> None:
@@ -63,7 +63,7 @@ class StaticKeys:
         """Return the key."""
         return self._keys
 
-    def may_learn(self, _kid: str | None) -> bool:
+    def may_learn(self, kid: str | None, token: bytes) -> bool:
         """Return that there is nobody to ask."""
         return False
 

@@ -3,10 +3,19 @@
 import itertools
 import re
 import secrets
+from collections.abc import Iterable
 
 HEADER = b"x-request-id"
 LONGEST = 128
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,%d}" % LONGEST)
+
+
+def given_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the id that the headers of an HTTP request give, the first if there are several."""
+    for name, value in headers:
+        if name == HEADER:
+            return bytes(value)
+    return None
 
 
 class RequestIds:

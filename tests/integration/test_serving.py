@@ -1,11 +1,12 @@
 """The program as its clients meet it: what the real process answers, over both protocols."""
 
+import re
 import socket
 import subprocess
 import sys
 
 from demo.prometheus import free_port
-from tests.integration.process import Gateway, environment
+from tests.integration.process import Gateway, environment, until
 from tests.server.call import call
 from tests.server.exchange import ask, raw
 
@@ -50,6 +51,18 @@ def test_many_bad_requests_leave_it_well(gateway: Gateway) -> None:
     assert ask(gateway.http).status == 200
     assert raw(gateway.http, b"GET /\xff HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert gateway.process.poll() is None
+
+
+def test_the_real_process_answers_at_once(gateway: Gateway) -> None:
+    """What is ready is answered where it is read: also before the refusal of bytes behind it, which ends all else."""
+    asked = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n"
+
+    def is_answered() -> bool:
+        # The first answer after a refresh is made on the long way.
+        assert ask(gateway.http).status == 200
+        return re.findall(rb"HTTP/1.1 (\d+)", raw(gateway.http, asked)) == [b"200", b"400"]
+
+    until(is_answered, "an answer at once")
 
 
 def test_the_client_is_a_program(gateway: Gateway) -> None:

@@ -1,10 +1,8 @@
-"""What is answered at once: the same as on the long way, in order, counted once, and by tokens that hold now."""
+"""What is answered at once: the same as on the long way, in order, counted once."""
 
-import asyncio
-import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -13,92 +11,58 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from aggregator.documents import Form
-from aggregator.errors import NoTopologyError, TokenRefusedError
-from aggregator.grants import EVERYTHING
+from aggregator.errors import NoTopologyError
 from aggregator.secrets import Secrets
 from aggregator.server.asgi import App
-from aggregator.server.auth import Borne, Guard
 from aggregator.server.browsers import browsers
 from aggregator.server.http_at_once import AtOnce, watched_service
+from aggregator.server.http_connection import MOST_AT_ONCE, Replier
 from aggregator.server.http_front import Door, Front
-from aggregator.server.http_limits import MOST_AT_ONCE, Replier
+from aggregator.server.http_limits import Limits
+from aggregator.server.http_server import PIECE_BYTES, HttpTransport
 from aggregator.server.proxies import proxies
+from aggregator.server.request_id import RequestIds
 from aggregator.server.watch import Watch
 from aggregator.snapshot import Gap, GapKind
 from aggregator.telemetry import Telemetry
 from aggregator.tracing import start
+from aggregator.views import BY_NAME
 from tests.exposition import now
 from tests.server.exchange import raw
-from tests.server.issuing import ISSUER, Publisher, issuer_keys, rsa_key
 from tests.server.judging import static_guard
+from tests.server.quick import AT_ONCE, LAST, URLS, Ways, both_ways, counted, written
 from tests.server.serving import Manner, serving
 from tests.server.source import CommandedSource, snapshot
-from tests.server.test_auth import Hands
-from tests.server.test_auth_keys import eventually, guard_of
 from tests.server.tokens import Realm
 
-Headers = list[tuple[bytes, bytes]]
-
-URLS = (b"/", b"/?layout=2025", b"/?layout=1.2.5", b"/api/v1/topology")
-# These differ from those above by what only the long way understands.
+# These differ from those that are answered at once by what only the long way understands.
 OTHER_URLS = (b"/?", b"/?layout=none", b"/?wait=1ms", b"/any/path", b"/api/v1/topology?wait=1ms", b"/healthz", b"//")
-# Stays on no connection: what came before is all answered when this is.
-LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LARGE_BYTES = 10_000_000
 TAG = snapshot().documents.tag(Form("1.2.5"))
 
 
-@dataclass(frozen=True)
-class Ways:
-    """Two servers that show the same: one answers at once what it can, the other nothing."""
-
-    source: CommandedSource
-    quick: int
-    long: int
-    authorizations: Sequence[bytes]
-
-    def agreed(self, requests: bytes) -> bytes:
-        """Return what both answer to these bytes, without what differs from answer to answer."""
-        quick, long = _lasting(raw(self.quick, requests)), _lasting(raw(self.long, requests))
-        assert quick == long
-        return quick
-
-
-def _lasting(answers: bytes) -> bytes:
-    return re.sub(rb"date: [^\r]*|x-request-id: [0-9a-f]{12}-[0-9a-f]+", b"", answers)
-
-
-@contextlib.contextmanager
-def both_ways(guard: Guard | None, *authorizations: bytes) -> Iterator[Ways]:
-    """Serve one source both ways."""
-    source = CommandedSource()
-    quick, long = Watch(Telemetry()), Watch(Telemetry(), log_requests=True)
-    with (
-        serving(source, guard, manner=Manner(watch=quick)) as at_once,
-        serving(source, guard, manner=Manner(watch=long)) as slowly,
-    ):
-        yield Ways(source, at_once.http, slowly.http, authorizations)
-
-
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Ways]:
-    """Both ways without tokens."""
+def _open_ways() -> Iterator[Ways]:
     with both_ways(None) as ways:
         yield ways
 
 
+@pytest.fixture
+def opened(_open_ways: Ways) -> Ways:
+    """Both ways without tokens, prepared."""
+    _open_ways.source.reset()
+    _open_ways.prepare()
+    return _open_ways
+
+
 @pytest.fixture(scope="module")
 def guarded(realm: Realm, public_key: str) -> Iterator[Ways]:
-    """Both ways for who has a token."""
+    """Both ways for who has a token, prepared."""
     good = b"Bearer " + realm.token().encode()
     bad = (b"Bearer nonsense", b"Bearer a.b.c", b"Basic eDp5", b"", b"Bearer " + realm.token(exp=1).encode())
     with both_ways(static_guard(public_key), good, *bad) as ways:
+        ways.prepare()
         yield ways
-
-
-def written(method: bytes, url: bytes, headers: Sequence[tuple[bytes, bytes]], version: bytes = b"1.1") -> bytes:
-    """Return a request as it is sent."""
-    fields = b"".join(b"%s: %s\r\n" % header for header in ((b"Host", b"x"), *headers))
-    return b"%s %s HTTP/%s\r\n%s\r\n" % (method, url, version, fields)
 
 
 HEADERS = st.lists(
@@ -109,7 +73,7 @@ HEADERS = st.lists(
             *((b"Cache-Control", value) for value in (b"no-cache", b"max-age=0")),
             *((b"X-Request-Id", value) for value in (b"mine", b"mine-too", b"not mine", b"m" * 200)),
             *((b"Connection", value) for value in (b"keep-alive", b"close")),
-            *((b"Content-Length", b"0"), (b"Expect", b"100-continue"), (b"User-Agent", b"curl/8"), (b"Host", b"y")),
+            *((b"Content-Length", b"0"), (b"Expect", b"100-continue"), (b"User-Agent", b"curl/8")),
             *((b"Origin", b"https://elsewhere.example.org"), (b"X-Forwarded-For", b"nobody")),
         ]
     ),
@@ -118,28 +82,34 @@ HEADERS = st.lists(
 
 
 def requests(authorizations: Sequence[bytes]) -> st.SearchStrategy[bytes]:
-    """Return a few requests of one connection."""
-    bearing = st.lists(st.sampled_from(authorizations), max_size=2) if authorizations else st.just([])
+    """Return a few requests of one connection; one in two bears the good authorization if there is one."""
+    good, chosen = list(authorizations[:1]), st.sampled_from(authorizations or (b"unasked",))
     one = st.builds(
         lambda method, url, headers, borne, version: written(
             method, url, [*headers, *((b"Authorization", value) for value in borne)], version
         ),
-        st.sampled_from([b"GET", b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS"]),
+        st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", b"POST", b"OPTIONS"]),
         st.sampled_from((*URLS, *URLS, *OTHER_URLS)),
         HEADERS,
-        bearing,
-        st.sampled_from([b"1.1", b"1.1", b"1.0"]),
+        st.one_of(st.just(good), st.lists(chosen, max_size=2)),
+        st.sampled_from([b"1.1", b"1.1", b"1.1", b"1.0"]),
     )
     return st.lists(one, min_size=1, max_size=5).map(b"".join)
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
 @pytest.mark.parametrize("tokens", [False, True], ids=["open", "with tokens"])
-def test_both_ways_give_the_same(tokens: bool, opened: Ways, guarded: Ways, data: st.DataObject) -> None:
+def test_both_ways_give_the_same(opened: Ways, guarded: Ways, *, tokens: bool) -> None:
     """Whatever is asked, in whatever order on one connection, gets the same bytes at once as on the long way."""
     ways = guarded if tokens else opened
-    ways.agreed(data.draw(requests(ways.authorizations)) + LAST)
+    ways.counter.clear()
+
+    @settings(max_examples=150, deadline=None)
+    @given(requests(ways.authorizations))
+    def agrees(asked: bytes) -> None:
+        ways.agreed(asked + LAST)
+
+    agrees()
+    assert ways.counter[AT_ONCE] > 20
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -147,36 +117,72 @@ def test_both_ways_give_the_same(tokens: bool, opened: Ways, guarded: Ways, data
 def test_an_outage_is_told_the_same(opened: Ways, url: bytes, method: bytes) -> None:
     """Without a topology to show both ways say 503 and when to come back."""
     opened.source.failure, opened.source.next_in = NoTopologyError("no topology yet"), 7.2
-    try:
-        told = opened.agreed(written(method, url, []) + LAST)
-    finally:
-        opened.source.reset()
+    told = opened.agreed(written(method, url) + LAST)
     assert told.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nretry-after: 8\r\n" in told
+    assert opened.counter[AT_ONCE] == 1
 
 
 def test_what_is_missing_and_how_old_it_is_are_told_the_same(opened: Ways) -> None:
     """That a topology is incomplete, and its age, are those of the snapshot at this moment."""
-    ask = written(b"GET", b"/", [])
-    opened.source.shown, opened.source.age = snapshot(Gap(GapKind.FAILED, "node", "too slow")), 12.9
-    try:
-        first = opened.agreed(ask + ask + LAST)
-        opened.source.shown, opened.source.age = snapshot(), 3.0
-        second = opened.agreed(ask + ask + LAST)
-    finally:
-        opened.source.reset()
-    assert first.count(b"x-topology-complete: false") == first.count(b"age: 12\r\n") == 2
-    assert second.count(b"x-topology-complete: true") == second.count(b"age: 3\r\n") == 2
+    for shown, age, told_complete in (
+        (snapshot(Gap(GapKind.FAILED, "node", "too slow")), 12.9, b"false"),
+        (snapshot(), 3.0, b"true"),
+    ):
+        opened.source.shown, opened.source.age = shown, age
+        opened.prepare()
+        told = opened.agreed(written(b"GET", b"/") * 2 + LAST)
+        assert told.count(b"x-topology-complete: %s\r\n" % told_complete) == told.count(b"age: %d\r\n" % age) == 2
+        assert opened.counter[AT_ONCE] == 2
 
 
-def test_more_than_go_at_once_are_answered_in_order(opened: Ways) -> None:
+@pytest.mark.parametrize("slow", [3, 2 * MOST_AT_ONCE])
+def test_more_than_go_at_once_are_answered_in_order(opened: Ways, slow: int) -> None:
     """Of many requests sent together each is answered, and each in its turn, at once or not."""
-    many = 3 * MOST_AT_ONCE
-    ids = [b"number-%d" % number for number in range(many)]
-    urls = [URLS[number % 3] if number % 7 else b"/healthz" for number in range(many)]
+    ids = [b"number-%d" % number for number in range(3 * MOST_AT_ONCE)]
+    urls = [b"/healthz" if number == slow else URLS[number % len(URLS)] for number in range(len(ids))]
     sent = [written(b"GET", url, [(b"X-Request-Id", given)]) for url, given in zip(urls, ids, strict=True)]
     told = opened.agreed(b"".join(sent) + LAST)
     assert re.findall(rb"x-request-id: (number-\d+)", told) == ids
+    assert opened.counter[AT_ONCE] == min(slow, MOST_AT_ONCE)
+
+
+def test_a_good_request_is_answered_before_one_that_is_none(opened: Ways) -> None:
+    """An answer at once is written before the refusal of what is behind its request, which would overtake others."""
+    told = raw(opened.quick, written(b"GET", b"/") * 2 + b"nonsense\r\n\r\n")
+    assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"200", b"400"]
+
+
+def test_a_request_behind_an_answer_at_once_may_take_its_time() -> None:
+    """The clock of an idle connection does not run while a request is answered that came with one answered at once."""
+    manner = Manner(HttpTransport(limits=Limits(idle_seconds=1)))
+    patient = written(b"GET", b"/?wait=1500ms", [(b"If-None-Match", b"*")])
+    with counted() as counter, serving(CommandedSource(), None, manner=manner) as ports:
+        raw(ports.http, written(b"GET", b"/") + LAST)
+        counter.clear()
+        told = raw(ports.http, written(b"GET", b"/") + patient + LAST)
+    assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"304", b"200"]
+    assert counter[AT_ONCE] == 1
+
+
+class Large:
+    """A view of ten megabytes."""
+
+    def __call__(self, *_of: object) -> bytes:
+        """Render it."""
+        return b"x" * LARGE_BYTES
+
+
+def test_who_does_not_take_an_answer_gets_no_more_at_once() -> None:
+    """While a client has not taken what it asked for, what it asks next goes the long way, and comes whole."""
+    source = CommandedSource(shown=snapshot(views={**BY_NAME, "1.2.5": Large()}))
+    with counted() as counter, serving(source, None) as ports:
+        raw(ports.http, written(b"GET", b"/") + LAST)
+        counter.clear()
+        told = raw(ports.http, written(b"GET", b"/") * 5 + LAST)
+    assert counter[AT_ONCE] == 1
+    assert told.count(b"HTTP/1.1 200 OK") == 6
+    assert told.count(b"x" * 1000) >= 5 * LARGE_BYTES // 1000
 
 
 def test_each_is_counted_once(realm: Realm, public_key: str) -> None:
@@ -184,24 +190,30 @@ def test_each_is_counted_once(realm: Realm, public_key: str) -> None:
     telemetry = Telemetry()
     bearing = [(b"Authorization", b"Bearer " + realm.token().encode())]
     asked = [written(method, url, bearing) for method in (b"GET", b"HEAD") for url in (b"/", b"/api/v1/topology")]
-    with serving(CommandedSource(), static_guard(public_key), manner=Manner(watch=Watch(telemetry))) as ports:
-        raw(ports.http, b"".join(asked * 5) + written(b"GET", b"/", []) * 3 + LAST)
+    manner = Manner(watch=Watch(telemetry))
+    with counted() as counter, serving(CommandedSource(), static_guard(public_key), manner=manner) as ports:
+        for each in asked:
+            raw(ports.http, each + LAST)
+        counter.clear()
+        raw(ports.http, b"".join(asked * 3) + written(b"GET", b"/") * 4 + LAST)
+    assert counter[AT_ONCE] == 16
     seen = now(telemetry)
     for handler in ("topology", "api"):
         for method in ("GET", "HEAD"):
-            assert seen.total("http_requests_total", handler=handler, method=method, code="200") == 5
-    assert seen.total("http_requests_total", code="401") == 3
-    assert seen.total("aggregator_auth_failures_total") == 3
-    assert seen.total("http_request_duration_seconds_count", handler="topology") == 13
+            assert seen.total("http_requests_total", handler=handler, method=method, code="200") == 4
+    assert seen.total("http_requests_total", code="401") == 4
+    assert seen.total("aggregator_auth_failures_total") == 4
+    assert seen.total("http_request_duration_seconds_count", handler="topology") == 12
+    assert seen.total("http_request_duration_seconds_sum", handler="topology") > 0
 
 
 # --- what goes at once, told by who answers on a connection
 
 
-def replier(source: CommandedSource, guard: Guard | None = None, most_bytes: int | None = None) -> Replier:
+def replier(source: CommandedSource, most_bytes: int | None = None) -> Replier:
     """Return who answers on a connection to a front that shows this."""
-    front = Front(source, Door(guard), "1.2.5", _nothing_behind)
-    return AtOnce(front, Watch(Telemetry()), most_bytes).replier()
+    front = Front(source, Door(None), "1.2.5", _nothing_behind)
+    return AtOnce(front, Watch(Telemetry()), RequestIds(), most_bytes).new_replier()
 
 
 async def _nothing_behind(*_of: object) -> None:
@@ -216,13 +228,15 @@ async def prepared(source: CommandedSource, *headers: tuple[bytes, bytes]) -> No
     async def send(message: object) -> None:
         sent.append(message)
 
-    for query in (b"", b"layout=2025"):
-        scope = {"type": "http", "method": "GET", "path": "/", "query_string": query, "headers": list(headers)}
+    for url in URLS:
+        path, _, query = url.partition(b"?")
+        at = {"path": path.decode(), "raw_path": path, "query_string": query}
+        scope = {"type": "http", "method": "GET", "headers": list(headers), **at}
         await front(scope, _nothing_behind, send)  # type: ignore[arg-type] # nothing is received
-    assert len(sent) == 4
+    assert len(sent) == 2 * len(URLS)
 
 
-@pytest.mark.parametrize("url", [b"/", b"/?layout=1.2.5", b"/?layout=2025"])
+@pytest.mark.parametrize("url", URLS)
 async def test_ready_bytes_go_at_once(url: bytes) -> None:
     """A document whose bytes are ready is answered at once, a packed one and that nothing has changed, too."""
     source = CommandedSource()
@@ -265,8 +279,8 @@ async def test_what_takes_more_goes_the_long_way(method: bytes, url: bytes, head
     assert replier(source)(method, url, [header] if header else []) is None
 
 
-async def test_what_is_long_is_not_written_in_one_go_where_that_costs() -> None:
-    """With TLS a body over the limit of a piece goes the long way, which writes piece by piece."""
+async def test_a_body_over_the_most_goes_the_long_way() -> None:
+    """Where it is said how long a body may be that is written in one go, a longer one is not."""
     source = CommandedSource()
     await prepared(source)
     size = len(source.shown.body("1.2.5"))
@@ -274,11 +288,23 @@ async def test_what_is_long_is_not_written_in_one_go_where_that_costs() -> None:
     assert replier(source, most_bytes=size - 1)(b"GET", b"/", []) is None
 
 
+@pytest.mark.parametrize("is_encrypted", [False, True])
+async def test_with_tls_a_body_longer_than_a_piece_goes_the_long_way(*, is_encrypted: bool) -> None:
+    """What is encrypted is written piece by piece, what is not in one go."""
+    source = CommandedSource(shown=snapshot(views={**BY_NAME, "1.2.5": lambda *_of: b"x" * (PIECE_BYTES + 1)}))
+    await prepared(source)
+    front = Front(source, Door(None), "1.2.5", _nothing_behind)
+    new_replier = watched_service(front, front, Watch(Telemetry()), is_encrypted=is_encrypted).new_replier
+    assert new_replier is not None
+    assert (new_replier()(b"GET", b"/", []) is None) is is_encrypted
+    assert new_replier()(b"GET", b"/?layout=2025", []) is not None
+
+
 def test_where_others_have_a_word_to_say_all_go_the_long_way() -> None:
     """With a line in the log or a span for each request, or with CORS or proxies around, nothing goes at once."""
     watch = Watch(Telemetry())
     front = Front(CommandedSource(), Door(None), "1.2.5", _nothing_behind)
-    assert watched_service(front, front, watch, is_encrypted=False).at_once is not None
+    assert watched_service(front, front, watch, is_encrypted=False).new_replier is not None
     tracing = start("http://127.0.0.1:9", lambda _number: None, Secrets())
     others: list[tuple[App, Watch]] = [
         (front, replace(watch, log_requests=True)),
@@ -287,7 +313,7 @@ def test_where_others_have_a_word_to_say_all_go_the_long_way() -> None:
         (proxies(front, [ip_network("127.0.0.0/8")]), watch),
     ]
     try:
-        assert [watched_service(front, app, by, is_encrypted=False).at_once for app, by in others] == [None] * 4
+        assert [watched_service(front, app, by, is_encrypted=False).new_replier for app, by in others] == [None] * 4
     finally:
         tracing.close()
 
@@ -299,48 +325,4 @@ async def test_what_breaks_at_once_goes_the_long_way() -> None:
     source.failure = ZeroDivisionError("a defect")
     with capture_logs() as told:
         assert replier(source)(b"GET", b"/", []) is None
-    assert [line["event"] for line in told] == ["answering at once broke"]
-
-
-# --- tokens at once
-
-
-async def test_a_token_is_known_again_on_its_connection_as_long_as_it_holds(realm: Realm, public_key: str) -> None:
-    """What a connection bore before opens at once, but not past its time, and says nothing of another token."""
-    clock = Hands(1000.0)
-    guard = static_guard(public_key, clock=clock)
-    first, second = (b"Bearer " + realm.token(now=clock.at, jti=word).encode() for word in ("a", "b"))
-    borne = Borne()
-    assert guard.admit_at_once([first], borne) is None
-    assert await guard.admit([first]) == EVERYTHING
-    assert guard.admit_at_once([first], borne) == guard.admit_at_once([first], borne) == EVERYTHING
-    assert guard.admit_at_once([second], borne) is None
-    assert guard.admit_at_once([first[:-1]], borne) is None
-    for bad in ([], [first, first], [b""], [first + b"="]):
-        with pytest.raises(TokenRefusedError):
-            guard.admit_at_once(bad, borne)
-    clock.at += 1_000_000
-    assert guard.admit_at_once([first], borne) is None
-    with pytest.raises(TokenRefusedError, match="expired"):
-        await guard.admit([first])
-
-
-async def test_a_key_that_is_withdrawn_closes_connections_that_know_its_token() -> None:
-    """When the keys change, what a connection bore is verified anew; strangers are refused at once meanwhile."""
-    key, other = rsa_key("first"), rsa_key("second")
-    publisher = Publisher()
-    publisher.publish(ISSUER, key)
-    keys = issuer_keys(publisher)
-    guard, borne = guard_of(keys), Borne()
-    token, stranger = ([f"Bearer {each.token()}".encode()] for each in (key, other))
-    assert guard.admit_at_once(stranger, borne) is None, "the issuer may still be asked"
-    assert await guard.admit(token) == EVERYTHING
-    assert guard.admit_at_once(token, borne) == EVERYTHING
-    with pytest.raises(TokenRefusedError, match="unknown key"):
-        guard.admit_at_once(stranger, borne)
-    publisher.publish(ISSUER, other)
-    running = asyncio.create_task(keys.run())
-    await eventually(lambda: keys.find("second", b""))
-    running.cancel()
-    with pytest.raises(TokenRefusedError, match="unknown key"):
-        guard.admit_at_once(token, borne)
+    assert [(line["event"], line["path"]) for line in told] == [("answering at once broke", "/")]

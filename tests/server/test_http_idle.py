@@ -8,7 +8,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from aggregator.server.http_limits import Connection, LimitedProtocol, Limits
+from aggregator.server.http_limits import LimitedProtocol, Limits
 
 LIMITS = Limits(taking_seconds=0.05, idle_seconds=1)
 # What is below the mark at which a transport pauses writing.
@@ -57,7 +57,7 @@ async def protocol(line: Line) -> AsyncIterator[LimitedProtocol]:
     """What serves the connection."""
     config = Config(app, http=LimitedProtocol, log_config=None, timeout_keep_alive=LIMITS.idle_seconds)
     config.load()
-    made = LimitedProtocol(config, ServerState(), Connection(LIMITS, lambda: None))
+    made = LimitedProtocol(config, ServerState(), LIMITS, lambda: None)
     made.connection_made(line)
     yield made
     made.connection_lost(None)

@@ -1,0 +1,110 @@
+"""Tokens that are judged at once: as they are otherwise, as long as they hold, and each for itself."""
+
+import asyncio
+
+import pytest
+
+from aggregator.errors import TokenRefusedError
+from aggregator.grants import EVERYTHING
+from aggregator.server.auth import Borne
+from tests.server.issuing import ISSUER, OTHER_ISSUER, Publisher, issuer_keys, rsa_key
+from tests.server.judging import static_guard
+from tests.server.test_auth import Hands
+from tests.server.test_auth_keys import eventually, guard_of
+from tests.server.tokens import Realm
+
+
+async def test_a_token_is_known_again_on_its_connection(realm: Realm, public_key: str) -> None:
+    """What opened something on a connection opens it at once again, whatever else the guard has to remember."""
+    guard, borne = static_guard(public_key, remembered=1), Borne()
+    first, second = ([b"Bearer " + realm.token(jti=word).encode()] for word in ("a", "b"))
+    assert guard.admit_at_once(first, borne) is None
+    assert await guard.admit(first) == guard.admit_at_once(first, borne) == EVERYTHING
+    assert await guard.admit(second) == EVERYTHING, "and has the only place now"
+    assert guard.admit_at_once(first, Borne()) is None
+    assert guard.admit_at_once(first, borne) == EVERYTHING
+
+
+async def test_a_connection_says_nothing_of_another_token(realm: Realm, public_key: str) -> None:
+    """Another token, and what is none, is judged for itself, and makes the connection forget the one before."""
+    guard, borne = static_guard(public_key, remembered=1), Borne()
+    first, second = ([b"Bearer " + realm.token(jti=word).encode()] for word in ("a", "b"))
+    assert await guard.admit(first) == guard.admit_at_once(first, borne) == EVERYTHING
+    assert guard.admit_at_once(second, borne) is None
+    assert borne == Borne()
+    assert await guard.admit(second) == EVERYTHING
+    assert guard.admit_at_once(first, borne) is None
+    assert guard.admit_at_once([first[0][:-1]], borne) is None
+    for bad in ([], first * 2, [b""], [first[0] + b"="]):
+        with pytest.raises(TokenRefusedError):
+            guard.admit_at_once(bad, borne)
+
+
+async def test_a_token_is_known_until_its_time_is_over(realm: Realm, public_key: str) -> None:
+    """A connection does not prolong the time of a token."""
+    clock = Hands(1000.0)
+    guard, borne = static_guard(public_key, clock=clock), Borne()
+    token = [b"Bearer " + realm.token(now=clock.at).encode()]
+    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
+    clock.at += 1_000_000
+    assert guard.admit_at_once(token, borne) is None
+    with pytest.raises(TokenRefusedError, match="expired"):
+        await guard.admit(token)
+
+
+async def test_a_key_that_is_withdrawn_closes_connections_that_know_its_token() -> None:
+    """When its key is gone, what a connection bore is refused at once."""
+    key, other = rsa_key("first"), rsa_key("second")
+    publisher = Publisher()
+    publisher.publish(ISSUER, key)
+    keys = issuer_keys(publisher)
+    guard, borne = guard_of(keys), Borne()
+    token = [f"Bearer {key.token()}".encode()]
+    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
+    publisher.publish(ISSUER, other)
+    running = asyncio.create_task(keys.run())
+    await eventually(lambda: keys.find("second", b""))
+    running.cancel()
+    with pytest.raises(TokenRefusedError, match="unknown key"):
+        guard.admit_at_once(token, borne)
+    assert borne == Borne()
+
+
+async def test_after_a_change_of_keys_a_connection_knows_its_token_again() -> None:
+    """Once a token is verified with the keys of now, its connection goes on at once."""
+    key, other = rsa_key("first"), rsa_key("second")
+    publisher = Publisher()
+    publisher.publish(ISSUER, key)
+    keys = issuer_keys(publisher)
+    guard, borne = guard_of(keys), Borne()
+    token = [f"Bearer {key.token()}".encode()]
+    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
+    publisher.publish(ISSUER, key, other)
+    running = asyncio.create_task(keys.run())
+    await eventually(lambda: keys.find("second", b""))
+    running.cancel()
+    assert guard.admit_at_once(token, borne) is None
+    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
+
+
+async def test_strangers_are_refused_at_once_unless_somebody_may_be_asked() -> None:
+    """An unknown key is looked for where its issuer may be asked; otherwise a stranger is refused at once."""
+    publisher = Publisher()
+    publisher.publish(ISSUER, rsa_key("first"))
+    keys = issuer_keys(publisher)
+    guard, unknown = guard_of(keys), rsa_key("unknown")
+    own = [f"Bearer {unknown.token()}".encode()]
+    foreign = [f"Bearer {unknown.token(iss=OTHER_ISSUER)}".encode()]
+    running = asyncio.create_task(keys.run())
+    await eventually(lambda: keys.find("first", b""))
+    running.cancel()
+    for _ in range(3):
+        with pytest.raises(TokenRefusedError, match="unknown key"):
+            guard.admit_at_once(foreign, Borne())
+    assert publisher.fetches == 1
+    assert guard.admit_at_once(own, Borne()) is None, "its issuer may be asked"
+    with pytest.raises(TokenRefusedError, match="unknown key"):
+        await guard.admit(own)
+    assert publisher.fetches == 2
+    with pytest.raises(TokenRefusedError, match="unknown key"):
+        guard.admit_at_once(own, Borne())
