@@ -53,7 +53,7 @@ class AtOnce:
 
         def reply(method: bytes, url: bytes, headers: Headers) -> WrittenAnswer | None:
             target, verb = self._targets.get(url), _METHODS.get(method)
-            if target is None or verb is None or not _MORE.isdisjoint(name for name, _ in headers):
+            if target is None or verb is None or not _MORE.isdisjoint([name for name, _ in headers]):
                 return None
             start = perf_counter()
             try:

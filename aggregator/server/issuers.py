@@ -60,7 +60,8 @@ class Issuer:
     ) -> None:
         self.place = place
         self.keys: Mapping[str, VerifyingKey] | None = None
-        self.generation = 0
+        # Called when the keys have changed.
+        self.changed: Callable[[], None] = lambda: None
         self._body = b""
         self._algorithms = algorithms
         self._get = get
@@ -142,7 +143,7 @@ class Issuer:
             # Thousands of keys take a while to read, on a thread: no request waits for it.
             keys = await asyncio.to_thread(key_set, body, self._algorithms, self.place.issuer)
             self.keys, self._body = keys, body
-            self.generation += 1
+            self.changed()
             log = _log.info if keys else _log.warning
             log("keys fetched", issuer=self.place.name, number=len(keys), keys=_told(keys))
         elif self._failures:
@@ -179,11 +180,13 @@ class IssuerKeys:
 
     def __init__(self, issuers: Iterable[Issuer]) -> None:
         self._issuers = tuple(issuers)
+        # How often the keys of any issuer have changed; asked for with each request that bears a token.
+        self.generation = 0
+        for issuer in self._issuers:
+            issuer.changed = self._count_change
 
-    @property
-    def generation(self) -> int:
-        """How often the keys of any issuer have changed."""
-        return sum([issuer.generation for issuer in self._issuers])
+    def _count_change(self) -> None:
+        self.generation += 1
 
     def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
         """Return the keys of this id, one an issuer at most.
