@@ -53,12 +53,21 @@ class QuickProtocol(LimitedProtocol):
         self._write()
         super().send_400_response(msg)
 
+    def on_message_begin(self) -> None:
+        """Begin to take a header; what uvicorn makes for an application is made when one is needed."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def _begin_request(self) -> None:
         # HTTP/1.0 keeps a connection only where both sides say so: uvicorn closes it.
         self._was_at_once = self.parser.get_http_version() == "1.1" and self._answer_at_once()
         if not self._was_at_once:
             # An answer at once may have begun the wait for the next request, which is this.
             self._unset_keepalive_if_required()
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            # In place: the scope that was just made has this list.
+            self.headers += headers
             super()._begin_request()
 
     def _end_request(self) -> None:

@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -16,6 +17,7 @@ from aggregator.errors import (
     AggregatorError,
     KeysMissingError,
     NotAllowedError,
+    TokenRefusedError,
     WrongMethodError,
 )
 from aggregator.grants import EVERYTHING, Grant
@@ -72,8 +74,8 @@ _PAGE_POLICY = (
         ]
     ),
 )
-# What RFC 6750 calls the reasons for these statuses.
-_CHALLENGES = {401: b"invalid_token", 403: b"insufficient_scope"}
+# What follows it says why, in the words of RFC 6750.
+_CHALLENGE = b'Bearer realm="aggregator"'
 # Other hosts need not know which page of ours led to them.
 _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 
@@ -203,6 +205,13 @@ class Front:
 
     def _refusal(self, error: AggregatorError, path: str) -> Answer:
         """Return what to answer instead; an AccessError is counted by its reason, so this is called once a request."""
+        # Strangers may knock often: what nobody reads costs nothing, and they all get the same.
+        if isinstance(error, AccessError):
+            self._telemetry.refused(error.reason)
+            if _enabled(logging.DEBUG):
+                _log.debug("token refused", reason=error.reason)
+        if isinstance(error, TokenRefusedError):
+            return _token_refused(is_bare=str(error) == "no token", as_problem=is_told_as_problem(path))
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
@@ -210,19 +219,19 @@ class Front:
             if isinstance(error, KeysMissingError):
                 wait = error.retry_after_seconds
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
-        # Asked first: strangers may knock often, and what nobody reads should cost nothing.
-        if isinstance(error, AccessError):
-            self._telemetry.refused(error.reason)
-            if _enabled(logging.DEBUG):
-                _log.debug("token refused", reason=error.reason)
-        if failure.status in _CHALLENGES:
-            challenge = b'Bearer realm="aggregator"'
-            if str(error) != "no token":
-                challenge += b', error="%s"' % _CHALLENGES[failure.status]
-            headers.append((b"www-authenticate", challenge))
+        if isinstance(error, NotAllowedError):
+            headers.append((b"www-authenticate", b'%s, error="insufficient_scope"' % _CHALLENGE))
         if isinstance(error, WrongMethodError):
             headers.append((b"allow", ", ".join(error.allowed).encode()))
         return _failure(error, path, headers)
+
+
+@lru_cache(maxsize=4)
+def _token_refused(*, is_bare: bool, as_problem: bool) -> Answer:
+    """Return what to answer to a token that is refused, or to a request without one; what is returned is shared."""
+    challenge = _CHALLENGE if is_bare else b'%s, error="invalid_token"' % _CHALLENGE
+    error, headers = TokenRefusedError(""), [(b"www-authenticate", challenge)]
+    return problem_answer(error, headers) if as_problem else _error_answer(error, headers)
 
 
 def _authorization(headers: Headers) -> list[bytes]:
@@ -231,8 +240,10 @@ def _authorization(headers: Headers) -> list[bytes]:
 
 def _failure(error: Exception, path: str, headers: Headers) -> Answer:
     """Return what an error means to a client, in the form of the path."""
-    if is_told_as_problem(path):
-        return problem_answer(error, headers)
+    return problem_answer(error, headers) if is_told_as_problem(path) else _error_answer(error, headers)
+
+
+def _error_answer(error: Exception, headers: Headers) -> Answer:
     return error_answer(failure_of(error).status, text_of(error), headers)
 
 
