@@ -112,6 +112,17 @@ def test_both_ways_give_the_same(opened: Ways, guarded: Ways, *, tokens: bool) -
     assert ways.counter[AT_ONCE] > 20
 
 
+@pytest.mark.parametrize(
+    ("version", "connection", "answers"),
+    [(b"1.1", b"close", 1), (b"1.0", b"keep-alive", 1), (b"1.0", b"close", 1), (b"1.1", b"keep-alive", 2)],
+)
+def test_both_ways_end_a_connection_alike(opened: Ways, version: bytes, connection: bytes, answers: int) -> None:
+    """A connection that is to end after an answer ends, and the answer says so."""
+    told = opened.agreed(written(b"GET", b"/", [(b"Connection", connection)], version) + LAST)
+    assert told.count(b"HTTP/1.1 200 OK") == answers
+    assert told.count(b"connection: close") == 1
+
+
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 def test_an_outage_is_told_the_same(opened: Ways, url: bytes, method: bytes) -> None:
