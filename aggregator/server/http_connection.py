@@ -10,11 +10,13 @@ from uvicorn.server import ServerState
 from aggregator.server.asgi import Headers, WrittenAnswer, header_lines
 from aggregator.server.http_limits import LimitedProtocol, Limits
 
-# Most answers at once in one read, for no other connection has its turn meanwhile: 16 take some 0.3 ms.
-MOST_AT_ONCE = 16
+# What may be answered at once in one read, for no other connection has its turn meanwhile: so many bytes, of which each
+# answer counts as the least at least. 16 short ones take some 0.3 ms; encrypting as many bytes takes as long.
+AT_ONCE_BYTES = 256 * 1024
 # Bodies up to this length are written together with the answers behind them. After a longer one it is known whether the
 # client takes what it asked for.
-WRITTEN_TOGETHER_BYTES = 16 * 1024
+LEAST_BYTES = 16 * 1024
+MOST_AT_ONCE = AT_ONCE_BYTES // LEAST_BYTES
 
 # Method, URL as it came, headers with names in lower case → the answer, None where that takes longer. Never raises.
 Replier = Callable[[bytes, bytes, Headers], WrittenAnswer | None]
@@ -32,8 +34,8 @@ class Connection:
 class QuickProtocol(LimitedProtocol):
     """Answers at once what a replier can; all else is uvicorn's."""
 
-    # How many requests of this read may still be answered at once; whether the present one was.
-    _at_once_left = 0
+    # How many bytes of this read may still be answered at once; whether the present request was.
+    _bytes_left = 0
     _was_at_once = False
 
     def __init__(self, config: Config, state: ServerState, connection: Connection) -> None:
@@ -44,7 +46,7 @@ class QuickProtocol(LimitedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and write what was answered at once."""
-        self._at_once_left = MOST_AT_ONCE
+        self._bytes_left = AT_ONCE_BYTES
         super().data_received(data)
         self._write()
 
@@ -78,17 +80,17 @@ class QuickProtocol(LimitedProtocol):
         """Answer the request and return True, if nothing before it is still to be answered or to be taken."""
         before: RequestResponseCycle | None = self.cycle
         is_next = before is None or before.response_complete
-        if self._reply is None or not is_next or self.flow.write_paused or not self._at_once_left:
+        if self._reply is None or not is_next or self.flow.write_paused or self._bytes_left <= 0:
             return False
         if self.transport.is_closing() or not self.parser.should_keep_alive():
             return False
         answer = self._reply(self.parser.get_method(), self.url, self.headers)
         if answer is None:
             return False
-        self._at_once_left -= 1
+        self._bytes_left -= max(len(answer.body), LEAST_BYTES)
         lines = header_lines(self.server_state.default_headers) + answer.lines
         self._unwritten += (b"%s%s\r\n" % (STATUS_LINE[answer.status], lines), answer.body)
-        if len(answer.body) > WRITTEN_TOGETHER_BYTES:
+        if len(answer.body) > LEAST_BYTES:
             self._write()
         self.on_response_complete()
         return True

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 
@@ -67,6 +68,9 @@ class LimitedProtocol(HttpToolsProtocol):
     # connection in use it is made every few seconds, not for each request, which costs the event loop a round more.
     _idle_until: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
+
+    # The request that is being answered, behind which others may wait.
+    _under_way: RequestResponseCycle | None = None
 
     def __init__(self, config: Config, state: ServerState, limits: Limits, ended: Callable[[], None]) -> None:
         super().__init__(config, state, {})
@@ -184,8 +188,16 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self.pipeline.clear()
+        if self._under_way is not None:
+            # uvicorn tells only the last one that came.
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
         super().connection_lost(exc)
         self._ended()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _count_body(self, data: bytes) -> None:
         if self._patience is None:

@@ -11,7 +11,7 @@ from tests.server.issuing import ISSUER, OTHER_ISSUER, Publisher, issuer_keys, r
 from tests.server.judging import static_guard
 from tests.server.test_auth import Hands
 from tests.server.test_auth_keys import eventually, guard_of
-from tests.server.tokens import Realm
+from tests.server.tokens import Realm, encoded
 
 
 async def test_a_token_is_known_again_on_its_connection(realm: Realm, public_key: str) -> None:
@@ -108,3 +108,9 @@ async def test_strangers_are_refused_at_once_unless_somebody_may_be_asked() -> N
     assert publisher.fetches == 2
     with pytest.raises(TokenRefusedError, match="unknown key"):
         guard.admit_at_once(own, Borne())
+
+
+def test_what_is_not_looked_at_in_a_token_is_not_read(public_key: str) -> None:
+    """A header may hold numbers that no number is like: strangers write thousands, and each would take time."""
+    header = encoded(b'{"alg":"RS256","kid":"x","x":[1e999,' + b"9" * 5000 + b"]}")
+    assert static_guard(public_key).admit_at_once([f"Bearer {header}.e30.e30".encode()], Borne()) is None

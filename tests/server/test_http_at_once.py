@@ -1,6 +1,7 @@
 """What is answered at once: the same as on the long way, in order, counted once."""
 
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
@@ -16,7 +17,7 @@ from aggregator.secrets import Secrets
 from aggregator.server.asgi import App
 from aggregator.server.browsers import browsers
 from aggregator.server.http_at_once import AtOnce, watched_service
-from aggregator.server.http_connection import MOST_AT_ONCE, Replier
+from aggregator.server.http_connection import AT_ONCE_BYTES, MOST_AT_ONCE, Replier
 from aggregator.server.http_front import Door, Front
 from aggregator.server.http_limits import Limits
 from aggregator.server.http_server import PIECE_BYTES, HttpTransport
@@ -28,6 +29,7 @@ from aggregator.telemetry import Telemetry
 from aggregator.tracing import start
 from aggregator.views import BY_NAME
 from tests.exposition import now
+from tests.integration.process import until
 from tests.server.exchange import raw
 from tests.server.judging import static_guard
 from tests.server.quick import AT_ONCE, LAST, URLS, Ways, both_ways, counted, written
@@ -194,6 +196,32 @@ def test_who_does_not_take_an_answer_gets_no_more_at_once() -> None:
     assert counter[AT_ONCE] == 1
     assert told.count(b"HTTP/1.1 200 OK") == 6
     assert told.count(b"x" * 1000) >= 5 * LARGE_BYTES // 1000
+
+
+def test_what_goes_at_once_is_bounded_in_bytes() -> None:
+    """Of requests that come together so many are answered at once as have the bytes that one read may take."""
+    views = {**BY_NAME, "1.2.5": lambda *_of: b"x" * (AT_ONCE_BYTES // 4)}
+    with counted() as counter, serving(CommandedSource(shown=snapshot(views=views)), None) as ports:
+        raw(ports.http, written(b"GET", b"/") + LAST)
+        counter.clear()
+        told = raw(ports.http, written(b"GET", b"/") * 9 + LAST)
+    assert counter[AT_ONCE] == 4
+    assert told.count(b"HTTP/1.1 200 OK") == 10
+
+
+def test_who_goes_away_with_requests_under_way_is_no_failure() -> None:
+    """A client that asks much, takes nothing and goes leaves no 500 behind, and nothing that broke in the log."""
+    telemetry = Telemetry()
+    source = CommandedSource(shown=snapshot(views={**BY_NAME, "1.2.5": Large()}))
+    with serving(source, None, manner=Manner(watch=Watch(telemetry))) as ports, capture_logs() as told:
+        raw(ports.http, written(b"GET", b"/") + LAST)
+        with socket.create_connection(("127.0.0.1", ports.http)) as gone:
+            gone.sendall(written(b"GET", b"/") * 20)
+            gone.recv(1)
+        until(lambda: now(telemetry).total("http_requests_total") >= 3, "the request under way is over")
+        raw(ports.http, LAST)
+    assert now(telemetry).total("http_requests_total", code="500") == 0
+    assert [line["event"] for line in told if line["log_level"] == "error"] == []
 
 
 def test_each_is_counted_once(realm: Realm, public_key: str) -> None:
