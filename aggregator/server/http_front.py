@@ -230,7 +230,7 @@ class Front:
 def _token_refused(*, is_bare: bool, as_problem: bool) -> Answer:
     """Return what to answer to a token that is refused, or to a request without one; what is returned is shared."""
     challenge = _CHALLENGE if is_bare else b'%s, error="invalid_token"' % _CHALLENGE
-    error, headers = TokenRefusedError(""), [(b"www-authenticate", challenge)]
+    error, headers = TokenRefusedError("no token"), [(b"www-authenticate", challenge)]
     return problem_answer(error, headers) if as_problem else _error_answer(error, headers)
 
 
