@@ -118,7 +118,8 @@ def route(raw_path: bytes) -> tuple[Resource, tuple[str, ...]]:
         names = _names(template, segments)
         if names is not None:
             return resource, names
-    known, path = [*(f"{API}/{path}" for path in PATHS), QUALITY], "/".join(segments)
+    known = [*(f"{API}/{path}" for path in PATHS), QUALITY]
+    path = "/".join(segments)
     hint = "; a slash within a name is written %2F" if path.startswith(f"{API}/clusters/") else ""
     raise NotFoundError(f"nothing is at {path[:120]}{hint}", allowed=known, nearest=nearest(path, known))
 

@@ -71,7 +71,7 @@ class _SaidClaims(msgspec.Struct):
     iss: msgspec.Raw = _ABSENT
 
 
-Said = TypeVar("Said", _SaidHeader, _SaidClaims)
+_Said = TypeVar("_Said", _SaidHeader, _SaidClaims)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def time_limit(claims: Claims, now: float) -> float:
     return expiry + LEEWAY_SECONDS
 
 
-def _read(part: bytes, of: type[Said]) -> Said | None:
+def _read(part: bytes, of: type[_Said]) -> _Said | None:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)), type=of)
     except (ValueError, RecursionError, msgspec.MsgspecError):
@@ -172,7 +172,7 @@ def _read(part: bytes, of: type[Said]) -> Said | None:
 
 
 def _text(said: msgspec.Raw) -> str | None:
-    """Return what a member says, None where it is there not, or no text."""
+    """Return what a member says, None where it is no text or is not there."""
     if not bytes(said).startswith(b'"'):
         return None
     try:

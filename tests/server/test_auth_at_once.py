@@ -1,17 +1,26 @@
 """Tokens that are judged at once: as they are otherwise, as long as they hold, and each for itself."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
 from aggregator.errors import TokenRefusedError
 from aggregator.grants import EVERYTHING
-from aggregator.server.auth import Borne
+from aggregator.server.auth import Borne, TokenGuard
+from aggregator.server.issuers import IssuerKeys
 from tests.server.issuing import ISSUER, OTHER_ISSUER, Publisher, issuer_keys, rsa_key
 from tests.server.judging import static_guard
 from tests.server.test_auth import Hands
-from tests.server.test_auth_keys import eventually, guard_of
+from tests.server.test_auth_keys import FIRST, SECOND, eventually, guard_of
 from tests.server.tokens import Realm, encoded
+
+
+async def fetched(keys: IssuerKeys, kid: str) -> None:
+    """Let the keys be fetched until there is one of this id."""
+    running = asyncio.create_task(keys.run())
+    await eventually(lambda: keys.find(kid, b""))
+    running.cancel()
 
 
 async def test_a_token_is_known_again_on_its_connection(realm: Realm, public_key: str) -> None:
@@ -52,39 +61,44 @@ async def test_a_token_is_known_until_its_time_is_over(realm: Realm, public_key:
         await guard.admit(token)
 
 
-async def test_a_key_that_is_withdrawn_closes_connections_that_know_its_token() -> None:
+@dataclass(frozen=True)
+class Known:
+    """A guard that has the issuer's key, and a connection that bore its token before."""
+
+    publisher: Publisher
+    keys: IssuerKeys
+    guard: TokenGuard
+    borne: Borne
+    token: list[bytes]
+
+
+@pytest.fixture
+async def known() -> Known:
+    """A token that its connection is known by."""
+    publisher = Publisher()
+    publisher.publish(ISSUER, FIRST)
+    keys = issuer_keys(publisher)
+    made = Known(publisher, keys, guard_of(keys), Borne(), [f"Bearer {FIRST.token()}".encode()])
+    assert await made.guard.admit(made.token) == made.guard.admit_at_once(made.token, made.borne) == EVERYTHING
+    return made
+
+
+async def test_a_key_that_is_withdrawn_closes_connections_that_know_its_token(known: Known) -> None:
     """When its key is gone, what a connection bore is refused at once."""
-    key, other = rsa_key("first"), rsa_key("second")
-    publisher = Publisher()
-    publisher.publish(ISSUER, key)
-    keys = issuer_keys(publisher)
-    guard, borne = guard_of(keys), Borne()
-    token = [f"Bearer {key.token()}".encode()]
-    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
-    publisher.publish(ISSUER, other)
-    running = asyncio.create_task(keys.run())
-    await eventually(lambda: keys.find("second", b""))
-    running.cancel()
+    known.publisher.publish(ISSUER, SECOND)
+    await fetched(known.keys, "second")
     with pytest.raises(TokenRefusedError, match="unknown key"):
-        guard.admit_at_once(token, borne)
-    assert borne == Borne()
+        known.guard.admit_at_once(known.token, known.borne)
+    assert known.borne == Borne()
 
 
-async def test_after_a_change_of_keys_a_connection_knows_its_token_again() -> None:
+async def test_after_a_change_of_keys_a_connection_knows_its_token_again(known: Known) -> None:
     """Once a token is verified with the keys of now, its connection goes on at once."""
-    key, other = rsa_key("first"), rsa_key("second")
-    publisher = Publisher()
-    publisher.publish(ISSUER, key)
-    keys = issuer_keys(publisher)
-    guard, borne = guard_of(keys), Borne()
-    token = [f"Bearer {key.token()}".encode()]
-    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
-    publisher.publish(ISSUER, key, other)
-    running = asyncio.create_task(keys.run())
-    await eventually(lambda: keys.find("second", b""))
-    running.cancel()
-    assert guard.admit_at_once(token, borne) is None
-    assert await guard.admit(token) == guard.admit_at_once(token, borne) == EVERYTHING
+    known.publisher.publish(ISSUER, FIRST, SECOND)
+    await fetched(known.keys, "second")
+    assert known.guard.admit_at_once(known.token, known.borne) is None
+    assert await known.guard.admit(known.token) == EVERYTHING
+    assert known.guard.admit_at_once(known.token, known.borne) == EVERYTHING
 
 
 async def test_strangers_are_refused_at_once_unless_somebody_may_be_asked() -> None:
@@ -95,9 +109,7 @@ async def test_strangers_are_refused_at_once_unless_somebody_may_be_asked() -> N
     guard, unknown = guard_of(keys), rsa_key("unknown")
     own = [f"Bearer {unknown.token()}".encode()]
     foreign = [f"Bearer {unknown.token(iss=OTHER_ISSUER)}".encode()]
-    running = asyncio.create_task(keys.run())
-    await eventually(lambda: keys.find("first", b""))
-    running.cancel()
+    await fetched(keys, "first")
     for _ in range(3):
         with pytest.raises(TokenRefusedError, match="unknown key"):
             guard.admit_at_once(foreign, Borne())
