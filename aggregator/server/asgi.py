@@ -25,6 +25,20 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Prepared(NamedTuple):
+    """An answer that is given often: its headers as they are, and as lines."""
+
+    status: int
+    headers: Headers
+    lines: bytes
+    body: bytes
+
+    @staticmethod
+    def of(status: int, headers: Headers, body: bytes) -> "Prepared":
+        """Return what these make."""
+        return Prepared(status, headers, header_lines(headers), body)
+
+
 class WrittenAnswer(NamedTuple):
     """A whole answer, ready to be written behind its status line and what the server says of itself.
 

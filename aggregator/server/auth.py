@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-from aggregator.errors import NotAllowedError, TokenRefusedError
+from aggregator.errors import AccessError, NotAllowedError, TokenRefusedError
 from aggregator.grants import Grant
 from aggregator.server.keys import Keys
 from aggregator.server.roles import NOTHING_MORE, Policy
-from aggregator.server.tokens import VerifyingKey, bearer_token, read_header, time_limit, verified
+from aggregator.server.tokens import (
+    Header,
+    VerifyingKey,
+    bearer_token,
+    check_shape,
+    read_header,
+    time_limit,
+    verified,
+)
 from aggregator.settings.access import RSA_ALGORITHMS
 
 REMEMBERED_TOKENS = 10_000
@@ -39,8 +47,11 @@ class Guard(Protocol):
     async def admit(self, authorization: Sequence[bytes]) -> Grant:
         """Return what the caller may see; raise an AccessError if it may not pass."""
 
-    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
-        """Return or raise what `admit` does if that is quickly told, else return None."""
+    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | AccessError | None:
+        """Return what `admit` returns or raises if that is quickly told, else None.
+
+        Strangers may knock often, and to raise an error costs as much as to read a token.
+        """
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,11 @@ class TokenGuard:
         known = self._known.get(digest)
         if known is not None and self._holds(known):
             return known.grant
-        token = bearer_token(value)
-        header = read_header(token, self._rules.algorithms)
+        token, header = self._read(value)
+        hopeless = self._keys.why_hopeless(header.kid, token)
+        if hopeless is not None:
+            raise hopeless
+        check_shape(token)
         if not self._keys.find(header.kid, token):
             await self._keys.learn(header.kid, token)
         generation, keys = self._keys.generation, self._keys.find(header.kid, token)
@@ -85,27 +99,36 @@ class TokenGuard:
         self._remember(digest, Remembered(until, generation, grant))
         return grant
 
-    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
-        """Return or raise what `admit` does, None where a signature is to be verified or an issuer may be asked.
+    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | AccessError | None:
+        """Return what `admit` returns or raises, None where a signature is to be verified or an issuer may be asked.
 
         What its connection bore before is known by comparing, which costs next to nothing.
         """
-        value = _the_one(authorization)
-        # Whoever guesses at what another bore through the same proxy has one guess, as it is then forgotten: the time
-        # that comparing took tells nothing to go on with.
-        known = borne.known if value == borne.authorization else None
-        if known is None or not self._holds(known):
-            borne.authorization, borne.known = b"", None
-            known = self._known.get(_digest(value))
-            if known is not None and self._holds(known):
+        try:
+            value = _the_one(authorization)
+            # Whoever guesses at what another bore through the same proxy has one guess, as it is then forgotten: the
+            # time that comparing took tells nothing to go on with.
+            known = borne.known if value == borne.authorization else None
+            if known is None or not self._holds(known):
+                borne.authorization, borne.known = b"", None
+                # Most strangers name a key that nobody has: they are sent away before anything else is done.
+                token, header = self._read(value)
+                hopeless = self._keys.why_hopeless(header.kid, token)
+                if hopeless is not None:
+                    return hopeless
+                known = self._known.get(_digest(value))
+                if known is None or not self._holds(known):
+                    check_shape(token)
+                    return None
                 borne.authorization, borne.known = value, known
-        if borne.known is not None:
-            return borne.known.grant
-        token = bearer_token(value)
-        kid = read_header(token, self._rules.algorithms).kid
-        if self._keys.find(kid, token) or self._keys.may_learn(kid, token):
-            return None
-        raise self._keys.why_unknown(token)
+        except AccessError as refused:
+            return refused
+        return known.grant
+
+    def _read(self, authorization: bytes) -> tuple[bytes, Header]:
+        """Return the token and its header; raise if they are not as they have to be."""
+        token = bearer_token(authorization)
+        return token, read_header(token, self._rules.algorithms)
 
     def _holds(self, known: Remembered) -> bool:
         return known.until > self._clock() and known.generation == self._keys.generation

@@ -17,7 +17,7 @@ from aggregator.server.http_front import LAYOUTS, Ask, Front
 from aggregator.server.http_server import PIECE_BYTES, Service
 from aggregator.server.http_watch import Watched, handler_of
 from aggregator.server.problems import API
-from aggregator.server.request_id import HEADER, RequestIds, given_id
+from aggregator.server.request_id import HEADER, RequestIds
 from aggregator.server.watch import Watch
 from aggregator.views import v1
 
@@ -52,19 +52,19 @@ class AtOnce:
         borne = Borne()
 
         def reply(method: bytes, url: bytes, headers: Headers) -> WrittenAnswer | None:
-            target, verb = self._targets.get(url), _METHODS.get(method)
-            if target is None or verb is None or not _MORE.isdisjoint([name for name, _ in headers]):
+            target, verb, fields = self._targets.get(url), _METHODS.get(method), dict(headers)
+            if target is None or verb is None or len(fields) < len(headers) or not _MORE.isdisjoint(fields):
                 return None
             start = perf_counter()
             try:
-                answer = self._front.at_once(Ask(verb, target.path, target.view, headers), borne)
+                answer = self._front.at_once(Ask(verb, target.path, target.view, fields), borne)
             except Exception:  # noqa: BLE001 - whatever broke, the long way has an answer
                 _log.exception("answering at once broke", path=target.path)
                 return None
             if answer is None or (self._most_bytes is not None and len(answer.body) > self._most_bytes):
                 return None
             self._answered(target.handler, verb, answer.status, perf_counter() - start)
-            lines = b"%s%s: %s\r\n" % (answer.lines, HEADER, self._ids.of(given_id(headers)))
+            lines = b"%s%s: %s\r\n" % (answer.lines, HEADER, self._ids.of(fields.get(HEADER)))
             return WrittenAnswer(answer.status, lines, b"" if verb == "HEAD" else answer.body)
 
         return reply

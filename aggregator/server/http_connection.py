@@ -41,6 +41,9 @@ class QuickProtocol(LimitedProtocol):
     def __init__(self, config: Config, state: ServerState, connection: Connection) -> None:
         super().__init__(config, state, connection.limits, connection.ended)
         self._reply = connection.reply
+        # What the server says of itself: another list each second.
+        self._said: Headers = []
+        self._said_lines = b""
         # Answers to requests that came together: each write is a call to the kernel.
         self._unwritten: list[bytes] = []
 
@@ -88,8 +91,11 @@ class QuickProtocol(LimitedProtocol):
         if answer is None:
             return False
         self._bytes_left -= max(len(answer.body), LEAST_BYTES)
-        lines = header_lines(self.server_state.default_headers) + answer.lines
-        self._unwritten += (b"%s%s\r\n" % (STATUS_LINE[answer.status], lines), answer.body)
+        if self._said is not self.server_state.default_headers:
+            self._said = self.server_state.default_headers
+            self._said_lines = header_lines(self._said)
+        head = b"%s%s%s\r\n" % (STATUS_LINE[answer.status], self._said_lines, answer.lines)
+        self._unwritten += (head, answer.body)
         if len(answer.body) > LEAST_BYTES:
             self._write()
         self.on_response_complete()

@@ -13,7 +13,18 @@ from typing import NamedTuple
 from aggregator.coding import CODINGS, IDENTITY, chosen
 from aggregator.documents import Form
 from aggregator.grants import Grant
-from aggregator.server.asgi import JSON, NO_SNIFFING, Headers, Receive, Scope, Send, WrittenAnswer, answer, header_lines
+from aggregator.server.asgi import (
+    JSON,
+    NO_SNIFFING,
+    Headers,
+    Prepared,
+    Receive,
+    Scope,
+    Send,
+    WrittenAnswer,
+    answer,
+    header_lines,
+)
 from aggregator.server.shown import Snapshots, bytes_of, known_part, part_shown
 from aggregator.snapshot import Snapshot
 
@@ -65,20 +76,6 @@ class Unchanged(NamedTuple):
     """Under this, the answer is kept with a snapshot that a view has not changed."""
 
     view: str
-
-
-class Prepared(NamedTuple):
-    """An answer as it is sent, but for its age: its headers as they are, and as lines."""
-
-    status: int
-    headers: Headers
-    lines: bytes
-    body: bytes
-
-    @staticmethod
-    def of(status: int, headers: Headers, body: bytes) -> "Prepared":
-        """Return what these make."""
-        return Prepared(status, headers, header_lines(headers), body)
 
 
 @lru_cache(maxsize=64)

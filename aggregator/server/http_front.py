@@ -6,7 +6,7 @@ takes three times as long to hand out bytes that are ready (benchmarks/README.md
 
 import logging
 import math
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from aggregator.server.asgi import (
     Answer,
     App,
     Headers,
+    Prepared,
     Receive,
     Scope,
     Send,
@@ -35,7 +36,6 @@ from aggregator.server.asgi import (
     answer,
     answer_error,
     error_answer,
-    header_lines,
 )
 from aggregator.server.auth import Borne, Guard
 from aggregator.server.failures import failure_of, text_of
@@ -92,12 +92,12 @@ class Door:
 
 
 class Ask(NamedTuple):
-    """A GET or HEAD of a whole document, which is that of a view; there is no more to it."""
+    """A GET or HEAD of a whole document, which is that of a view, with no field of its header twice."""
 
     method: str
     path: str
     view: str
-    headers: Headers
+    fields: Mapping[bytes, bytes]
 
 
 class Front:
@@ -143,7 +143,8 @@ class Front:
             else:
                 await self._topology(grant, scope, receive, send)
         except AggregatorError as error:
-            await answer(send, *self._refusal(error, path))
+            refused = self._refusal(error, path)
+            await answer(send, refused.status, refused.headers, refused.body)
         except Exception as error:  # noqa: BLE001 - whatever broke, the client is told in the form of all our errors
             _log.exception("request broke", path=shown_path(path))
             await answer(send, *_failure(error, path, []))
@@ -153,16 +154,19 @@ class Front:
 
         `borne` is what its connection bore before.
         """
-        grant: Grant | None = EVERYTHING
-        try:
-            if self._guard is not None and ask.path not in self._open_paths:
-                grant = self._guard.admit_at_once(_authorization(ask.headers), borne)
-            if grant is None:
-                return None
-            return self._documents.at_hand(grant, ask.view, wishes(ask.method, ask.headers))
-        except AggregatorError as error:
-            refused = self._refusal(error, ask.path)
-            return WrittenAnswer(refused.status, header_lines(refused.headers), refused.body)
+        opened: Grant | AggregatorError | None = EVERYTHING
+        if self._guard is not None and ask.path not in self._open_paths:
+            given = ask.fields.get(b"authorization")
+            opened = self._guard.admit_at_once(() if given is None else (given,), borne)
+        if isinstance(opened, Grant):
+            try:
+                return self._documents.at_hand(opened, ask.view, wishes(ask.method, ask.fields.items()))
+            except AggregatorError as error:
+                opened = error
+        if opened is None:
+            return None
+        refused = self._refusal(opened, ask.path)
+        return WrittenAnswer(refused.status, refused.lines, refused.body)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, and add what every answer of ours tells browsers."""
@@ -203,7 +207,7 @@ class Front:
                 return
         await self._documents.serve(Asked(grant, layout, wait), scope, receive, send)
 
-    def _refusal(self, error: AggregatorError, path: str) -> Answer:
+    def _refusal(self, error: AggregatorError, path: str) -> Prepared:
         """Return what to answer instead; an AccessError is counted by its reason, so this is called once a request."""
         # Strangers may knock often: what nobody reads costs nothing, and they all get the same.
         if isinstance(error, AccessError):
@@ -211,7 +215,7 @@ class Front:
             if _enabled(logging.DEBUG):
                 _log.debug("token refused", reason=error.reason)
         if isinstance(error, TokenRefusedError):
-            return _token_refused(is_bare=str(error) == "no token", as_problem=is_told_as_problem(path))
+            return _token_refused(is_bare=error.reason == "no token", as_problem=is_told_as_problem(path))
         failure = failure_of(error)
         headers: Headers = []
         if failure.status == 503:
@@ -223,15 +227,15 @@ class Front:
             headers.append((b"www-authenticate", b'%s, error="insufficient_scope"' % _CHALLENGE))
         if isinstance(error, WrongMethodError):
             headers.append((b"allow", ", ".join(error.allowed).encode()))
-        return _failure(error, path, headers)
+        return Prepared.of(*_failure(error, path, headers))
 
 
 @lru_cache(maxsize=4)
-def _token_refused(*, is_bare: bool, as_problem: bool) -> Answer:
+def _token_refused(*, is_bare: bool, as_problem: bool) -> Prepared:
     """Return what to answer to a token that is refused, or to a request without one; what is returned is shared."""
     challenge = _CHALLENGE if is_bare else b'%s, error="invalid_token"' % _CHALLENGE
     error, headers = TokenRefusedError("no token"), [(b"www-authenticate", challenge)]
-    return problem_answer(error, headers) if as_problem else _error_answer(error, headers)
+    return Prepared.of(*(problem_answer(error, headers) if as_problem else _error_answer(error, headers)))
 
 
 def _authorization(headers: Headers) -> list[bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from aggregator.errors import AggregatorError, KeySetError, KeysMissingError, TokenRefusedError
+from aggregator.errors import AccessError, KeySetError, KeysMissingError, TokenRefusedError
 from aggregator.logs import logger
 from aggregator.server.keys import key_set
 from aggregator.server.tokens import VerifyingKey, claimed_issuer
@@ -203,10 +203,6 @@ class IssuerKeys:
                 return [key for key in found if key.issuer == claimed]
         return found
 
-    def may_learn(self, kid: str | None, token: bytes) -> bool:
-        """Return whether the issuer that the token says it is from may be asked again by now."""
-        return bool(self._that_may_be_asked(kid, token))
-
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Ask the issuer that the token says it is from, if it may be asked again by now."""
         for issuer in self._that_may_be_asked(kid, token):
@@ -220,14 +216,24 @@ class IssuerKeys:
         claimed = claimed_issuer(token) if ready else None
         return [issuer for issuer in ready if issuer.place.issuer in (None, claimed)]
 
-    def why_unknown(self, token: bytes) -> AggregatorError:
+    def why_unknown(self, token: bytes) -> AccessError:
         """Return a refusal, or that the token cannot be judged: its issuer's keys were never had."""
-        if any(issuer.keys is None for issuer in self._issuers):
-            claimed = claimed_issuer(token)
-            for issuer in self._issuers:
-                if issuer.keys is None and issuer.place.issuer in (None, claimed):
-                    return KeysMissingError("keys missing", issuer.pause_seconds)
+        without = [issuer for issuer in self._issuers if issuer.keys is None]
+        claimed = claimed_issuer(token) if without else None
+        for issuer in without:
+            if issuer.place.issuer in (None, claimed):
+                return KeysMissingError("keys missing", issuer.pause_seconds)
         return TokenRefusedError("unknown key")
+
+    def why_hopeless(self, kid: str | None, token: bytes) -> AccessError | None:
+        """Return why the token is refused if its key is not known and nobody may be asked for it by now."""
+        # Whose token it is has to be read only where some issuer could help: strangers may knock often.
+        for issuer in self._issuers:
+            if issuer.may_look_again() or (issuer.keys and kid in issuer.keys):
+                if self.find(kid, token) or self._that_may_be_asked(kid, token):
+                    return None
+                break
+        return self.why_unknown(token)
 
     def require(self) -> None:
         """Raise KeysMissingError while no issuer's keys were ever had."""

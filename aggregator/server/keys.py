@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from aggregator.errors import AggregatorError, KeySetError, TokenRefusedError
+from aggregator.errors import AccessError, KeySetError, TokenRefusedError
 from aggregator.server.tokens import PublicKey, VerifyingKey, verifying_key
 
 SHORTEST_RSA_BITS = 2048
@@ -32,14 +32,14 @@ class Keys(Protocol):
     def find(self, kid: str | None, token: bytes) -> Sequence[VerifyingKey]:
         """Return the keys that a token which names this id may mean."""
 
-    def may_learn(self, kid: str | None, token: bytes) -> bool:
-        """Return whether `learn` would do anything."""
-
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Look for a key that is not known, if that is allowed now."""
 
-    def why_unknown(self, token: bytes) -> AggregatorError:
+    def why_unknown(self, token: bytes) -> AccessError:
         """Return what to answer to a token whose key is not known."""
+
+    def why_hopeless(self, kid: str | None, token: bytes) -> AccessError | None:
+        """Return what to answer to a token whose key is not known and cannot be learned now, None to any other."""
 
     def require(self) -> None:
         """Raise KeysMissingError as long as no token at all could be judged."""
@@ -63,16 +63,16 @@ class StaticKeys:
         """Return the key."""
         return self._keys
 
-    def may_learn(self, kid: str | None, token: bytes) -> bool:
-        """Return that there is nobody to ask."""
-        return False
-
     async def learn(self, kid: str | None, token: bytes) -> None:
         """Do nothing."""
 
-    def why_unknown(self, _token: bytes) -> AggregatorError:
+    def why_unknown(self, _token: bytes) -> AccessError:
         """Return a refusal; it is not asked for, since the key is always known."""
         return TokenRefusedError("unknown key")
+
+    def why_hopeless(self, _kid: str | None, _token: bytes) -> AccessError | None:
+        """Return None: the key is always known."""
+        return None
 
     def require(self) -> None:
         """Do nothing: the key is there."""

@@ -1,11 +1,12 @@
 """Tokens that are judged at once: as they are otherwise, as long as they hold, and each for itself."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 
-from aggregator.errors import TokenRefusedError
+from aggregator.errors import AccessError, TokenRefusedError
 from aggregator.grants import EVERYTHING
 from aggregator.server.auth import Borne, TokenGuard
 from aggregator.server.issuers import IssuerKeys
@@ -14,6 +15,12 @@ from tests.server.judging import static_guard
 from tests.server.test_auth import Hands
 from tests.server.test_auth_keys import FIRST, SECOND, eventually, guard_of
 from tests.server.tokens import Realm, encoded
+
+
+def refusal(guard: TokenGuard, authorization: Sequence[bytes], borne: Borne | None = None) -> str:
+    """Return why Authorization headers are refused at once, "" where they are not."""
+    said = guard.admit_at_once(authorization, borne or Borne())
+    return said.reason if isinstance(said, AccessError) else ""
 
 
 async def fetched(keys: IssuerKeys, kid: str) -> None:
@@ -45,8 +52,7 @@ async def test_a_connection_says_nothing_of_another_token(realm: Realm, public_k
     assert guard.admit_at_once(first, borne) is None
     assert guard.admit_at_once([first[0][:-1]], borne) is None
     for bad in ([], first * 2, [b""], [first[0] + b"="]):
-        with pytest.raises(TokenRefusedError):
-            guard.admit_at_once(bad, borne)
+        assert refusal(guard, bad, borne)
 
 
 async def test_a_token_is_known_until_its_time_is_over(realm: Realm, public_key: str) -> None:
@@ -87,8 +93,7 @@ async def test_a_key_that_is_withdrawn_closes_connections_that_know_its_token(kn
     """When its key is gone, what a connection bore is refused at once."""
     known.publisher.publish(ISSUER, SECOND)
     await fetched(known.keys, "second")
-    with pytest.raises(TokenRefusedError, match="unknown key"):
-        known.guard.admit_at_once(known.token, known.borne)
+    assert refusal(known.guard, known.token, known.borne) == "unknown key"
     assert known.borne == Borne()
 
 
@@ -111,15 +116,28 @@ async def test_strangers_are_refused_at_once_unless_somebody_may_be_asked() -> N
     foreign = [f"Bearer {unknown.token(iss=OTHER_ISSUER)}".encode()]
     await fetched(keys, "first")
     for _ in range(3):
-        with pytest.raises(TokenRefusedError, match="unknown key"):
-            guard.admit_at_once(foreign, Borne())
+        assert refusal(guard, foreign) == "unknown key"
     assert publisher.fetches == 1
     assert guard.admit_at_once(own, Borne()) is None, "its issuer may be asked"
     with pytest.raises(TokenRefusedError, match="unknown key"):
         await guard.admit(own)
     assert publisher.fetches == 2
-    with pytest.raises(TokenRefusedError, match="unknown key"):
-        guard.admit_at_once(own, Borne())
+    assert refusal(guard, own) == "unknown key"
+
+
+async def test_no_key_is_fetched_for_what_has_not_the_shape_of_a_token() -> None:
+    """Somebody's mistyped token is refused at once, even where its issuer may be asked for the key that it names."""
+    publisher = Publisher()
+    publisher.publish(ISSUER, rsa_key("first"))
+    keys = issuer_keys(publisher)
+    guard = guard_of(keys)
+    await fetched(keys, "first")
+    for key in (rsa_key("first"), rsa_key("unknown")):
+        mistyped = [f"Bearer {key.token()}=".encode()]
+        assert refusal(guard, mistyped) == "not the shape of a token"
+        with pytest.raises(TokenRefusedError, match="not the shape of a token"):
+            await guard.admit(mistyped)
+    assert publisher.fetches == 1
 
 
 def test_what_is_not_looked_at_in_a_token_is_not_read(public_key: str) -> None:

@@ -39,9 +39,9 @@ class Refusing:
         """Refuse."""
         raise self.error
 
-    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | None:
+    def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> AccessError:
         """Refuse."""
-        raise self.error
+        return self.error
 
 
 # Why nobody passes, by the status that tells it.
