@@ -19,8 +19,8 @@ QUESTION = "access"
 TO_OPEN = 0.9
 STRANGERS_PER_SECOND = 1000
 # Many short ones rather than few long ones: the speed of a machine that others share changes from second to second.
-SECONDS = 2.0
-TURNS_PER_ROUND = 4
+SECONDS = 1.0
+TURNS_PER_ROUND = 8
 
 
 def measure(prometheus_url: str, nodes: int, _peer_path: Path, rounds: int) -> list[Figure]:
