@@ -21,6 +21,9 @@ STRANGERS_PER_SECOND = 1000
 # Many short ones rather than few long ones: the speed of a machine that others share changes from second to second.
 SECONDS = 1.0
 TURNS_PER_ROUND = 8
+# A caller over gRPC takes longer to get going.
+GRPC_CALLS = CALLS // 2
+GRPC_TURNS_PER_ROUND = 3
 
 
 def measure(prometheus_url: str, nodes: int, _peer_path: Path, rounds: int) -> list[Figure]:
@@ -90,9 +93,9 @@ def _over_http(contest: _Contest, nodes: int, rounds: int) -> list[Figure]:
 
 def _over_grpc(contest: _Contest, nodes: int, rounds: int) -> list[Figure]:
     def rate(program: Program) -> Callable[[], float]:
-        return lambda: load(program, CALLS, contest.token)["calls_per_second"]
+        return lambda: load(program, GRPC_CALLS, contest.token)["calls_per_second"]
 
-    given = in_turn({"open": rate(contest.opened), "guarded": rate(contest.guarded)}, rounds)
+    given = in_turn({"open": rate(contest.opened), "guarded": rate(contest.guarded)}, rounds * GRPC_TURNS_PER_ROUND)
     rates = medians(given)
     known = paired(given["guarded"], given["open"])
     return [

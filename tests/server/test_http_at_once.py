@@ -1,5 +1,6 @@
 """What is answered at once: the same as on the long way, in order, counted once."""
 
+import contextlib
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ from aggregator.tracing import start
 from aggregator.views import BY_NAME
 from tests.exposition import now
 from tests.integration.process import until
-from tests.server.exchange import raw
+from tests.server.exchange import connect, over, raw
 from tests.server.judging import static_guard
 from tests.server.quick import AT_ONCE, LAST, URLS, Ways, both_ways, counted, written
 from tests.server.serving import Manner, serving
@@ -164,6 +165,14 @@ def test_a_good_request_is_answered_before_one_that_is_none(opened: Ways) -> Non
     """An answer at once is written before the refusal of what is behind its request, which would overtake others."""
     told = raw(opened.quick, written(b"GET", b"/") * 2 + b"nonsense\r\n\r\n")
     assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"200", b"400"]
+
+
+def test_an_answer_at_once_says_when_it_is_given(opened: Ways) -> None:
+    """On a connection that stays open each answer has the date of its own second."""
+    with contextlib.closing(connect(opened.quick)) as connection:
+        first = over(connection).headers["Date"]
+        until(lambda: over(connection).headers["Date"] != first, "the next second")
+    assert opened.counter[AT_ONCE] > 1
 
 
 def test_a_request_behind_an_answer_at_once_may_take_its_time() -> None:
@@ -316,6 +325,14 @@ async def test_what_takes_more_goes_the_long_way(method: bytes, url: bytes, head
     await prepared(source)
     assert replier(source)(b"GET", b"/", []) is not None
     assert replier(source)(method, url, [header] if header else []) is None
+
+
+async def test_a_field_that_comes_twice_goes_the_long_way() -> None:
+    """What several of a field mean together is for the long way to say."""
+    source = CommandedSource()
+    await prepared(source)
+    assert replier(source)(b"GET", b"/", [(b"accept", b"*/*"), (b"host", b"x")]) is not None
+    assert replier(source)(b"GET", b"/", [(b"accept", b"*/*")] * 2) is None
 
 
 async def test_a_body_over_the_most_goes_the_long_way() -> None:
