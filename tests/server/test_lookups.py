@@ -168,20 +168,18 @@ def test_of_large_topologies_the_oldest_go_first() -> None:
 async def test_nodes_are_written_ahead() -> None:
     """Where most nodes of a topology were asked for, those of the next one are written before anybody asks."""
     source = CommandedSource(shown=snapshot(topology=topology(1)))
-    loop, written, is_done = asyncio.get_running_loop(), list[Node](), asyncio.Event()
+    written = list[Node]()
 
     def node(each: Node) -> bytes:
         written.append(each)
-        if len(written) == 2 * len(topology(1).nodes):
-            loop.call_soon_threadsafe(is_done.set)
         return JSON.node(each)
 
     lookups = Lookups(source, replace(JSON, node=node))
     await lookups.find(EVERYTHING, b"x", Question(Resource.NODES, (), Asked()))
     await until(lambda: bool(source.waiting))
+    (ahead,) = (task for task in asyncio.all_tasks() if task.get_name() == "ahead")
     source.show(snapshot(topology=topology(2)))
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        await is_done.wait()
+    await asyncio.wait_for(ahead, DEADLINE_SECONDS)
     assert written == [*topology(1).nodes.values(), *topology(2).nodes.values()]
     assert not source.waiting
     await lookups.find(EVERYTHING, b"x", Question(Resource.NODES, (), Asked()))
