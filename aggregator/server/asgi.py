@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An answer that is given often: its headers as they are, and as lines."""
+    """A whole answer, with its headers both as they are and as lines."""
 
     status: int
     headers: Headers

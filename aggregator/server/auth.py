@@ -86,10 +86,9 @@ class TokenGuard:
         if known is not None and self._holds(known):
             return known.grant
         token, header = self._read(value)
-        hopeless = self._keys.why_hopeless(header.kid, token)
+        hopeless = self._why_hopeless(token, header)
         if hopeless is not None:
             raise hopeless
-        check_shape(token)
         if not self._keys.find(header.kid, token):
             await self._keys.learn(header.kid, token)
         generation, keys = self._keys.generation, self._keys.find(header.kid, token)
@@ -100,35 +99,39 @@ class TokenGuard:
         return grant
 
     def admit_at_once(self, authorization: Sequence[bytes], borne: Borne) -> Grant | AccessError | None:
-        """Return what `admit` returns or raises, None where a signature is to be verified or an issuer may be asked.
-
-        What its connection bore before is known by comparing, which costs next to nothing.
-        """
+        """Return what `admit` returns or raises, None where a signature is to be verified or an issuer may be asked."""
         try:
             value = _the_one(authorization)
-            # Whoever guesses at what another bore through the same proxy has one guess, as it is then forgotten: the
-            # time that comparing took tells nothing to go on with.
-            known = borne.known if value == borne.authorization else None
-            if known is None or not self._holds(known):
-                borne.authorization, borne.known = b"", None
-                # Most strangers name a key that nobody has: they are sent away before anything else is done.
-                token, header = self._read(value)
-                hopeless = self._keys.why_hopeless(header.kid, token)
-                if hopeless is not None:
-                    return hopeless
-                known = self._known.get(_digest(value))
-                if known is None or not self._holds(known):
-                    check_shape(token)
-                    return None
-                borne.authorization, borne.known = value, known
+            known = self._known_again(value, borne)
+            return self._why_hopeless(*self._read(value)) if known is None else known.grant
         except AccessError as refused:
             return refused
-        return known.grant
+
+    def _known_again(self, authorization: bytes, borne: Borne) -> Remembered | None:
+        """Return what is known of a header; that its connection bore it before costs next to nothing to see."""
+        # Whoever guesses at what another bore through the same proxy has one guess, as it is then forgotten: the time
+        # that comparing took tells nothing to go on with.
+        if borne.known is not None and authorization == borne.authorization and self._holds(borne.known):
+            return borne.known
+        borne.authorization, borne.known = b"", None
+        known = self._known.get(_digest(authorization))
+        if known is None or not self._holds(known):
+            return None
+        borne.authorization, borne.known = authorization, known
+        return known
 
     def _read(self, authorization: bytes) -> tuple[bytes, Header]:
         """Return the token and its header; raise if they are not as they have to be."""
         token = bearer_token(authorization)
         return token, read_header(token, self._rules.algorithms)
+
+    def _why_hopeless(self, token: bytes, header: Header) -> AccessError | None:
+        """Return why it is of no use to look for the token's key, None where it is; raise if it has no shape."""
+        hopeless = self._keys.why_hopeless(header.kid, token)
+        # Of what is refused in any case the rest need not be looked at: strangers may knock often.
+        if not isinstance(hopeless, TokenRefusedError):
+            check_shape(token)
+        return hopeless
 
     def _holds(self, known: Remembered) -> bool:
         return known.until > self._clock() and known.generation == self._keys.generation

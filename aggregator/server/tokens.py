@@ -25,7 +25,6 @@ Claims = Mapping[str, Any]
 
 LONGEST_TOKEN_BYTES = 16 * 1024
 LEEWAY_SECONDS = 30
-NO_SHAPE = "not the shape of a token"
 # The curve of each algorithm, by cryptography's name: python-jose takes any curve for each.
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 
@@ -57,14 +56,18 @@ _OPTIONS = {
 }
 
 
-class _Header(msgspec.Struct):
+class _Nameless(msgspec.Struct):
     """The members of a header that are looked at; others are passed over unread, whatever a stranger says there."""
 
     alg: str = ""
     typ: str = "JWT"
-    # A key that is set needs no id, and so never minded one that is no text.
-    kid: str | float | bool | None = None
     crit: msgspec.Raw = _ABSENT
+
+
+class _Header(_Nameless):
+    """Those of nearly all headers: they name a key by a text."""
+
+    kid: str | None = None
 
 
 class _Claims(msgspec.Struct):
@@ -73,9 +76,10 @@ class _Claims(msgspec.Struct):
     iss: str | None = None
 
 
-_Said = TypeVar("_Said", _Header, _Claims)
+_Said = TypeVar("_Said", _Header, _Nameless, _Claims)
 # Made once, as strangers may knock often.
 _header_of = msgspec.json.Decoder(_Header).decode
+_nameless_of = msgspec.json.Decoder(_Nameless).decode
 _claims_of = msgspec.json.Decoder(_Claims).decode
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
@@ -120,7 +124,7 @@ def bearer_token(value: bytes) -> bytes:
     if len(token) > LONGEST_TOKEN_BYTES:
         raise TokenRefusedError("too long")
     if token.count(b".") != 2:
-        raise TokenRefusedError(NO_SHAPE)
+        raise _shapeless()
     return token
 
 
@@ -130,19 +134,26 @@ def check_shape(token: bytes) -> None:
     It is to be asked before anything is verified or fetched. What is refused anyhow, by its header, need not be read.
     """
     if not _SHAPE.fullmatch(token):
-        raise TokenRefusedError(NO_SHAPE)
+        raise _shapeless()
+
+
+def _shapeless() -> TokenRefusedError:
+    return TokenRefusedError("not the shape of a token")
 
 
 def read_header(token: bytes, algorithms: Iterable[str]) -> Header:
     """Return the token's header; of its members only `alg` and `kid` choose anything, and nothing is fetched for it."""
-    said = _read(token.partition(b".")[0], _header_of)
+    part = token.partition(b".")[0]
+    named = _read(part, _header_of)
+    # A key that is set needs no name, and so never minded one that is no text.
+    said = named or _read(part, _nameless_of)
     if said is None:
         raise TokenRefusedError("header")
     if said.alg not in algorithms:
         raise TokenRefusedError("algorithm")
     if said.crit is not _ABSENT or said.typ.lower() not in _TOKEN_TYPES:
         raise TokenRefusedError("header")
-    return Header(said.alg, said.kid if isinstance(said.kid, str) else None)
+    return Header(said.alg, None if named is None else named.kid)
 
 
 def claimed_issuer(token: bytes) -> str | None:

@@ -177,7 +177,15 @@ def test_algorithms_that_pass(realm: Realm, guarded: Ports, over: Ask, algorithm
 @on_both
 @pytest.mark.parametrize(
     "header",
-    [{"kid": "unknown"}, {"kid": 7}, {"kid": ABSENT}, {"typ": ABSENT}, {"typ": "jwt"}, {"typ": "at+jwt"}],
+    [
+        {"kid": "unknown"},
+        {"kid": 7},
+        {"kid": ["x"]},
+        {"kid": ABSENT},
+        {"typ": ABSENT},
+        {"typ": "jwt"},
+        {"typ": "at+jwt"},
+    ],
     ids=str,
 )
 def test_headers_that_pass(realm: Realm, guarded: Ports, over: Ask, header: dict[str, Any]) -> None:

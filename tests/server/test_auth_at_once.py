@@ -11,7 +11,7 @@ from aggregator.grants import EVERYTHING
 from aggregator.server.auth import Borne, TokenGuard
 from aggregator.server.issuers import IssuerKeys
 from tests.server.issuing import ISSUER, OTHER_ISSUER, Publisher, issuer_keys, rsa_key
-from tests.server.judging import static_guard
+from tests.server.judging import admitted, static_guard
 from tests.server.test_auth import Hands
 from tests.server.test_auth_keys import FIRST, SECOND, eventually, guard_of
 from tests.server.tokens import Realm, encoded
@@ -133,14 +133,31 @@ async def test_no_key_is_fetched_for_what_has_not_the_shape_of_a_token() -> None
     guard = guard_of(keys)
     await fetched(keys, "first")
     for key in (rsa_key("first"), rsa_key("unknown")):
-        mistyped = [f"Bearer {key.token()}=".encode()]
-        assert refusal(guard, mistyped) == "not the shape of a token"
-        with pytest.raises(TokenRefusedError, match="not the shape of a token"):
-            await guard.admit(mistyped)
+        assert await reason(guard, key.token() + "=") == "not the shape of a token"
     assert publisher.fetches == 1
+
+
+async def test_what_has_not_the_shape_of_a_token_is_refused_whoever_is_away() -> None:
+    """Who mistyped a token is told so in any state of the keys, not to come back when they are there."""
+    publisher = Publisher()
+    keys = issuer_keys(publisher)
+    guard, token = guard_of(keys), rsa_key("first").token()
+    assert await reason(guard, token + "=") == "not the shape of a token", "before anybody was asked"
+    assert await reason(guard, token) == await reason(guard, token) == "keys missing"
+    assert await reason(guard, token + "=") == "not the shape of a token", "while nobody may be asked"
+    publisher.publish(ISSUER, rsa_key("second"))
+    await fetched(keys, "second")
+    assert await reason(guard, token) == await reason(guard, token + "=") == "unknown key", "which is seen first"
+
+
+async def reason(guard: TokenGuard, token: str) -> str:
+    """Return why a token is refused."""
+    with pytest.raises(AccessError) as refused:
+        await admitted(guard, [b"Bearer " + token.encode()])
+    return refused.value.reason
 
 
 def test_what_is_not_looked_at_in_a_token_is_not_read(public_key: str) -> None:
     """A header may hold numbers that no number is like: strangers write thousands, and each would take time."""
-    header = encoded(b'{"alg":"RS256","kid":"x","x":[1e999,' + b"9" * 5000 + b"]}")
+    header = encoded(b'{"alg":"RS256","kid":1e999,"kid":[' + b"9" * 5000 + b'],"x":[1e999,' + b"9" * 5000 + b"]}")
     assert static_guard(public_key).admit_at_once([f"Bearer {header}.e30.e30".encode()], Borne()) is None

@@ -168,7 +168,7 @@ def test_a_good_request_is_answered_before_one_that_is_none(opened: Ways) -> Non
 
 
 def test_an_answer_at_once_says_when_it_is_given(opened: Ways) -> None:
-    """On a connection that stays open each answer has the date of its own second."""
+    """On a connection that stays open the date of the answers goes on."""
     with contextlib.closing(connect(opened.quick)) as connection:
         first = over(connection).headers["Date"]
         until(lambda: over(connection).headers["Date"] != first, "the next second")
