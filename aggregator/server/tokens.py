@@ -64,7 +64,7 @@ class _Nameless(msgspec.Struct):
     crit: msgspec.Raw = _ABSENT
 
 
-class _Header(_Nameless):
+class _Named(_Nameless):
     """Those of nearly all headers: they name a key by a text."""
 
     kid: str | None = None
@@ -76,9 +76,9 @@ class _Claims(msgspec.Struct):
     iss: str | None = None
 
 
-_Said = TypeVar("_Said", _Header, _Nameless, _Claims)
+_Said = TypeVar("_Said", _Named, _Nameless, _Claims)
 # Made once, as strangers may knock often.
-_header_of = msgspec.json.Decoder(_Header).decode
+_named_of = msgspec.json.Decoder(_Named).decode
 _nameless_of = msgspec.json.Decoder(_Nameless).decode
 _claims_of = msgspec.json.Decoder(_Claims).decode
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -144,7 +144,7 @@ def _shapeless() -> TokenRefusedError:
 def read_header(token: bytes, algorithms: Iterable[str]) -> Header:
     """Return the token's header; of its members only `alg` and `kid` choose anything, and nothing is fetched for it."""
     part = token.partition(b".")[0]
-    named = _read(part, _header_of)
+    named = _read(part, _named_of)
     # A key that is set needs no name, and so never minded one that is no text.
     said = named or _read(part, _nameless_of)
     if said is None:
