@@ -227,7 +227,7 @@ class IssuerKeys:
 
     def why_hopeless(self, kid: str | None, token: bytes) -> AccessError | None:
         """Return why the token is refused if its key is not known and nobody may be asked for it by now."""
-        # Mostly nobody can help, which these looks tell at a third of the cost: strangers may knock often.
+        # Mostly nobody can help, which these looks tell without the lists that follow: strangers may knock often.
         for issuer in self._issuers:
             if issuer.may_look_again() or (issuer.keys and kid in issuer.keys):
                 if self.find(kid, token) or self._that_may_be_asked(kid, token):
