@@ -1,8 +1,8 @@
-# The gateway as a container image: `docker build -t aggregator .`; what must hold of it is shown by `make test-image`.
+# The gateway as a container image: `docker build -t aggregator .`. `make test-image` tests it.
 
-# Python 3.13: every locked package has a wheel for it on amd64 and arm64, and it gets security fixes until October 2029.
-# Debian 13 (trixie): the stable Debian, with security support until August 2028.
-# A tag can be moved. Who wants the very same bytes each time names a digest:
+# Python 3.13: every locked package has a wheel for amd64 and arm64; security fixes until October 2029.
+# Debian 13 (trixie): the stable release, with security support until August 2028.
+# A tag can move. To pin the base image, name a digest:
 #   docker build --build-arg BASE_IMAGE=python:3.13.14-slim-trixie@sha256:... .
 ARG BASE_IMAGE=python:3.13.14-slim-trixie
 
@@ -15,32 +15,32 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 
 WORKDIR /build
 
-# The environment gets no pip of its own: the builder's pip fills it from outside. Wheels only, so that nothing from the
-# package index is run here and no compiler is needed.
+# The environment has no pip; the builder's pip installs into it. Wheels only, so that no code of a package runs here
+# and no compiler is needed.
 COPY requirements.lock ./
 RUN python -m venv --without-pip /opt/aggregator \
     && python -m pip --python /opt/aggregator/bin/python install \
         --require-hashes --only-binary=:all: --requirement requirements.lock
 
-# pip would fetch whatever setuptools is newest to build our own wheel, so the builder gets the one of the development
-# lock: its entry reaches from its name to the first line that is not continued.
+# Without this, pip would fetch the newest setuptools to build the wheel. The sed command extracts the entry of
+# setuptools from the lock file.
 COPY requirements-dev.lock ./
 RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > setuptools.lock \
     && python -m pip install --require-hashes --only-binary=:all: --requirement setuptools.lock
 
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE NOTICE README.md pyproject.toml ./
 COPY aggregator aggregator
 RUN python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
     && python -m pip --python /opt/aggregator/bin/python install --no-index --no-deps dist/*.whl
 
-# Bytecode is made here, once, as nothing can be written later; it is never compared with the sources, which do not change.
+# Compile once, because the file system is read-only later. The sources do not change, so the hashes are not checked.
 RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/aggregator/lib
 
 
 FROM ${BASE_IMAGE}
 
-# The base comes with pip and without bytecode. Nothing is installed here, so pip goes; the standard library is compiled
-# for a quick start, without the parts that a server never imports.
+# Remove pip, which is not needed, and compile the standard library for a fast start, except for parts that a server
+# never imports.
 RUN rm -rf /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/lib/python3*/ensurepip \
         /usr/local/lib/python3*/site-packages/* \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
@@ -48,28 +48,27 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/lib/python3*/ensu
 
 COPY --from=builder /opt/aggregator /opt/aggregator
 
-# PYTHONSAFEPATH: modules come from the environment alone, never from the working directory.
+# PYTHONSAFEPATH: never import modules from the working directory.
 ENV PATH=/opt/aggregator/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1
 
-# By number, as Kubernetes cannot tell from a name that a user is not root. Nothing in the image belongs to this user.
+# A number, because Kubernetes cannot verify that a named user is not root. No file in the image belongs to this user.
 USER 1001:1001
 
-# HTTP and gRPC, where HTTP_PORT and GRPC_PORT name them; without either there is HTTP on 8080.
+# The usual HTTP_PORT and GRPC_PORT. If neither is set, HTTP listens on 8080.
 EXPOSE 8080 8181
 
 STOPSIGNAL SIGTERM
 
 ENTRYPOINT ["python", "-m", "aggregator"]
 
-# "Does the process live": aggregator/health.py asks the server that runs, with TLS where that is set. A missing Prometheus
-# does not make it unhealthy, since starting anew would not bring it back. Kubernetes does not look at this; its probes
-# are set in the deployment.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-m", "aggregator.health"]
+# Liveness: contacts whichever server is running, with TLS if configured. An unavailable Prometheus does not make the
+# container unhealthy, because a restart would not help. Kubernetes ignores this and uses the probes of the manifest.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-m", "aggregator.cli.healthcheck"]
 
-# Last, so that another version or revision leaves the layers above in the cache.
+# Last, so that a new version or revision leaves the layers above in the build cache.
 ARG BASE_IMAGE
 ARG VERSION=unknown
 ARG REVISION=unknown

@@ -1,67 +1,83 @@
-# The two commands a stranger needs are `make run` and `make test`; `make help` lists the rest.
+# Start with `make run` and `make test`; `make help` lists all targets.
 .DEFAULT_GOAL := help
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-keycloak test-thanos clean
+.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes clean
 
-help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## make .venv from the lock file
+setup: .venv/.ready ## install the locked dependencies into .venv
 
 .venv/.ready: requirements-dev.lock pyproject.toml tools/setup.sh
 	@tools/setup.sh
 
-run: setup ## the gateway on a simulated fleet; PROMETHEUS_ADDRESS=... make run: on your own Prometheus
+# On the loopback interface unless the caller sets another address. The demo does the same.
+run: export HTTP_HOST := $(or $(HTTP_HOST),127.0.0.1)
+run: export GRPC_HOST := $(or $(GRPC_HOST),127.0.0.1)
+run: export METRICS_HOST := $(or $(METRICS_HOST),127.0.0.1)
+run: setup ## run the gateway on a simulated fleet [FLEET=mixed], or on PROMETHEUS_ADDRESS=...
 	@if [ -n "$$PROMETHEUS_ADDRESS" ]; then exec $(PYTHON_BIN) -m aggregator; else exec $(PYTHON_BIN) -m demo; fi
 
-# A file of tests is in one process, and they begin in their order: what a file or folder shares is made once or twice.
-test: setup ## the default suite, with a real Prometheus, in two processes: make test [PROCESSES=2]
-	@$(PYTHON_BIN) -m pytest --numprocesses $(or $(PROCESSES),2) --dist loadfile --no-loadscope-reorder
+# Some tests mostly wait, so there is one process more than a small machine has cores. All tests of a file run in one
+# process, in order. A test that hangs ends its process. The tests of a process that ends run in the others, because
+# pytest-xdist waits forever for a restarted one.
+test: setup ## run the tests with a real Prometheus: make test [PROCESSES=3]
+	@$(PYTHON_BIN) -m pytest --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder \
+		--max-worker-restart 0 --override-ini faulthandler_timeout=180
 
-check: setup ## format, lint, types, generated files
+check: setup ## check format, lint, types and generated files
 	@$(PYTHON_BIN) -m ruff format --check $(SOURCES)
 	@$(PYTHON_BIN) -m ruff check $(SOURCES)
 	@$(PYTHON_BIN) -m mypy $(SOURCES)
 	@$(PYTHON_BIN) -m tools.generate --check
 
-format: setup ## put the sources into the house format
+format: setup ## format the sources
 	@$(PYTHON_BIN) -m ruff format $(SOURCES)
 	@$(PYTHON_BIN) -m ruff check --fix $(SOURCES)
 
-generate: setup ## write what is generated: aggregator/pb, and docs: openapi.yaml, configuration.md, metrics.md, own-metrics.md
+generate: setup ## write the generated files: aggregator/pb, pages in docs, the demo's recording
 	@$(PYTHON_BIN) -m tools.generate
 
-lock: setup ## write the lock files anew from pyproject.toml
+lock: setup ## write the lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
 
 fuzz: export FUZZ_SEED ?= 1
 fuzz: export FUZZ_TIMES ?= 4
-fuzz: setup ## more of the fuzzing than the suite has: make fuzz [FUZZ_TIMES=4] [FUZZ_SEED=1]
+fuzz: setup ## run more fuzzing than the tests do: make fuzz [FUZZ_TIMES=4] [FUZZ_SEED=1]
 	@echo "FUZZ_SEED=$$FUZZ_SEED FUZZ_TIMES=$$FUZZ_TIMES"
 	@$(PYTHON_BIN) -m pytest tests/fuzz
 
-parity: setup ## compare with the Go service on random fleets: make parity PEER=path [FLEETS=300] [SEED=n]
+parity: setup ## compare with the Go service: make parity PEER=path [FLEETS=300] [SEED=n]
 	@$(PYTHON_BIN) -m tests.parity --peer "$(PEER)" --fleets $(or $(FLEETS),300) $(if $(SEED),--seed $(SEED))
 
-bench: setup ## measure side by side with the Go service: make bench PEER=path
+bench: setup ## run the benchmarks beside the Go service: make bench PEER=path
 	@$(PYTHON_BIN) -m benchmarks --peer "$(PEER)"
 
-test-image: setup ## build the container image and ask it over HTTP and gRPC on a real Docker
+test-image: setup ## build and test the container image; needs Docker
 	@tests/image/run.sh
 
-test-keycloak: setup ## tokens of a real Keycloak, fetched with Maven; some four minutes
+test-keycloak: setup ## test with a real Keycloak; needs Maven and Java 17
 	@$(PYTHON_BIN) -m tests.keycloak.distribution
-	@$(PYTHON_BIN) -m pytest -v tests/keycloak/live.py
+	@$(PYTHON_BIN) -m pytest -v tests/keycloak/live_keycloak.py
 
-soak: setup ## faults, clients and refreshes at random: make soak [MINUTES=10] [SEED=n]
-	@$(PYTHON_BIN) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+soak: setup ## inject faults at random, in two scenarios of MINUTES each: make soak [MINUTES=10] [SEED=n] [SCENARIO=hosts]
+	@$(PYTHON_BIN) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-test-thanos: setup ## the gateway before a real Thanos and Prometheus 3, built once from source, which needs Go
+test-docker: setup ## test the agent with real Docker Engines; needs root on Debian or Ubuntu, and Go for the newest one
+	@$(PYTHON_BIN) -m tools.parts.docker
+	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/docker
+
+test-thanos: setup ## test with a real Thanos and Prometheus 3; needs Go
 	@$(PYTHON_BIN) -m tools.parts.thanos
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/thanos
 
-clean: ## remove what setup and the tests made
+test-kubernetes: setup ## test with a real Kubernetes; needs Go, and root on Debian or Ubuntu
+	@$(PYTHON_BIN) -m tools.parts.kubernetes
+	@$(PYTHON_BIN) -m tools.parts.thanos
+	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/kubernetes
+
+clean: ## remove the files of setup and tests
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info

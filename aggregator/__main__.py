@@ -1,15 +1,15 @@
-"""Where the program begins: from its first moment on it stops when it is told to."""
+"""Entry point: handles stop signals before anything else is imported."""
 
-from aggregator import stopping
+from aggregator.app import signals
 
 
 def main() -> None:
-    """Run the gateway or a command; exit 2 on bad settings, 1 where it cannot be done or breaks, else 0."""
-    stopping.leave_when_told()
-    # Importing the rest takes a second, and a signal in that second is one to stop, too.
-    from aggregator import start  # noqa: PLC0415 - see above
+    """Run the gateway or a command; exit with 2 for invalid settings, 1 for other failures, else 0."""
+    signals.exit_on_signal()
+    # Imports take about a second, in which a stop signal must already work.
+    from aggregator.cli.main import run_command_line  # noqa: PLC0415 - see above
 
-    start.start()
+    run_command_line()
 
 
 if __name__ == "__main__":

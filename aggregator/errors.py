@@ -1,52 +1,55 @@
-"""Every error of ours, arranged by what the one who meets it can do.
+"""The errors that several packages share, grouped by what the reader of the error can do about it.
 
 ::
 
     AggregatorError
-    ├── SettingsError            mend the environment and start again
-    ├── PortInUseError           free the port or choose another
-    ├── CertificateError         mend the file that is named; the last good one stays in use
-    ├── PartEndedError           start the program again; the log says what broke
-    ├── QueryError               one query has no answer; the others may
-    │   ├── UnreachableError     the connection broke or never stood: ask again later
-    │   │   └── NotListeningError    nobody is there at all: do not even ask the rest
-    │   ├── TooSlowError         the answer did not come in time: ask again later, or ask for less
-    │   ├── RefusedError         Prometheus answered with an error: read its reason
-    │   ├── TooLargeError        the answer is over the cap: raise the cap or ask for less
-    │   ├── MalformedError       what came is no answer to an instant query: look at what stands at the address
-    │   └── NotRecordedError     the recording that is replayed has no answer to it: make a new one
-    ├── RefreshFailedError       no snapshot could be taken: the last one stays
-    ├── KeySetError              an issuer's keys could not be had: the last ones stay
-    ├── RecordingError           the file is no recording that can be replayed: name another
-    ├── NoTopologyError          there is no usable snapshot: come back later
+    ├── SettingsError               fix the environment and start again
+    ├── PortInUseError              free the port or choose another
+    ├── FileError                   fix the path or the permissions
+    ├── CertificateError            fix the file; the last valid one stays in use
+    ├── ComponentStoppedError       start the program again; the log has the cause
+    ├── EngineError                 a Docker Engine did not answer a request: the text has its reason
+    ├── HttpError                   an HTTP request has no usable response: `kind` is the reason
+    ├── QueryError                  one query has no response; others may have one
+    │   ├── UnreachableError        no connection, or an interrupted one: retry later
+    │   │   └── NotListeningError   connection refused: the other queries are not sent
+    │   ├── QueryTimeoutError       no response in time: retry later, or allow more time
+    │   ├── UpstreamStatusError     the upstream returned an HTTP error: read its reason
+    │   ├── ResponseTooLargeError   the response exceeds the limit: raise the limit
+    │   ├── MalformedResponseError  not a response to an instant query: check the address
+    │   └── NotRecordedError        the recording has no response to the query: record again
+    ├── PageError                   the metrics of a target are invalid or too large: fix the target, or raise the limit
+    ├── RefreshFailedError          no snapshot was built: the last one stays
+    ├── KeySetError                 the keys of an issuer were not fetched: the last ones stay
+    ├── RecordingError              the file is not a valid recording: choose another
+    ├── RegistryError               the registry file or the list of agents is not usable: fix its path or permissions
+    ├── NoTopologyError             no usable snapshot: retry later
     ├── RequestError
-    │   ├── BadRequestError      mend the request as the text says
-    │   ├── NotFoundError        ask for something that is there; the nearest names are told
-    │   ├── WrongMethodError     ask with a method that is allowed
-    │   └── VersionGoneError     ask for the first page again
+    │   ├── BadRequestError         fix the request, whose problem the text describes
+    │   ├── NotFoundError           request an object that exists; similar names are suggested
+    │   ├── MethodNotAllowedError   use an allowed method
+    │   ├── RequestTooLargeError    send a smaller body
+    │   ├── VersionGoneError        request the first page again
+    │   └── VersionMismatchError    decide again with the current topology
     └── AccessError
-        ├── TokenRefusedError    send a valid token
-        ├── NotAllowedError      have a role added to what the token says
-        └── KeysMissingError     the token's issuer cannot be asked for its keys: come back later
+        ├── UnauthenticatedError    send a valid token
+        ├── PermissionDeniedError   obtain a token with the required role
+        └── KeysUnavailableError    the keys to verify the token are not available: retry later
 """
 
 from collections.abc import Sequence
+from enum import Enum
 
-# Of a name in a text: over gRPC, clients refuse a status of more than 8 KiB, in which a letter may take twelve bytes.
-LONGEST_NAME = 120
-# All that those may learn who may not learn what the upstream said.
-NO_TOPOLOGY = "no topology to show"
+# Limit for a name in a message. gRPC clients reject a status of more than 8 KiB, where a character may take 12 bytes.
+MAX_NAME_CHARACTERS = 120
 
 
 class AggregatorError(Exception):
-    """The root of all errors that this program raises on purpose."""
+    """The base class of all errors that this program raises on purpose."""
 
 
 class SettingsError(AggregatorError):
-    """The environment holds settings that cannot be used.
-
-    `problems` has one line for each: the variable, what is wrong with it, what is expected.
-    """
+    """Invalid settings. `problems` has one line for each: the variable, what is wrong, what is expected."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -54,69 +57,122 @@ class SettingsError(AggregatorError):
 
 
 class PortInUseError(AggregatorError):
-    """A server could not listen where it was told to."""
+    """A server cannot listen on its address and port."""
+
+
+class FileError(AggregatorError):
+    """A file of a setting or an argument cannot be read; the text is the reason, without the path."""
 
 
 class CertificateError(AggregatorError):
-    """A file for TLS cannot be used; the text says which and why, and repeats nothing of it."""
+    """A TLS file cannot be used. The text contains its path and the reason, nothing of its contents."""
 
 
-class PartEndedError(AggregatorError):
-    """A part of the program that has to run ended by itself."""
+class ComponentStoppedError(AggregatorError):
+    """A part of the program that must run until shutdown has ended."""
+
+
+class EngineError(AggregatorError):
+    """A Docker Engine cannot be reached, or refuses a request; the text is its message.
+
+    `status` is the HTTP status of the response, None without a response.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class HttpErrorKind(Enum):
+    """Why an HTTP request has no response; the values are constant words for logs and metrics."""
+
+    CONNECTION_REFUSED = "connection refused"
+    UNKNOWN_HOST = "unknown host"
+    INVALID_URL = "invalid URL"
+    TIMEOUT = "timeout"
+    CERTIFICATE = "certificate not accepted"
+    CLIENT_CERTIFICATE = "client certificate refused"
+    TLS = "TLS failed"
+    NOT_HTTP = "not HTTP"
+    TOO_LARGE = "response too large"
+    ABORTED = "aborted"
+    BROKEN = "connection failed"
+
+
+class HttpError(AggregatorError):
+    """An HTTP request has no usable response; `kind` is the reason for programs, the text for people."""
+
+    def __init__(self, kind: HttpErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class QueryError(AggregatorError):
-    """One query of a refresh has no usable answer; the text says why, without the query's name.
+    """One query of a refresh has no usable response. The text is the reason, without the name of the query.
 
-    `may_use_last_answer` tells whether the upstream said nothing against the query itself, so that
-    what it answered a moment ago still stands for it.
+    `allows_stale_fallback` is False if the upstream rejected the query itself, so that an earlier response to it must
+    not be used. `address` is the host, port and path of the upstream, "" if it has none.
     """
 
-    may_use_last_answer = True
+    allows_stale_fallback = True
+    address = ""
 
 
 class UnreachableError(QueryError):
-    """No connection, or one that broke before the answer was whole."""
+    """No connection, or a connection that broke before the response was complete."""
 
 
 class NotListeningError(UnreachableError):
-    """The connection was refused: nothing was asked, so asking again cannot ask twice."""
+    """The connection was refused. The query was not sent, so it is safe to retry."""
 
 
-class TooSlowError(QueryError):
-    """The answer did not come within the time that the query, or the whole refresh, may take."""
+class QueryTimeoutError(QueryError):
+    """No response within the timeout of the query or of the whole refresh."""
 
 
-class RefusedError(QueryError):
-    """The upstream answered with an HTTP status other than 200.
+class UpstreamStatusError(QueryError):
+    """The upstream responded with an HTTP status other than 200.
 
-    `retry_after_seconds` is what it asked us to wait, None if it did not say.
+    `retry_after_seconds` is the value of Retry-After, None without that header.
     """
 
     def __init__(self, status: int, reason: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(f"HTTP {status}: {reason}")
         self.status = status
         self.retry_after_seconds = retry_after_seconds
-        # 4xx but "too many requests" is about the query: what it answered earlier is not what is asked now.
-        self.may_use_last_answer = status >= 500 or status == 429
+        # 4xx except 429 rejects the query itself, so an earlier response to it must not be used.
+        self.allows_stale_fallback = status >= 500 or status == 429
 
 
-class TooLargeError(QueryError):
-    """The answer holds more bytes than one answer may."""
+class ResponseTooLargeError(QueryError):
+    """The response exceeds the maximum size."""
 
 
-class MalformedError(QueryError):
-    """The bytes are not the JSON of an instant vector."""
+class MalformedResponseError(QueryError):
+    """The response is not the JSON of an instant vector."""
 
 
 class NotRecordedError(QueryError):
-    """The recording that stands in for an upstream holds nothing of this query."""
+    """The replayed recording contains no response to the query."""
 
-    may_use_last_answer = False
+    allows_stale_fallback = False
+
+
+class PageError(AggregatorError):
+    """The metrics of a scrape target cannot be used as a whole.
+
+    `reason` is a constant for logs and metrics: `not_text` or `too_large`. `line` is the number of the first invalid
+    line, 0 if the page as a whole is invalid. The text contains nothing of the page.
+    """
+
+    def __init__(self, reason: str, message: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {message}" if line else message)
+        self.reason = reason
+        self.line = line
 
 
 class RefreshFailedError(AggregatorError):
-    """No snapshot could be taken; the text says why, `failures` holds each query's."""
+    """No snapshot was built. The text is the reason, `failures` are the errors of the queries."""
 
     def __init__(self, reason: str, failures: tuple[QueryError, ...]) -> None:
         super().__init__(reason)
@@ -124,76 +180,105 @@ class RefreshFailedError(AggregatorError):
 
 
 class KeySetError(AggregatorError):
-    """What an issuer published could not be had, or is no set of keys; `reason` is a constant word for it."""
+    """The key set of an issuer was not fetched or is invalid.
 
-    def __init__(self, reason: str) -> None:
+    `reason` is a short text for the log, `details` are further fields of the log line.
+    """
+
+    def __init__(self, reason: str, **details: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.details = details
 
 
 class RecordingError(AggregatorError):
-    """A file cannot be replayed; the text says why and repeats nothing of it."""
+    """A recording cannot be replayed. The text is the reason, nothing of its contents."""
+
+
+class RegistryError(AggregatorError):
+    """The registry file or the list of agents cannot be read or written. The text contains the path and the reason."""
 
 
 class NoTopologyError(AggregatorError):
-    """No snapshot was ever taken, or the last one is too old to be shown; the text says why."""
+    """There is no snapshot yet, or the last one is too old to be served.
+
+    The text is the reason: `summary`, and a detail that may name upstreams.
+    """
+
+    def __init__(self, summary: str, detail: str = "") -> None:
+        super().__init__(f"{summary}: {detail}" if detail else summary)
+        self.summary = summary
 
 
 class RequestError(AggregatorError):
-    """A request that cannot be answered as it is.
+    """An invalid request.
 
-    The text says what is wrong and what would be right. The same for programs: `parameter`, what `allowed` has to
-    offer, and the names in it that are `nearest` to what was sent.
+    The text says what is wrong and what is expected. For programs: `parameter` is the name of the invalid parameter,
+    `allowed` are the valid values or names, `nearest` those similar to the one in the request.
     """
 
     def __init__(
         self, detail: str, *, parameter: str = "", allowed: Sequence[str] = (), nearest: Sequence[str] = ()
     ) -> None:
-        like = ", ".join(name[:LONGEST_NAME] for name in nearest)
-        told = f"; nearest: {like}" if nearest else f"; allowed: {', '.join(allowed)}" if allowed else ""
-        super().__init__(detail + told)
+        names = ", ".join(name[:MAX_NAME_CHARACTERS] for name in nearest)
+        hint = f"; did you mean {names}?" if nearest else f"; allowed: {', '.join(allowed)}" if allowed else ""
+        super().__init__(detail + hint)
         self.parameter = parameter
         self.allowed = tuple(allowed)
         self.nearest = tuple(nearest)
 
 
 class BadRequestError(RequestError):
-    """A parameter does not exist, or what it says cannot be understood."""
+    """An unknown parameter, or an invalid value."""
 
 
 class NotFoundError(RequestError):
-    """Nothing has the name that is asked for, or nothing that the caller may see."""
+    """No object has the requested name, or the caller may not see it."""
 
 
-class WrongMethodError(RequestError):
-    """What is at the path cannot be asked for by this method; `allowed` are those by which it can."""
+class MethodNotAllowedError(RequestError):
+    """The resource does not support the method; `allowed` are the methods that it supports."""
+
+
+class RequestTooLargeError(RequestError):
+    """The body of a request exceeds the limit."""
 
 
 class VersionGoneError(RequestError):
-    """The topology that the first pages of a list are from is not kept any more."""
+    """The topology of a continue token is no longer available."""
+
+
+class VersionMismatchError(RequestError):
+    """The current topology is not the one that the request requires; `version` is the current one."""
+
+    def __init__(self, detail: str, *, parameter: str = "", version: str = "") -> None:
+        super().__init__(detail, parameter=parameter)
+        self.version = version
 
 
 class AccessError(AggregatorError):
-    """The caller may not have what it asks for.
+    """The caller is not authorized.
 
-    `reason` is a constant text for logs, metrics and readiness; the caller who is refused is never told it.
+    `reason` is a constant text for logs, metrics and readiness, `details` are further fields of the log line. They are
+    not sent to the caller.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, **details: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.details = details
 
 
-class TokenRefusedError(AccessError):
-    """There is no token, or it does not hold."""
+class UnauthenticatedError(AccessError):
+    """No token, or an invalid token."""
 
 
-class NotAllowedError(AccessError):
-    """The token holds and opens nothing here: it lacks the role that is asked for."""
+class PermissionDeniedError(AccessError):
+    """The token is valid but lacks the required role."""
 
 
-class KeysMissingError(AccessError):
-    """The token cannot be judged: its issuer's keys were never had; `retry_after_seconds` is when to come back."""
+class KeysUnavailableError(AccessError):
+    """The token cannot be verified, because the keys of its issuer were never fetched; retry after some seconds."""
 
     def __init__(self, reason: str, retry_after_seconds: float = 1.0) -> None:
         super().__init__(reason)

@@ -1,1 +1,1 @@
-"""How fast the gateway is, beside the Go service and beside what the same machine could do at best."""
+"""Benchmarks: the gateway compared with the Go service and with a baseline server on the same machine."""

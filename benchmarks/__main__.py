@@ -6,70 +6,90 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import access, grpc, http, latency, lookups, refresh, report, upstream, views
-from benchmarks.figures import Figure
-from demo.prometheus import obtain
+from benchmarks import (
+    auth_overhead,
+    fleet_prometheus,
+    grpc_throughput,
+    http_throughput,
+    lookups,
+    read_latency,
+    refresh_cost,
+    report,
+    views,
+)
+from benchmarks.measurements import Measurement
+from demo.prometheus import obtain_prometheus
 
-QUESTIONS = {module.QUESTION: module.measure for module in (refresh, http, grpc, views, lookups, access, latency)}
-# Ready bytes: a small fleet shows what a request costs, a larger one what its bytes cost.
-HOT_NODES = (10, 200)
-HOT = (http.QUESTION, grpc.QUESTION, views.QUESTION, access.QUESTION)
+BENCHMARKS = {
+    module.BENCHMARK_NAME: module.measure
+    for module in (refresh_cost, http_throughput, grpc_throughput, views, lookups, auth_overhead, read_latency)
+}
+# Cached responses: a small fleet shows the cost of a request, a larger one the cost of its bytes.
+CACHED_READ_FLEET_SIZES = (10, 200)
+CACHED_READ_BENCHMARKS = (
+    http_throughput.BENCHMARK_NAME,
+    grpc_throughput.BENCHMARK_NAME,
+    views.BENCHMARK_NAME,
+    auth_overhead.BENCHMARK_NAME,
+)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure what is asked for, print the table, and write it into the README if that is asked for."""
-    chosen = parser().parse_args(arguments)
-    if not chosen.peer.is_file():
-        sys.exit(f"--peer {chosen.peer}: no such program; it is the Go service that ours is measured beside")
-    only = [chosen.only] if chosen.only else list(QUESTIONS)
-    figures = []
-    for nodes, questions in plan(chosen.nodes, only):
-        tell(f"{nodes} nodes: writing the fleet's data")
-        with upstream.holding(nodes) as url:
-            for question in questions:
-                tell(f"{nodes} nodes: {question}")
-                figures += QUESTIONS[question](url, nodes, chosen.peer, chosen.rounds)
-    figures += compared(figures)
-    # In the order of the questions; within each as it was measured.
-    figures.sort(key=lambda figure: list(QUESTIONS).index(figure.question))
-    table = report.markdown(figures, obtain(), chosen.rounds)
+    """Run the selected benchmarks, print the table, and write it into the README with `--write`."""
+    options = build_parser().parse_args(arguments)
+    if not options.peer.is_file():
+        sys.exit(f"--peer {options.peer}: no such file; expected the program of the Go service")
+    names = [options.only] if options.only else list(BENCHMARKS)
+    measurements = []
+    for nodes, names_of_run in plan_runs(options.nodes, names):
+        log_progress(f"{nodes} nodes: writing the fleet's data")
+        with fleet_prometheus.run_fleet_prometheus(nodes) as url:
+            for name in names_of_run:
+                log_progress(f"{nodes} nodes: {name}")
+                measurements += BENCHMARKS[name](url, nodes, options.peer, options.rounds)
+    measurements += compare_sizes(measurements)
+    # Sorted by benchmark, then in the order of measurement.
+    measurements.sort(key=lambda figure: list(BENCHMARKS).index(figure.benchmark))
+    table = report.render_markdown(measurements, obtain_prometheus(), options.rounds)
     print(table)
-    if chosen.write:
-        report.write(table)
+    if options.write:
+        report.write_readme_table(table)
 
 
-def plan(nodes: Sequence[int], only: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """Return which questions are asked on which sizes of fleet, the smallest first."""
-    asked: dict[int, list[str]] = {}
-    for question in only:
-        for size in HOT_NODES if question in HOT else nodes:
-            asked.setdefault(size, []).append(question)
-    return sorted(asked.items())
+def plan_runs(nodes: Sequence[int], names: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Return the selected benchmarks for each fleet size, the smallest first."""
+    names_by_size: dict[int, list[str]] = {}
+    for name in names:
+        for size in CACHED_READ_FLEET_SIZES if name in CACHED_READ_BENCHMARKS else nodes:
+            names_by_size.setdefault(size, []).append(name)
+    return sorted(names_by_size.items())
 
 
-def compared(figures: Sequence[Figure]) -> list[Figure]:
-    """Return what can only be said of two sizes: how refreshes grow from the smallest to the largest."""
-    of_refreshes = [figure for figure in figures if figure.question == refresh.QUESTION]
-    sizes = sorted({figure.nodes for figure in of_refreshes})
+def compare_sizes(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the figures that compare two fleet sizes: how the cost of a refresh grows."""
+    refresh_measurements = [figure for figure in measurements if figure.benchmark == refresh_cost.BENCHMARK_NAME]
+    sizes = sorted({figure.nodes for figure in refresh_measurements})
     if len(sizes) < 2:
         return []
-    small, large = ([figure for figure in of_refreshes if figure.nodes == size] for size in (sizes[0], sizes[-1]))
-    return refresh.growth(small, large)
+    small, large = (
+        [figure for figure in refresh_measurements if figure.nodes == size] for size in (sizes[0], sizes[-1])
+    )
+    return refresh_cost.compute_growth(small, large)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("--peer", type=Path, required=True, help="the Go service's program")
-    made.add_argument("--nodes", type=int, nargs="+", default=[200, 2000], help="sizes of fleets (refresh, latency)")
-    made.add_argument("--rounds", type=int, default=5, help="how often each is measured, in turn")
-    made.add_argument("--only", choices=list(QUESTIONS), help="one question instead of all")
-    made.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
-    return made
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--peer", type=Path, required=True, help="the Go service's program")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[200, 2000], help="sizes of fleets (refresh, latency)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured, in turn")
+    parser.add_argument("--only", choices=list(BENCHMARKS), help="run one benchmark instead of all")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    return parser
 
 
-def tell(text: str) -> None:
-    """Say how far the run is, apart from the table."""
+def log_progress(text: str) -> None:
+    """Print progress to stderr, apart from the table."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 

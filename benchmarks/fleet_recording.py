@@ -1,46 +1,52 @@
-"""A recording of a fleet that no Prometheus at hand could hold: python -m benchmarks.fleet_recording NODES FILE.
+"""Record a fleet that is too large for a local Prometheus: python -m benchmarks.fleet_recording NODES FILE.
 
-Each of the catalog's queries is answered from the simulated fleet itself, host by host (`demo.promql`); what is in
-memory is one host and the answers, packed. PROMETHEUS_ADDRESS='replay:FILE#speed=max' then tells what a refresh costs
-without the asking. Values move from one refresh to the next, so that no refresh finds that nothing has changed.
+The simulated fleet itself answers the queries of the catalog, host by host (`demo.simulated_source`), so that only one
+host and the compressed responses are in memory. A gateway with PROMETHEUS_ADDRESS='replay:FILE#speed=max' then shows
+the cost of a refresh without the queries. Values change from refresh to refresh, so that no refresh gets equal data.
 """
 
 import argparse
 import time
 from pathlib import Path
 
-from aggregator.recording.lines import Source
-from aggregator.recording.writer import Writer
-from benchmarks.upstream import CONTAINERS_PER_POD, PODS_PER_NODE
-from demo.answers import SOURCE, host_by_host, record
-from demo.fleet import Fleet
-from demo.recording import FIRST_SECONDS
+from aggregator.querier.recording.file_format import RecordedSource, RecordingWriter
+from benchmarks.fleet_prometheus import CONTAINERS_PER_POD, PODS_PER_NODE
+from demo.fleet import SimulatedFleet
+from demo.recording import FIRST_REFRESH_SECONDS, record_refresh
+from demo.simulated_source import SOURCE_NAME, create_large_fleet_source
 
 STEP_SECONDS = 10
-# The quickest that still finds what repeats: a fleet of 20,000 nodes has a gigabyte of answers.
-LEVEL = 3
+# The fastest level that still finds repetitions; a fleet of 20,000 nodes has a gigabyte of responses.
+COMPRESSION_LEVEL = 3
 
 
-def write(nodes: int, file: Path, refreshes: int, pods_per_node: int = PODS_PER_NODE) -> None:
-    """Write a recording of so many refreshes of a fleet of that many nodes."""
-    fleet = Fleet.of(nodes, pods_per_node, CONTAINERS_PER_POD, since_seconds=FIRST_SECONDS)
-    with Writer(file.open("wb"), [Source(SOURCE)], FIRST_SECONDS, level=LEVEL) as writer:
+def record_fleet(nodes: int, file: Path, refreshes: int, pods_per_node: int = PODS_PER_NODE) -> None:
+    """Record some refreshes of a fleet with this number of nodes."""
+    fleet = SimulatedFleet.generate(nodes, pods_per_node, CONTAINERS_PER_POD, since_seconds=FIRST_REFRESH_SECONDS)
+    source = create_large_fleet_source(fleet)
+    with RecordingWriter(
+        file.open("wb"),
+        [RecordedSource(SOURCE_NAME)],
+        FIRST_REFRESH_SECONDS,
+        compression_level=COMPRESSION_LEVEL,
+    ) as writer:
         for number in range(refreshes):
-            began = time.monotonic()
-            at_seconds = FIRST_SECONDS + number * STEP_SECONDS
-            record(writer, host_by_host(fleet, at_seconds), at_seconds)
-            took = time.monotonic() - began
-            print(f"refresh {number + 1} of {refreshes}: {writer.written_bytes / 1e6:.1f} MB in all, {took:.0f} s")
+            start = time.monotonic()
+            at_seconds = FIRST_REFRESH_SECONDS + number * STEP_SECONDS
+            record_refresh(writer, source, at_seconds)
+            elapsed_seconds = time.monotonic() - start
+            megabytes = writer.written_bytes / 1e6
+            print(f"refresh {number + 1} of {refreshes}: {megabytes:.1f} MB in total, {elapsed_seconds:.0f} s")
 
 
 def main() -> None:
-    """Make the recording that is asked for."""
+    """Write the requested recording."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet_recording", description=__doc__)
     parser.add_argument("nodes", metavar="NODES", type=int)
     parser.add_argument("file", metavar="FILE", type=Path)
     parser.add_argument("--refreshes", metavar="N", type=int, default=2, help="default: 2")
-    chosen = parser.parse_args()
-    write(chosen.nodes, chosen.file, chosen.refreshes)
+    arguments = parser.parse_args()
+    record_fleet(arguments.nodes, arguments.file, arguments.refreshes)
 
 
 if __name__ == "__main__":

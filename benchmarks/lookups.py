@@ -1,4 +1,4 @@
-"""How fast is a look-up of one node, and a filtered list of all? Over HTTP and gRPC, as a script asks."""
+"""The throughput of look-ups of one node and of filtered lists, over HTTP and gRPC."""
 
 import json
 import tempfile
@@ -10,100 +10,125 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
-from benchmarks import asking, wrk
-from benchmarks.cores import SERVER, on_core
-from benchmarks.figures import Figure, in_turn, medians, paired
-from benchmarks.grpc import load
-from benchmarks.processes import Program, bare, gateway, running
+from benchmarks import simple_client, wrk
+from benchmarks.cpu_affinity import SERVER_CPU, build_taskset_prefix
+from benchmarks.grpc_throughput import run_grpc_load
+from benchmarks.measurements import Measurement, compute_median_ratio, compute_medians, run_interleaved
+from benchmarks.processes import ServerProcess, build_baseline_command, build_gateway_command, run_server
 
-QUESTION = "lookups"
-PER_SECOND = 5000.0
-LIST_MILLISECONDS = 10.0
-SECONDS = 3.0
+BENCHMARK_NAME = "lookups"
+MIN_REQUESTS_PER_SECOND = 4000.0
+MAX_LIST_MS = 10.0
+WINDOW_SECONDS = 3.0
 CALLS = 6_000
-# So many other filters, one after another: each is one that the gateway has not seen.
-FILTERS = 50
-GET_NODE = "/aggregator.v1.TopologyService/GetNode"
-# About half of the nodes have more than a threshold among these, few have a camera that nobody uses.
-LISTS = {
-    "those with some free memory": "free_memory_bytes>={at}Mi",
-    "those with an available device of a name": "device.state=available,device~usb,free_memory_bytes>={at}",
-    "none": "free_memory_bytes<{at}",
+# The number of different filters, each new to the gateway.
+FILTERS_PER_TEMPLATE = 50
+GET_NODE_METHOD = "/aggregator.v1.TopologyService/GetNode"
+# About half of the nodes exceed these thresholds; few have an unused camera.
+FILTER_TEMPLATES = {
+    "filtered by free memory": "free_memory_bytes>={at}Mi",
+    "filtered by an available device": "device.state=available,device~usb,free_memory_bytes>={at}",
+    "with an empty filter result": "free_memory_bytes<{at}",
 }
 
 
-def measure(prometheus_url: str, nodes: int, _peer_path: Path, rounds: int) -> list[Figure]:
-    """Measure look-ups and lists on one size of fleet."""
-    program, core = wrk.obtain(), on_core(SERVER)
-    with running(gateway(prometheus_url, core=core)) as ours, tempfile.TemporaryDirectory() as work:
-        asked = _a_node(ours)
-        (Path(work) / "http").write_bytes(asking.body(ours.url, asked.path))
-        (Path(work) / "grpc").write_bytes(asking.message(ours.target, method=GET_NODE, request=asked.request))
-        with running(bare(Path(work), core)) as least:
-            figures = _over_http(program, (ours, least), asked, nodes, rounds)
-            figures += _over_grpc((ours, least), asked, nodes, rounds)
-        return figures + [figure for what, form in LISTS.items() for figure in _list(ours, what, form, nodes)]
+def measure(prometheus_url: str, nodes: int, _peer_path: Path, rounds: int) -> list[Measurement]:
+    """Measure look-ups and lists for one fleet size."""
+    wrk_runner, cpu_prefix = wrk.obtain_wrk(), build_taskset_prefix(SERVER_CPU)
+    with (
+        run_server(build_gateway_command(prometheus_url, cpu_prefix=cpu_prefix)) as gateway,
+        tempfile.TemporaryDirectory() as work,
+    ):
+        node_request = _find_node_request(gateway)
+        (Path(work) / "http").write_bytes(simple_client.fetch_body(gateway.url, node_request.path))
+        (Path(work) / "grpc").write_bytes(
+            simple_client.fetch_message(gateway.target, method=GET_NODE_METHOD, request=node_request.request)
+        )
+        with run_server(build_baseline_command(Path(work), cpu_prefix)) as baseline:
+            measurements = _measure_http(wrk_runner, (gateway, baseline), node_request, nodes, rounds)
+            measurements += _measure_grpc((gateway, baseline), node_request, nodes, rounds)
+        return measurements + [
+            figure
+            for what, template in FILTER_TEMPLATES.items()
+            for figure in _measure_filter(gateway, what, template, nodes)
+        ]
 
 
-class Asked(NamedTuple):
-    """One node, as it is asked for over HTTP and over gRPC."""
+class NodeRequest(NamedTuple):
+    """One node, with its HTTP path and its gRPC request."""
 
     path: str
     request: bytes
 
 
-def _a_node(ours: Program) -> Asked:
-    page = json.loads(asking.body(ours.url, "/api/v1/nodes?limit=1&fields=name,cluster"))
+def _find_node_request(gateway: ServerProcess) -> NodeRequest:
+    page = json.loads(simple_client.fetch_body(gateway.url, "/api/v1/nodes?limit=1&fields=name,cluster"))
     cluster, name = page["nodes"][0]["cluster"], page["nodes"][0]["name"]
     path = f"/api/v1/clusters/{quote(cluster, safe='')}/nodes/{quote(name, safe='')}"
-    return Asked(path, pb.GetNodeRequest(cluster=cluster, node=name).SerializeToString())
+    return NodeRequest(path, pb.GetNodeRequest(cluster=cluster, node=name).SerializeToString())
 
 
-def _over_http(
-    program: wrk.Wrk, contest: tuple[Program, Program], asked: Asked, nodes: int, rounds: int
-) -> list[Figure]:
-    ours, least = (f"{each.url}{asked.path}" for each in contest)
-    ask = partial(program.requests_per_second, seconds=SECONDS)
-    given = in_turn({"bare": lambda: ask(least), "ours": lambda: ask(ours)}, rounds)
-    rates = medians(given)
+def _measure_http(
+    wrk_runner: wrk.WrkRunner,
+    servers: tuple[ServerProcess, ServerProcess],
+    node_request: NodeRequest,
+    nodes: int,
+    rounds: int,
+) -> list[Measurement]:
+    gateway_url, baseline_url = (f"{each.url}{node_request.path}" for each in servers)
+    measure_rate = partial(wrk_runner.measure_requests_per_second, seconds=WINDOW_SECONDS)
+    results = run_interleaved(
+        {"baseline": lambda: measure_rate(baseline_url), "gateway": lambda: measure_rate(gateway_url)}, rounds
+    )
+    rates = compute_medians(results)
     return [
-        Figure(QUESTION, nodes, "a bare ASGI app with a node's bytes", rates["bare"], "requests/s"),
-        Figure(QUESTION, nodes, "GET one node", rates["ours"], "requests/s", at_least=PER_SECOND),
-        Figure(QUESTION, nodes, "GET one node / bare", paired(given["ours"], given["bare"]), "×"),
+        Measurement(BENCHMARK_NAME, nodes, "a baseline ASGI app with a node's bytes", rates["baseline"], "requests/s"),
+        Measurement(
+            BENCHMARK_NAME, nodes, "GET one node", rates["gateway"], "requests/s", min_value=MIN_REQUESTS_PER_SECOND
+        ),
+        Measurement(
+            BENCHMARK_NAME,
+            nodes,
+            "GET one node / baseline",
+            compute_median_ratio(results["gateway"], results["baseline"]),
+            "×",
+        ),
     ]
 
 
-def _over_grpc(contest: tuple[Program, Program], asked: Asked, nodes: int, rounds: int) -> list[Figure]:
-    ours, least = contest
-    given = in_turn(
+def _measure_grpc(
+    servers: tuple[ServerProcess, ServerProcess], node_request: NodeRequest, nodes: int, rounds: int
+) -> list[Measurement]:
+    gateway, baseline = servers
+    results = run_interleaved(
         {
-            "bare": lambda: load(least, CALLS),
-            "ours": lambda: load(ours, CALLS, method=(GET_NODE, asked.request.hex())),
+            "baseline": lambda: run_grpc_load(baseline, CALLS),
+            "gateway": lambda: run_grpc_load(gateway, CALLS, method=(GET_NODE_METHOD, node_request.request.hex())),
         },
         rounds,
     )
-    rates = medians({name: [load["calls_per_second"] for load in loads] for name, loads in given.items()})
-    costs = medians({name: [load["cpu_microseconds"] for load in loads] for name, loads in given.items()})
+    rates = compute_medians({name: [load["calls_per_second"] for load in loads] for name, loads in results.items()})
+    costs = compute_medians({name: [load["cpu_microseconds"] for load in loads] for name, loads in results.items()})
     return [
-        Figure(QUESTION, nodes, "a bare handler with a node's bytes", rates["bare"], "calls/s"),
-        Figure(QUESTION, nodes, "GetNode", rates["ours"], "calls/s", at_least=PER_SECOND),
-        Figure(QUESTION, nodes, "server CPU of a call, bare", costs["bare"], "µs"),
-        Figure(QUESTION, nodes, "server CPU of a GetNode", costs["ours"], "µs"),
+        Measurement(BENCHMARK_NAME, nodes, "a baseline handler with a node's bytes", rates["baseline"], "calls/s"),
+        Measurement(BENCHMARK_NAME, nodes, "GetNode", rates["gateway"], "calls/s", min_value=MIN_REQUESTS_PER_SECOND),
+        Measurement(BENCHMARK_NAME, nodes, "server CPU of a call, baseline", costs["baseline"], "µs"),
+        Measurement(BENCHMARK_NAME, nodes, "server CPU of a GetNode", costs["gateway"], "µs"),
     ]
 
 
-def _list(ours: Program, what: str, form: str, nodes: int) -> list[Figure]:
-    """Measure filters that were not asked before; the nodes themselves have been, so they are written already."""
-    asking.body(ours.url, "/api/v1/nodes")
-    waits, used = [], ours.cpu_seconds()
-    for number in range(FILTERS):
-        path = f"/api/v1/nodes?{urlencode({'filter': form.format(at=number + 1)})}"
+def _measure_filter(gateway: ServerProcess, description: str, template: str, nodes: int) -> list[Measurement]:
+    """Measure filters that are new to the gateway; the encoded nodes are cached already."""
+    simple_client.fetch_body(gateway.url, "/api/v1/nodes")
+    latencies_ms, cpu_before_seconds = [], gateway.read_cpu_seconds()
+    for number in range(FILTERS_PER_TEMPLATE):
+        path = f"/api/v1/nodes?{urlencode({'filter': template.format(at=number + 1)})}"
         began = time.monotonic()
-        asking.body(ours.url, path)
-        waits.append(1e3 * (time.monotonic() - began))
-    cost = 1e3 * (ours.cpu_seconds() - used) / FILTERS
-    name = f"a filtered list of nodes, {what}"
+        simple_client.fetch_body(gateway.url, path)
+        latencies_ms.append(1e3 * (time.monotonic() - began))
+    cpu_ms = 1e3 * (gateway.read_cpu_seconds() - cpu_before_seconds) / FILTERS_PER_TEMPLATE
+    name = f"list of nodes {description}"
     return [
-        Figure(QUESTION, nodes, name, median(waits), "ms", at_most=LIST_MILLISECONDS),
-        Figure(QUESTION, nodes, f"server CPU of {name}", cost, "ms"),
+        Measurement(BENCHMARK_NAME, nodes, name, median(latencies_ms), "ms", max_value=MAX_LIST_MS),
+        Measurement(BENCHMARK_NAME, nodes, f"server CPU of {name}", cpu_ms, "ms"),
     ]

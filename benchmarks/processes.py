@@ -1,4 +1,4 @@
-"""The programs that are measured, each in a process of its own: started, asked for what they used, ended."""
+"""The measured programs, each in its own process: start, resource usage, end."""
 
 import contextlib
 import json
@@ -13,126 +13,137 @@ from typing import Any
 
 import psutil
 
-from benchmarks.asking import is_there
-from demo.children import Child
-from demo.ports import Ports
-from demo.prometheus import free_port, stop
+from benchmarks.simple_client import is_serving
+from demo.gateway import GatewayPorts
+from demo.processes import ManagedProcess
+from demo.prometheus import find_free_port, stop_process
 
 PROJECT = Path(__file__).resolve().parent.parent
-THERE_WITHIN_SECONDS = 180.0
-REFRESHED_WITHIN_SECONDS = 600.0
-# So long that no refresh falls into a measurement of ready bytes.
-NEVER_SECONDS = "80000"
-LONG_ENOUGH_SECONDS = "86000"
-# Generous, so that a busy machine makes figures worse and not the answer incomplete.
-PATIENCE = {"REFRESH_TIMEOUT": "120", "QUERY_TIMEOUT": "60"}
+START_TIMEOUT_SECONDS = 180.0
+REFRESH_WAIT_SECONDS = 600.0
+# So long that no refresh runs during a measurement of cached responses.
+IDLE_REFRESH_INTERVAL_SECONDS = "80000"
+MAX_STALE_SECONDS = "86000"
+# Generous, so that a busy machine makes figures worse instead of the topology incomplete.
+GENEROUS_TIMEOUTS = {"REFRESH_TIMEOUT": "120", "QUERY_TIMEOUT": "60"}
 
 
 @dataclass(frozen=True)
-class Program:
-    """A server that runs, and its ports."""
+class ServerProcess:
+    """A running server and its ports."""
 
-    child: Child
-    ports: Ports
+    child: ManagedProcess
+    ports: GatewayPorts
 
     @property
     def url(self) -> str:
-        """Where it answers HTTP."""
+        """The host and port of its HTTP server."""
         return f"http://127.0.0.1:{self.ports.http}"
 
     @property
     def target(self) -> str:
-        """Where it answers gRPC."""
+        """The host and port of its gRPC server."""
         return f"127.0.0.1:{self.ports.grpc}"
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that it has used so far."""
+    def read_cpu_seconds(self) -> float:
+        """Return the CPU seconds used so far."""
         used = psutil.Process(self.child.process.pid).cpu_times()
         return float(used.user + used.system)
 
-    def peak_mebibytes(self) -> float:
-        """Return the most memory that it ever had, as the kernel counts it."""
+    def read_peak_memory_mib(self) -> float:
+        """Return the peak resident memory as the kernel counts it."""
         status = Path(f"/proc/{self.child.process.pid}/status").read_text(encoding="ascii", errors="replace")
         (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
 
-    def refreshes(self) -> list[dict[str, Any]]:
-        """Return what the gateway's log says of each refresh so far."""
+    def read_refresh_events(self) -> list[dict[str, Any]]:
+        """Return the log events of all refreshes so far."""
         lines = self.child.log_path.read_text(encoding="utf-8").splitlines()
         events = [json.loads(line) for line in lines if line.startswith("{")]
-        return [event for event in events if event.get("event") == "refreshed"]
+        return [event for event in events if event.get("event") == "refresh succeeded"]
 
-    def wait_refreshed(self, times: int) -> None:
-        """Wait until the gateway has refreshed that often since its start."""
-        self.child.wait_until(lambda: len(self.refreshes()) >= times, "refresh", REFRESHED_WITHIN_SECONDS)
+    def wait_for_refreshes(self, times: int) -> None:
+        """Wait until the gateway has completed that many refreshes."""
+        self.child.wait_until(lambda: len(self.read_refresh_events()) >= times, "refresh", REFRESH_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)
-class Command:
-    """What to start, on what core, with which environment beside the ports."""
+class ServerCommand:
+    """The command, its core, and its environment without the ports."""
 
     name: str
-    words: Sequence[str]
+    argv: Sequence[str]
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
-def running(command: Command, token: str = "") -> Iterator[Program]:
-    """Run a program while the block runs; give it once it answers `/` with 200."""
-    ports = Ports(free_port(), free_port())
-    where = {"HTTP_PORT": str(ports.http), "GRPC_PORT": str(ports.grpc)}
-    with tempfile.TemporaryDirectory(prefix="aggregator-benchmarks-") as work:
-        log_path = Path(work) / "log"
+def run_server(command: ServerCommand, token: str = "") -> Iterator[ServerProcess]:
+    """Run a program while the block runs; yield it once it answers `/` with 200."""
+    ports = GatewayPorts(find_free_port(), find_free_port())
+    port_environ = {"HTTP_PORT": str(ports.http), "GRPC_PORT": str(ports.grpc)}
+    with tempfile.TemporaryDirectory(prefix="aggregator-benchmarks-") as work_folder:
+        log_path = Path(work_folder) / "log"
         with (
             log_path.open("wb") as log,
             subprocess.Popen(
-                command.words,
+                command.argv,
                 cwd=PROJECT,
-                env={**os.environ, **where, **command.environ},
+                env={**os.environ, **port_environ, **command.environ},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             ) as process,
         ):
             try:
-                child = Child(command.name, process, log_path)
-                child.wait_until(lambda: is_there(ports.http, token), "answer", THERE_WITHIN_SECONDS)
-                yield Program(child, ports)
+                child = ManagedProcess(command.name, process, log_path)
+                child.wait_until(lambda: is_serving(ports.http, token), "answer", START_TIMEOUT_SECONDS)
+                yield ServerProcess(child, ports)
             finally:
-                stop(process)
+                stop_process(process)
 
 
-def gateway(prometheus_url: str, *, core: Sequence[str] = (), **settings: str) -> Command:
-    """Return the command of the real gateway, which refreshes once and then never, unless `settings` say otherwise."""
-    return _gateway("aggregator", prometheus_url, core, settings)
+def build_gateway_command(prometheus_url: str, *, cpu_prefix: Sequence[str] = (), **settings: str) -> ServerCommand:
+    """Return the command of the gateway, which refreshes once unless `settings` change that."""
+    return _build_module_command("aggregator", prometheus_url, cpu_prefix, settings)
 
 
-def restless(prometheus_url: str) -> Command:
-    """Return the command of the gateway that refreshes without pause."""
-    return _gateway("benchmarks.restless", prometheus_url, (), {"REFRESH_INTERVAL": "0.001"})
+def build_no_pause_command(prometheus_url: str) -> ServerCommand:
+    """Return the command of the gateway without pauses between refreshes."""
+    return _build_module_command("benchmarks.no_pause", prometheus_url, (), {"REFRESH_INTERVAL": "0.001"})
 
 
-def _gateway(module: str, prometheus_url: str, core: Sequence[str], settings: Mapping[str, str]) -> Command:
-    quiet = {"REFRESH_INTERVAL": NEVER_SECONDS, "MAX_STALE": LONG_ENOUGH_SECONDS, "LOG_FORMAT": "json", **PATIENCE}
+def _build_module_command(
+    module: str, prometheus_url: str, cpu_prefix: Sequence[str], settings: Mapping[str, str]
+) -> ServerCommand:
+    idle_settings = {
+        "REFRESH_INTERVAL": IDLE_REFRESH_INTERVAL_SECONDS,
+        "MAX_STALE": MAX_STALE_SECONDS,
+        "LOG_FORMAT": "json",
+        **GENEROUS_TIMEOUTS,
+    }
     environ = {"PROMETHEUS_ADDRESS": prometheus_url, "HTTP_HOST": "127.0.0.1", "GRPC_HOST": "127.0.0.1"}
-    return Command("the gateway", [*core, sys.executable, "-m", module], {**environ, **quiet, **settings})
+    return ServerCommand(
+        "the gateway", [*cpu_prefix, sys.executable, "-m", module], {**environ, **idle_settings, **settings}
+    )
 
 
-def peer(path: Path, prometheus_url: str, core: Sequence[str] = ()) -> Command:
+def build_go_service_command(path: Path, prometheus_url: str, cpu_prefix: Sequence[str] = ()) -> ServerCommand:
     """Return the command of the Go service."""
-    return Command("the Go service", [*core, str(path)], {"PROMETHEUS_ADDRESS": prometheus_url})
+    return ServerCommand("the Go service", [*cpu_prefix, str(path)], {"PROMETHEUS_ADDRESS": prometheus_url})
 
 
-def bare(body: Path, core: Sequence[str] = ()) -> Command:
-    """Return the command of the bare servers, whose HTTP and gRPC answer with what two files hold."""
-    return Command("the bare server", [*core, sys.executable, "-m", "benchmarks.bare", str(body)])
+def build_baseline_command(folder: Path, cpu_prefix: Sequence[str] = ()) -> ServerCommand:
+    """Return the command of the baseline servers, which return the bytes of two files."""
+    return ServerCommand(
+        "the baseline server", [*cpu_prefix, sys.executable, "-m", "benchmarks.baseline_server", str(folder)]
+    )
 
 
-def said_by(module: str, *arguments: str, core: Sequence[str] = ()) -> dict[str, Any]:
+def run_benchmark_module(module: str, *arguments: str, cpu_prefix: Sequence[str] = ()) -> dict[str, Any]:
     """Run a module of this package to its end; return the JSON object that it printed."""
-    command = [*core, sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"benchmarks.{module} ended with {done.returncode}: {done.stderr[-2000:]}")
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said
+    command = [*cpu_prefix, sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    completed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        raise RuntimeError(f"benchmarks.{module} ended with {completed.returncode}: {completed.stderr[-2000:]}")
+    result: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
+    return result

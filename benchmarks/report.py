@@ -1,4 +1,4 @@
-"""The figures as a table that a person reads, with the machine they come from."""
+"""The table of figures, with a description of the machine."""
 
 import platform
 import subprocess
@@ -10,48 +10,51 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.figures import Figure
-from demo.prometheus import Binaries
+from benchmarks.measurements import Measurement
+from demo.prometheus import PrometheusBinaries
 
-README = Path(__file__).with_name("README.md")
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
+README_PATH = Path(__file__).with_name("README.md")
+BEGIN_MARKER = "<!-- figures: begin -->"
+END_MARKER = "<!-- figures: end -->"
 
 
-def markdown(figures: Sequence[Figure], binaries: Binaries, rounds: int) -> str:
-    """Return the machine and a table of the figures."""
-    lines = [*_machine(binaries, rounds), "", "| question | nodes | what | figure | aim | met |"]
+def render_markdown(measurements: Sequence[Measurement], binaries: PrometheusBinaries, rounds: int) -> str:
+    """Return the description of the machine and a table of the figures."""
+    lines = [*_describe_machine(binaries, rounds), "", "| benchmark | nodes | what | value | target | met |"]
     lines.append("|---|---:|---|---:|---|---|")
-    for figure in figures:
-        met = ("yes" if figure.is_met else "**no**") if figure.aim else ""
-        value = f"{_number(figure.value)} {figure.unit}".strip()
-        lines.append(f"| {figure.question} | {figure.nodes:,} | {figure.what} | {value} | {figure.aim} | {met} |")
+    for measurement in measurements:
+        met = ("yes" if measurement.is_target_met else "**no**") if measurement.target else ""
+        value = f"{_format_number(measurement.value)} {measurement.unit}".strip()
+        lines.append(
+            f"| {measurement.benchmark} | {measurement.nodes:,} | {measurement.description} "
+            f"| {value} | {measurement.target} | {met} |"
+        )
     return "\n".join(lines)
 
 
-def write(table: str) -> None:
+def write_readme_table(table: str) -> None:
     """Put the table between the markers of the README."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    before, _, rest = README_PATH.read_text(encoding="utf-8").partition(BEGIN_MARKER)
+    _, _, after = rest.partition(END_MARKER)
+    README_PATH.write_text(f"{before}{BEGIN_MARKER}\n{table}\n{END_MARKER}{after}", encoding="utf-8")
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _machine(binaries: Binaries, rounds: int) -> list[str]:
-    said = subprocess.run([str(binaries.prometheus), "--version"], capture_output=True, text=True, check=True)
-    prometheus = (said.stdout or said.stderr).split("(", 1)[0].split("version")[-1].strip(" ,")
+def _describe_machine(binaries: PrometheusBinaries, rounds: int) -> list[str]:
+    completed = subprocess.run([str(binaries.prometheus), "--version"], capture_output=True, text=True, check=True)
+    prometheus = (completed.stdout or completed.stderr).split("(", 1)[0].split("version")[-1].strip(" ,")
     libraries = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "grpcio", "msgspec"))
     return [
         f"- {datetime.now(UTC):%Y-%m-%d}, {rounds} rounds; load average at the end {psutil.getloadavg()[0]:.1f}",
-        f"- {psutil.cpu_count()} cores ({_cpu()}), {psutil.virtual_memory().total >> 30} GiB",
+        f"- {psutil.cpu_count()} cores ({_read_cpu_model()}), {psutil.virtual_memory().total >> 30} GiB",
         f"- Prometheus {prometheus}; Python {platform.python_version()}, {libraries}",
     ]
 
 
-def _cpu() -> str:
+def _read_cpu_model() -> str:
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

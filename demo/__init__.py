@@ -1,1 +1,1 @@
-"""A simulated fleet and the real Prometheus that watches it: what `make run` starts, what tests and benchmarks use."""
+"""The demo: a simulated fleet as Prometheus series, as a source and as a recording; `make run` starts it."""

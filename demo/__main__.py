@@ -1,7 +1,7 @@
-"""The gateway on a simulated fleet, in one command: python -m demo.
+"""Run the gateway on a simulated fleet, in one command: [FLEET=NAME] python -m demo.
 
-Started are, in this order, an exporter (a thread), Prometheus and the gateway (processes); they are stopped in reverse.
-Where no Prometheus is to be had, the gateway reads a recording instead.
+It starts exporters (a thread), an agent and a scrape server beside Docker hosts, Prometheus and the gateway
+(processes), and stops them in reverse order. Without a Prometheus, the gateway replays a recording.
 """
 
 import contextlib
@@ -14,146 +14,197 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CalledProcessError
 
-from demo import gateway, questions, signals
-from demo.children import Child, ChildError, watch
-from demo.exporter import exporting
-from demo.fleet import Fleet
-from demo.history import past
-from demo.ports import PortError, Ports, choose
-from demo.prometheus import Binaries, PrometheusMissingError, blocks, obtain, scrape_config, started
-from demo.recording import PROJECT, SHIPPED
+from demo import gateway, processes
+from demo.agents import RunningAgents, run_agents
+from demo.exporter import run_exporter
+from demo.fleets import DemoFleet, FleetName, FleetNameError, build_fleet_config, create_fleet, parse_fleet_name
+from demo.gateway import GatewayPorts, PortError, select_ports
+from demo.processes import ManagedProcess, ManagedProcessError, supervise_processes
+from demo.prometheus import (
+    PrometheusBinaries,
+    PrometheusMissingError,
+    obtain_prometheus,
+    run_prometheus_server,
+    write_blocks,
+)
+from demo.recording import PROJECT, SHIPPED_RECORDING
 
-SCRAPE_SECONDS = 2
-FIRST_SCRAPE_WITHIN_SECONDS = 30.0
-TOPOLOGY_WITHIN_SECONDS = 60.0
+SCRAPE_INTERVAL_SECONDS = 2
+FIRST_SCRAPE_TIMEOUT_SECONDS = 30.0
+TOPOLOGY_TIMEOUT_SECONDS = 60.0
 
 
 def main() -> int:
-    """Run the demo until it is told to stop; return the exit status."""
+    """Run the demo until a stop signal; return the exit status."""
     try:
-        chosen = choose(os.environ)
-        signals.arm()
-        run(chosen)
-    except signals.StopRequest:
-        say("stopped")
-    # RuntimeError is a Prometheus that did not become ready; the others are what its tools end with.
-    except (PortError, PrometheusMissingError, ChildError, RuntimeError, ValueError, CalledProcessError) as problem:
+        ports = select_ports(os.environ)
+        fleet_name = parse_fleet_name(os.environ)
+        processes.install_signal_handlers()
+        run_demo(ports, fleet_name)
+    except processes.StopRequest:
+        print_line("stopped")
+    # Prometheus raises RuntimeError if it does not become ready; its tools raise the last two.
+    except (
+        FleetNameError,
+        PortError,
+        PrometheusMissingError,
+        ManagedProcessError,
+        RuntimeError,
+        ValueError,
+        CalledProcessError,
+    ) as problem:
         print(f"demo: {problem}", file=sys.stderr, flush=True)
         return 1
     return 0
 
 
-def run(chosen: Ports) -> None:
-    """Start one part after the other, tell what to open, and watch until a part ends or a signal comes."""
-    with contextlib.ExitStack() as parts:
-        folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-demo-")))
-        upstream = live_fleet(parts, folder, obtain, os.environ) or recorded_fleet()
-        with step("4/4 gateway, started and reading"):
-            aggregator = start_gateway(parts, folder, upstream.address, chosen)
-        say(invitation(chosen, upstream, has_key=bool(os.environ.get("KEY"))))
-        # Runs first of all that is called at the end: from there on nothing may interrupt.
-        parts.callback(signals.disarm)
-        watch([aggregator, *upstream.children])
+def run_demo(ports: GatewayPorts, fleet_name: FleetName) -> None:
+    """Start all parts, print what to open, and supervise the processes until one ends or a signal arrives."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-demo-")))
+        upstream = start_live_fleet(stack, folder, fleet_name, obtain_prometheus) or use_recorded_fleet()
+        with report_step("4/4 gateway: start and first refresh"):
+            aggregator = start_gateway(stack, folder, upstream.address, ports)
+        print_line(format_instructions(ports, upstream, has_key=bool(os.environ.get("KEY"))))
+        # The first step of the shutdown: nothing may interrupt the others.
+        stack.callback(processes.ignore_stop_signals)
+        supervise_processes([aggregator, *upstream.processes])
 
 
 @dataclass(frozen=True)
-class Upstream:
-    """What the gateway reads: the address that it is given, and the processes behind it; none behind a recording."""
+class DemoUpstream:
+    """The PROMETHEUS_ADDRESS of the gateway, and what runs behind it: nothing if it is a recording."""
 
     address: str
-    children: tuple[Child, ...] = ()
+    processes: tuple[ManagedProcess, ...] = ()
+    agents: RunningAgents | None = None
 
 
-def live_fleet(
-    parts: contextlib.ExitStack,
+def start_live_fleet(
+    stack: contextlib.ExitStack,
     folder: Path,
-    obtained: Callable[[Callable[[str], None]], Binaries],
-    environ: Mapping[str, str],
-) -> Upstream | None:
-    """Start a simulated fleet and a Prometheus that scrapes it; return None where no Prometheus is to be had."""
+    fleet_name: FleetName,
+    obtain_binaries: Callable[[Callable[[str], None]], PrometheusBinaries],
+    environ: Mapping[str, str] = os.environ,
+) -> DemoUpstream | None:
+    """Start a simulated fleet and a Prometheus that scrapes it; return None if there is no Prometheus."""
     try:
-        with step("1/4 Prometheus, the program"):
-            binaries = obtained(say)
+        with report_step("1/4 Prometheus: find or download"):
+            binaries = obtain_binaries(print_line)
     except PrometheusMissingError as missing:
-        # Whoever names a folder wants that one.
-        if environ.get("PROMETHEUS_HOME"):
+        # A folder or a fleet that the user has set must not be ignored.
+        if environ.get("PROMETHEUS_HOME") or environ.get("FLEET"):
             raise
-        say(f"no Prometheus is to be had: {missing}")
+        print_line(f"cannot use Prometheus: {missing}")
         return None
-    with step("2/4 simulated fleet"):
-        fleet = Fleet.of(since_seconds=int(time.time()))
-        target = parts.enter_context(exporting(fleet))
-    with step("3/4 Prometheus, started and scraping"):
-        url, prometheus = start_prometheus(parts, folder, binaries, fleet, target)
-    return Upstream(url, (prometheus,))
+    with report_step("2/4 simulated fleet"):
+        fleet = create_fleet(fleet_name, since_seconds=int(time.time()))
+        address = stack.enter_context(run_exporter(fleet.targets))
+        agents = stack.enter_context(run_agents(folder, environ)) if fleet.has_agents else None
+    with report_step("3/4 Prometheus: start and first scrape"):
+        url, prometheus = start_prometheus(stack, folder, binaries, fleet, ScrapedAddresses(address, agents))
+    return DemoUpstream(url, (prometheus, *(agents.processes if agents else ())), agents)
 
 
-def recorded_fleet() -> Upstream:
-    """Fall back on the recording beside this file, and say so."""
-    path = SHIPPED.relative_to(PROJECT)
-    say(f"instead, what follows comes from a recording, {path}: two minutes of a small fleet, over and over again")
-    return Upstream(f"replay:{path}")
+@dataclass(frozen=True)
+class ScrapedAddresses:
+    """What Prometheus scrapes: the exporters at one address, host:port, and agents."""
+
+    exporters: str
+    agents: RunningAgents | None
+
+
+def use_recorded_fleet() -> DemoUpstream:
+    """Fall back to the recording in this folder, and print that."""
+    path = SHIPPED_RECORDING.relative_to(PROJECT)
+    print_line(f"the demo uses the recording {path} instead: two minutes of a small fleet, repeated")
+    return DemoUpstream(f"replay:{path}")
 
 
 @contextlib.contextmanager
-def step(title: str) -> Iterator[None]:
-    """Say what is being done, and then how long it took."""
+def report_step(title: str) -> Iterator[None]:
+    """Print what is being done, then how long it took."""
     print(f"{title} ... ", end="", flush=True)
-    began = time.monotonic()
+    started = time.monotonic()
     try:
         yield
     except BaseException:
         print(flush=True)
         raise
-    say(f"{time.monotonic() - began:.1f} s")
+    print_line(f"{time.monotonic() - started:.1f} s")
 
 
 def start_prometheus(
-    parts: contextlib.ExitStack, folder: Path, binaries: Binaries, fleet: Fleet, target: str
-) -> tuple[str, Child]:
-    """Start Prometheus on a little history and the exporter; wait for the first scrape, so that the gateway sees all.
+    stack: contextlib.ExitStack,
+    folder: Path,
+    binaries: PrometheusBinaries,
+    fleet: DemoFleet,
+    addresses: ScrapedAddresses,
+) -> tuple[str, ManagedProcess]:
+    """Start Prometheus with a few minutes of history, and wait for its first scrape of every exporter.
 
-    That comes after some six seconds: Prometheus looks at its targets for the first time after five.
+    The first scrape comes after about six seconds: Prometheus discovers its targets after five.
     """
-    blocks(binaries, folder / "data", past(fleet, time.time()))
-    config = scrape_config([target], interval_seconds=SCRAPE_SECONDS)
-    server = parts.enter_context(started(folder, config, binaries=binaries))
-    child = Child("Prometheus", server.process, server.log_path)
-    child.wait_until(lambda: questions.has_fleet(server.url), "first scrape", FIRST_SCRAPE_WITHIN_SECONDS)
-    return server.url, child
+    write_blocks(binaries, folder / "data", fleet.generate_history(time.time()))
+    rule_file = folder / "rules.yml"
+    rule_file.write_text(fleet.recording_rules, encoding="utf-8")
+    agents = addresses.agents
+    config = build_fleet_config(
+        fleet.targets,
+        addresses.exporters,
+        rule_file,
+        SCRAPE_INTERVAL_SECONDS,
+        agents.scrape_address if agents else None,
+    )
+    server = stack.enter_context(run_prometheus_server(folder, config, binaries=binaries))
+    process = ManagedProcess("Prometheus", server.process, server.log_path)
+    if agents is not None:
+        agents.wait_until_registered()
+    count = len(fleet.targets) + (len(agents.processes) if agents is not None else 0)
+    process.wait_until(
+        lambda: gateway.has_scraped_targets(server.url, count), "first scrape", FIRST_SCRAPE_TIMEOUT_SECONDS
+    )
+    return server.url, process
 
 
-def start_gateway(parts: contextlib.ExitStack, folder: Path, address: str, chosen: Ports) -> Child:
+def start_gateway(stack: contextlib.ExitStack, folder: Path, address: str, ports: GatewayPorts) -> ManagedProcess:
     """Start the gateway and wait until it serves the topology."""
-    environ = gateway.environment(os.environ, address, chosen)
-    child = parts.enter_context(gateway.running(folder, environ))
-    own_url = f"http://127.0.0.1:{chosen.http}"
-    child.wait_until(lambda: questions.has_topology(own_url), "topology", TOPOLOGY_WITHIN_SECONDS)
-    return child
+    environ = gateway.build_environment(os.environ, address, ports)
+    process = stack.enter_context(gateway.run_gateway(folder, environ))
+    own_url = f"http://127.0.0.1:{ports.http}"
+    process.wait_until(lambda: gateway.has_topology(own_url), "topology", TOPOLOGY_TIMEOUT_SECONDS)
+    return process
 
 
-def invitation(chosen: Ports, upstream: Upstream, *, has_key: bool) -> str:
-    """Return what a person can open and try now."""
+def format_instructions(ports: GatewayPorts, upstream: DemoUpstream, *, has_key: bool) -> str:
+    """Return the URLs and commands to try."""
     token = " -H 'Authorization: Bearer TOKEN'" if has_key else ""
     source = (
-        f"Prometheus   {upstream.address}"
-        if upstream.children
-        else "RECORDED     not live: no Prometheus was to be had"
-    )
+        f"Prometheus   {upstream.address}" if upstream.processes else "RECORDED     not live: there is no Prometheus"
+    ) + (format_agents(upstream.agents) if upstream.agents else "")
     return f"""
-  topology     http://localhost:{chosen.http}/
-  API          http://localhost:{chosen.http}/docs
+  topology     http://localhost:{ports.http}/
+  API          http://localhost:{ports.http}/docs
   {source}
 
-  curl -s{token} localhost:{chosen.http}/ | head -40
-  .venv/bin/python -m aggregator show --url http://localhost:{chosen.http}
-  .venv/bin/python -m aggregator.etim_client localhost:{chosen.grpc}
+  curl -s{token} localhost:{ports.http}/ | head -40
+  .venv/bin/aggregator show --url http://localhost:{ports.http}
+  .venv/bin/aggregator doctor --url http://localhost:{ports.http}
+  .venv/bin/aggregator-etim-client localhost:{ports.grpc}
 
-Ctrl-C stops all of it."""
+Ctrl-C stops everything."""
 
 
-def say(text: str) -> None:
-    """Tell the person at the terminal, at once also where the output is a pipe."""
+def format_agents(agents: RunningAgents) -> str:
+    """Return the lines about the agent and the scrape server."""
+    engine = f"the Engine at {agents.engine}" if agents.engine else "a simulated Docker Engine"
+    return f"""
+  agent        http://{agents.agent_address}/metrics  this machine as the node {agents.node}, with {engine}
+  scrape       http://{agents.scrape_address}/metrics  all agents on one page; /api/v1/registrations lists them"""
+
+
+def print_line(text: str) -> None:
+    """Print a line and flush, so that it appears at once in a pipe."""
     print(text, flush=True)
 
 

@@ -1,21 +1,22 @@
-"""The simulated fleet as a scrape target: what it exposes now, at /metrics on the loopback interface."""
+"""The exporters of a simulated fleet: an HTTP server on the loopback interface with a path for each scrape target."""
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from demo.fleet import Fleet, exposition
+from demo.targets import ScrapeTarget
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @contextlib.contextmanager
-def exporting(fleet: Fleet, now: Callable[[], float] = time.time) -> Iterator[str]:
-    """Serve the fleet while the block runs; give the scrape target, host:port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fleet, now))
+def run_exporter(targets: Iterable[ScrapeTarget], now: Callable[[], float] = time.time) -> Iterator[str]:
+    """Serve the targets while the block runs; yield their common address, host:port."""
+    renderers = {target.path: target.render for target in targets}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _create_handler(renderers, now))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -25,16 +26,19 @@ def exporting(fleet: Fleet, now: Callable[[], float] = time.time) -> Iterator[st
         server.server_close()
 
 
-def _handler(fleet: Fleet, now: Callable[[], float]) -> type[BaseHTTPRequestHandler]:
-    """Return the handler class that http.server wants, bound to a fleet and a clock."""
+def _create_handler(
+    renderers: Mapping[str, Callable[[float], str]], now: Callable[[], float]
+) -> type[BaseHTTPRequestHandler]:
+    """Return a handler class for http.server, bound to functions that render a path, and a clock."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path != "/metrics":
+            render = renderers.get(self.path)
+            if render is None:
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
-            body = exposition(fleet, now()).encode()
-            # A scraper that was ended in the middle of an answer is no news.
+            body = render(now()).encode()
+            # A scraper that disconnects early is not an error.
             with contextlib.suppress(ConnectionError):
                 self.send_response(HTTPStatus.OK)
                 self.send_header("Content-Type", CONTENT_TYPE)
@@ -43,6 +47,6 @@ def _handler(fleet: Fleet, now: Callable[[], float]) -> type[BaseHTTPRequestHand
                 self.wfile.write(body)
 
         def log_message(self, *_arguments: object) -> None:
-            """Say nothing: a line per scrape would bury what the demo tells."""
+            """Do not log: a line for each scrape would hide the output of the demo."""
 
     return Handler

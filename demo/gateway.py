@@ -1,44 +1,113 @@
-"""The gateway as the demo runs it: a process of its own, with the caller's settings and our addresses."""
+"""The gateway of the demo: its ports, its environment, its process, and when it is ready."""
 
 import contextlib
-import subprocess
+import errno
+import json
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
-from demo.children import Child
-from demo.ports import Ports
-from demo.prometheus import stop
+from demo.processes import ManagedProcess, run_process
 
 LOOPBACK = "127.0.0.1"
-COMMAND = (sys.executable, "-m", "aggregator")
-PROJECT = Path(__file__).resolve().parent.parent
+GATEWAY_COMMAND = (sys.executable, "-m", "aggregator")
+REQUEST_TIMEOUT_SECONDS = 5.0
+# The cluster of the hosts and nodes whose series have no label that names one.
+UNLABELED_CLUSTER = "workshop"
 
 
-def environment(environ: Mapping[str, str], address: str, ports: Ports) -> dict[str, str]:
-    """Return the gateway's environment: all that the caller has set, and where to read and to listen."""
+class PortError(Exception):
+    """A port cannot be used; the text is one line that names it and what to do."""
+
+
+@dataclass(frozen=True)
+class GatewayPorts:
+    """The ports that the gateway listens on."""
+
+    http: int
+    grpc: int
+
+
+def select_ports(environ: Mapping[str, str]) -> GatewayPorts:
+    """Return the ports in the environment, or the default ports; raise PortError if one is not free."""
+    ports = GatewayPorts(
+        _parse_free_port("HTTP_PORT", environ.get("HTTP_PORT") or "8080"),
+        _parse_free_port("GRPC_PORT", environ.get("GRPC_PORT") or "8181"),
+    )
+    if ports.http == ports.grpc:
+        raise PortError(f"HTTP_PORT and GRPC_PORT must differ, got {ports.http} for both")
+    return ports
+
+
+def build_environment(environ: Mapping[str, str], address: str, ports: GatewayPorts) -> dict[str, str]:
+    """Return the environment of the gateway: that of the caller, with the addresses of the demo."""
     return {
         **environ,
-        # A simulated fleet is for who started it; whoever wants to show it around names another address.
-        "HTTP_HOST": environ.get("HTTP_HOST") or LOOPBACK,
-        "GRPC_HOST": environ.get("GRPC_HOST") or LOOPBACK,
+        # The demo is for local use unless the caller sets another address.
+        **{name: environ.get(name) or LOOPBACK for name in ("HTTP_HOST", "GRPC_HOST", "METRICS_HOST")},
         "PROMETHEUS_ADDRESS": address,
         "HTTP_PORT": str(ports.http),
         "GRPC_PORT": str(ports.grpc),
         "REFRESH_INTERVAL": environ.get("REFRESH_INTERVAL") or "5",
+        "CLUSTER_NAME": environ.get("CLUSTER_NAME") or UNLABELED_CLUSTER,
     }
 
 
 @contextlib.contextmanager
-def running(folder: Path, environ: Mapping[str, str], command: Sequence[str] = COMMAND) -> Iterator[Child]:
-    """Run the gateway while the block runs; what it says goes to a file in `folder`."""
-    log_path = folder / "gateway.log"
-    with (
-        log_path.open("wb") as log,
-        # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then stops all in order.
-        subprocess.Popen(command, cwd=PROJECT, env=environ, stdout=log, stderr=log, start_new_session=True) as process,
-    ):
-        try:
-            yield Child("the gateway", process, log_path)
-        finally:
-            stop(process)
+def run_gateway(
+    folder: Path, environ: Mapping[str, str], command: Sequence[str] = GATEWAY_COMMAND
+) -> Iterator[ManagedProcess]:
+    """Run the gateway while the block runs; its output goes to a file in `folder`."""
+    with run_process("the gateway", command, environ, folder / "gateway.log") as process:
+        yield process
+
+
+def has_scraped_targets(prometheus_url: str, count: int) -> bool:
+    """Return whether Prometheus has scraped this number of targets at least once."""
+    query = quote(f"count(up == 1) == {count}")
+    return '"value"' in get_http(prometheus_url, f"/api/v1/query?query={query}")[1]
+
+
+def has_topology(gateway_url: str) -> bool:
+    """Return whether the gateway is ready and serves clusters; with a KEY, whether it is ready."""
+    if get_http(gateway_url, "/readyz")[0] != 200:
+        return False
+    status, text = get_http(gateway_url, "/")
+    return status == 401 or (status == 200 and _has_clusters(text))
+
+
+def _has_clusters(text: str) -> bool:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and bool(document.get("cluster"))
+
+
+def get_http(url: str, path: str) -> tuple[int, str]:
+    """Return status and body, or (0, "") without a response."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=REQUEST_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    except (OSError, HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def _parse_free_port(variable: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise PortError(f"{variable} must be a port number from 1 to 65535, got {text}")
+    try:
+        # All interfaces: a listener on any one of them would conflict.
+        with socket.create_server(("", int(text))):
+            return int(text)
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
+        raise PortError(f"port {text} {reason}: choose another one with {variable}=...") from error

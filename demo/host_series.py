@@ -1,49 +1,49 @@
-"""What is said at a time about one host as a member of its cluster, and the list of all that is said about it."""
+"""The series about a host as a member of its cluster, and the list of all series about a host."""
 
 from collections.abc import Callable
 
 from demo import machine_series
-from demo.inventory import Host
-from demo.motion import phase
-from demo.page import Page, labels
+from demo.exposition import ExpositionPage, format_labels
+from demo.inventory import SimulatedHost
+from demo.motion import compute_phase
 
-FORECAST_SECONDS = 120.0
-# The most that is found of each severity.
-SEVERITIES = {"Critical": 3, "High": 12, "Medium": 40, "Low": 20, "Untriaged": 9}
+FORECAST_HORIZON_SECONDS = 120.0
+# The maximum of findings by severity.
+MAX_FINDINGS_BY_SEVERITY = {"Critical": 3, "High": 12, "Medium": 40, "Low": 20, "Untriaged": 9}
 
 
-def identity(page: Page, host: Host, _at_seconds: float) -> None:
-    """Who the host is, where it stands and what it runs."""
-    hardware, place = host.hardware, (f"{host.city.latitude}", f"{host.city.longitude}")
-    uname = labels(
-        nodename=host.name, machine=hardware.machine, sysname="Linux", release="6.1.0-25", domainname="(none)"
+def add_identity(page: ExpositionPage, host: SimulatedHost, _at_seconds: float) -> None:
+    """Add identity, location and container engine."""
+    hardware, position = host.hardware, (f"{host.city.latitude}", f"{host.city.longitude}")
+    uname = format_labels(
+        nodename=host.name, machine=hardware.uname_machine, sysname="Linux", release="6.1.0-25", domainname="(none)"
     )
-    coordinates = labels(icos_alpha_latitude=place[0], icos_alpha_longitude=place[1])
-    page.add("node_uname_info", f"{host.labels},{uname},{coordinates}", 1)
-    info = labels(
-        hostname=host.name, ip=host.ip, os="linux", arch=hardware.go_arch, latitude=place[0], longitude=place[1]
+    coordinates = format_labels(icos_alpha_latitude=position[0], icos_alpha_longitude=position[1])
+    page.add_sample("node_uname_info", f"{host.labels},{uname},{coordinates}", 1)
+    info = format_labels(
+        hostname=host.name, ip=host.ip, os="linux", arch=hardware.go_arch, latitude=position[0], longitude=position[1]
     )
-    page.add("tlum_host_info", f"{host.tlum_labels},{info}", 1)
+    page.add_sample("tlum_host_info", f"{host.telemetry_agent_labels},{info}", 1)
     engine = ("kubernetes", "v1.30.5") if host.is_kubernetes else ("docker", "27.3.1")
-    runtime = labels(type=engine[0], version=engine[1], node_name=host.name, cluster_id=host.cluster.identity)
-    page.add("tlum_runtime_info", f"{host.tlum_labels},{runtime}", 1)
-    own = labels(label_region=host.city.region, label_city=host.city.name, label_hardware=hardware.name)
-    page.add("tlum_host_labels", f"{host.tlum_labels},{own}", 1)
+    runtime = format_labels(type=engine[0], version=engine[1], node_name=host.name, cluster_id=host.cluster.cluster_id)
+    page.add_sample("tlum_runtime_info", f"{host.telemetry_agent_labels},{runtime}", 1)
+    host_labels = format_labels(label_region=host.city.region, label_city=host.city.name, label_hardware=hardware.name)
+    page.add_sample("tlum_host_labels", f"{host.telemetry_agent_labels},{host_labels}", 1)
 
 
-def security(page: Page, host: Host, at_seconds: float) -> None:
-    """What the security module found; it reports from elsewhere, so the host is named by name and address only."""
-    agent = labels(agent_hostname=host.name, agent_ip=host.ip, agent_name=host.name, icos_agent_id="self")
-    patched = int(at_seconds // 600) % 5
-    page.add("SCA_score", agent, 35 + host.number * 7 % 50 + patched)
-    for severity, most in SEVERITIES.items():
-        found = int(most * phase(host.number + len(severity)))
-        if found:
-            page.add("vulnerabilities", f'{agent},severity="{severity}"', found)
+def add_security_findings(page: ExpositionPage, host: SimulatedHost, at_seconds: float) -> None:
+    """Add findings of the security module, which runs elsewhere: only the name and the address identify the host."""
+    agent = format_labels(agent_hostname=host.name, agent_ip=host.ip, agent_name=host.name, icos_agent_id="self")
+    patch_level = int(at_seconds // 600) % 5
+    page.add_sample("SCA_score", agent, 35 + host.fleet_index * 7 % 50 + patch_level)
+    for severity, max_findings in MAX_FINDINGS_BY_SEVERITY.items():
+        findings = int(max_findings * compute_phase(host.fleet_index + len(severity)))
+        if findings:
+            page.add_sample("vulnerabilities", f'{agent},severity="{severity}"', findings)
 
 
-def capacity(page: Page, host: Host, _at_seconds: float) -> None:
-    """What the scheduler may give away; only Kubernetes says so."""
+def add_capacity(page: ExpositionPage, host: SimulatedHost, _at_seconds: float) -> None:
+    """Add what the Kubernetes scheduler can allocate."""
     if not host.is_kubernetes:
         return
     amounts = [("cpu", "core", host.hardware.cores), ("memory", "byte", host.hardware.memory_bytes)]
@@ -51,39 +51,41 @@ def capacity(page: Page, host: Host, _at_seconds: float) -> None:
     if host.hardware.gpus:
         amounts.append(("nvidia_com_gpu", "integer", host.hardware.gpus))
     for resource, unit, amount in amounts:
-        what = labels(node=host.name, resource=resource, unit=unit)
-        page.add("kube_node_status_capacity", f"{host.kube_labels},{what}", amount)
+        resource_labels = format_labels(node=host.name, resource=resource, unit=unit)
+        page.add_sample("kube_node_status_capacity", f"{host.cluster_exporter_labels},{resource_labels}", amount)
 
 
-def forecasts(page: Page, host: Host, at_seconds: float) -> None:
-    """What the intelligence layer expects in two minutes, in percent."""
-    soon = at_seconds + FORECAST_SECONDS
-    page.add(
-        "intelligence_node_cpu_utilization_prediction", host.labels, round(100 * machine_series.load(host, soon), 2)
+def add_forecasts(page: ExpositionPage, host: SimulatedHost, at_seconds: float) -> None:
+    """Add the forecasts for two minutes later, in percent."""
+    forecast_at_seconds = at_seconds + FORECAST_HORIZON_SECONDS
+    page.add_sample(
+        "intelligence_node_cpu_utilization_prediction",
+        host.labels,
+        round(100 * machine_series.compute_load(host, forecast_at_seconds), 2),
     )
-    page.add(
+    page.add_sample(
         "intelligence_node_memory_utilization_prediction",
         host.labels,
-        round(100 * machine_series.memory_used(host, soon), 2),
+        round(100 * machine_series.compute_memory_used_ratio(host, forecast_at_seconds), 2),
     )
 
 
-REPORTS: tuple[Callable[[Page, Host, float], None], ...] = (
-    identity,
-    security,
-    capacity,
-    machine_series.processors,
-    machine_series.warmth,
-    machine_series.memory,
-    machine_series.filesystems,
-    machine_series.network,
-    machine_series.peripherals,
-    machine_series.graphics,
-    forecasts,
+HOST_SERIES_WRITERS: tuple[Callable[[ExpositionPage, SimulatedHost, float], None], ...] = (
+    add_identity,
+    add_security_findings,
+    add_capacity,
+    machine_series.add_processors,
+    machine_series.add_temperatures,
+    machine_series.add_memory,
+    machine_series.add_filesystems,
+    machine_series.add_network,
+    machine_series.add_peripherals,
+    machine_series.add_gpus,
+    add_forecasts,
 )
 
 
-def describe(page: Page, host: Host, at_seconds: float) -> None:
-    """Add all that is said about a host at a time."""
-    for report in REPORTS:
-        report(page, host, at_seconds)
+def add_host_series(page: ExpositionPage, host: SimulatedHost, at_seconds: float) -> None:
+    """Add all series about a host at a time."""
+    for add_series in HOST_SERIES_WRITERS:
+        add_series(page, host, at_seconds)

@@ -1,25 +1,25 @@
-"""How values move: smooth functions of time, told apart by a phase between 0 and 1."""
+"""Values that change with time: smooth functions, shifted by a phase between 0 and 1."""
 
 import math
 
-GOLDEN = 0.6180339887498949
-TURN = 2 * math.pi
+GOLDEN_RATIO = 0.6180339887498949
+FULL_TURN_RADIANS = 2 * math.pi
 
 
-def phase(number: int) -> float:
-    """Spread whole numbers over [0, 1) so that neighbours lie far apart."""
-    return number * GOLDEN % 1.0
+def compute_phase(number: int) -> float:
+    """Return a phase in [0, 1) for a number; those of adjacent numbers are far apart."""
+    return number * GOLDEN_RATIO % 1.0
 
 
-def wave(at_seconds: float, period_seconds: float, offset: float) -> float:
-    """Swing between 0 and 1, once per period."""
-    return 0.5 + 0.5 * math.sin(TURN * (at_seconds / period_seconds + offset))
+def compute_wave(at_seconds: float, period_seconds: float, offset: float) -> float:
+    """Return a value between 0 and 1 that oscillates once per period."""
+    return 0.5 + 0.5 * math.sin(FULL_TURN_RADIANS * (at_seconds / period_seconds + offset))
 
 
-def grown(at_seconds: float, rate: float, period_seconds: float, offset: float) -> float:
-    """Return what a counter shows whose rate swings between half and one and a half times `rate`.
+def compute_counter(at_seconds: float, rate: float, period_seconds: float, offset: float) -> float:
+    """Return the value of a counter whose rate oscillates between half and one and a half times `rate`.
 
-    It never decreases: the swing of the rate is smaller than the rate.
+    It never decreases: the amplitude is smaller than the rate.
     """
-    swing = math.sin(TURN * (at_seconds / period_seconds + offset)) - math.sin(TURN * offset)
-    return rate * (at_seconds + 0.5 * period_seconds / TURN * swing)
+    swing = math.sin(FULL_TURN_RADIANS * (at_seconds / period_seconds + offset)) - math.sin(FULL_TURN_RADIANS * offset)
+    return rate * (at_seconds + 0.5 * period_seconds / FULL_TURN_RADIANS * swing)

@@ -1,6 +1,6 @@
-"""A real Prometheus on this machine: found or fetched, given data, started, asked whether it is ready, ended.
+"""A real Prometheus on this machine: find or download it, write its data, start it, stop it.
 
-Fetched means: from the system's package manager, unpacked into a cache folder of this project, nothing installed.
+A download comes from the package manager of the system and is unpacked into a cache folder; nothing is installed.
 """
 
 import contextlib
@@ -16,130 +16,106 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-READY_WITHIN_SECONDS = 30.0
+from demo.debian_packages import PackageError, obtain_packages
 
-CHOICES = """\
-a Prometheus server is needed and none was found. Any one of these helps:
-  - install it so that `prometheus` and `promtool` are on PATH (Debian and Ubuntu: apt-get install prometheus)
-  - unpack a release archive of Prometheus and name its folder: PROMETHEUS_HOME=/path/to/folder
-  - use one that runs already, without the demo: PROMETHEUS_ADDRESS=http://host:9090 make run"""
+READY_TIMEOUT_SECONDS = 30.0
+
+INSTALL_INSTRUCTIONS = """\
+no Prometheus server was found. Do one of the following:
+  - install it, so that `prometheus` and `promtool` are on PATH (Debian and Ubuntu: apt-get install prometheus)
+  - unpack a release archive of Prometheus and set PROMETHEUS_HOME=/path/to/folder
+  - use a running Prometheus, without the demo: PROMETHEUS_ADDRESS=http://host:9090 make run"""
 
 
 class PrometheusMissingError(Exception):
-    """There is no Prometheus on this machine and it could not be fetched; the text says what to do."""
+    """There is no Prometheus on this machine, and it cannot be downloaded; the text says what to do."""
 
 
 @dataclass(frozen=True)
-class Binaries:
-    """Where the two programs are."""
+class PrometheusBinaries:
+    """The paths of both programs."""
 
     prometheus: Path
     promtool: Path
 
 
-def obtain(tell: Callable[[str], None] = lambda _text: None) -> Binaries:
+def obtain_prometheus(report: Callable[[str], None] = lambda _text: None) -> PrometheusBinaries:
     """Return the programs from PROMETHEUS_HOME, PATH, the cache, or the package manager, in that order."""
     home = os.environ.get("PROMETHEUS_HOME")
     if home:
         if (Path(home) / "prometheus").exists() and (Path(home) / "promtool").exists():
-            return Binaries(Path(home) / "prometheus", Path(home) / "promtool")
-        raise PrometheusMissingError(f"PROMETHEUS_HOME={home} holds no prometheus and promtool")
+            return PrometheusBinaries(Path(home) / "prometheus", Path(home) / "promtool")
+        raise PrometheusMissingError(f"PROMETHEUS_HOME={home} does not contain prometheus and promtool")
     on_path = shutil.which("prometheus"), shutil.which("promtool")
     if on_path[0] and on_path[1]:
-        return Binaries(Path(on_path[0]), Path(on_path[1]))
-    cache = _cache_folder()
-    cached = Binaries(cache / "usr/bin/prometheus", cache / "usr/bin/promtool")
+        return PrometheusBinaries(Path(on_path[0]), Path(on_path[1]))
+    cache = _find_cache_folder()
+    cached = PrometheusBinaries(cache / "usr/bin/prometheus", cache / "usr/bin/promtool")
     if not cached.promtool.exists():
-        _fetch(cache, tell)
+        report("downloading Prometheus with apt-get (once; it is cached)")
+        try:
+            obtain_packages(cache, ["prometheus"], report)
+        except PackageError:
+            raise PrometheusMissingError(INSTALL_INSTRUCTIONS) from None
     return cached
 
 
-def _cache_folder() -> Path:
+def _find_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "aggregator" / "prometheus"
 
 
-def _fetch(cache: Path, tell: Callable[[str], None]) -> None:
-    """Download Debian's package as whoever we are and unpack it into the cache; nothing is installed."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise PrometheusMissingError(CHOICES)
-    tell("fetching Prometheus with apt-get (once; it is kept in the cache)")
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent) as work:
-        if not _download(work) and not (_update_lists(tell) and _download(work)):
-            raise PrometheusMissingError(CHOICES)
-        (package,) = Path(work).glob("prometheus_*.deb")
-        subprocess.run(["dpkg", "-x", str(package), f"{work}/root"], check=True)
-        # A folder that is not whole is of no use to anyone.
-        if not (cache / "usr/bin/promtool").exists():
-            shutil.rmtree(cache, ignore_errors=True)
-        # A second process may have been faster: both hold the same files, and the rename is whole or nothing.
-        with contextlib.suppress(OSError):
-            (Path(work) / "root").rename(cache)
-
-
-def _download(work: str) -> bool:
-    command = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", "prometheus"]
-    return subprocess.run(command, cwd=work, capture_output=True, check=False).returncode == 0
-
-
-def _update_lists(tell: Callable[[str], None]) -> bool:
-    if os.geteuid() != 0:
-        return False
-    tell("reading the package lists")
-    return subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False).returncode == 0
-
-
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def scrape_config(targets: list[str], interval_seconds: int = 1) -> str:
-    """Return a configuration that scrapes `targets` (host:port) and believes their labels."""
-    listed = ", ".join(f"'{target}'" for target in targets)
+def build_scrape_config(targets: list[str], interval_seconds: int = 1) -> str:
+    """Return a configuration that scrapes `targets` (host:port) and keeps their labels."""
+    quoted_targets = ", ".join(f"'{target}'" for target in targets)
     return (
         f"global: {{scrape_interval: {interval_seconds}s, scrape_timeout: {interval_seconds}s}}\n"
-        f"scrape_configs: [{{job_name: fleet, honor_labels: true, static_configs: [{{targets: [{listed}]}}]}}]\n"
+        "scrape_configs: "
+        f"[{{job_name: fleet, honor_labels: true, static_configs: [{{targets: [{quoted_targets}]}}]}}]\n"
     )
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a scrape at one point in time showed, as exposition text without timestamps."""
+class ScrapedExposition:
+    """The result of a scrape at one instant, as exposition text without timestamps."""
 
     text: str
     at_seconds: float
 
 
-def blocks(binaries: Binaries, storage: Path, moments: list[Moment]) -> None:
-    """Write the moments into `storage` as TSDB blocks, so that a server started on it has the data at once."""
+def write_blocks(binaries: PrometheusBinaries, storage: Path, scrapes: list[ScrapedExposition]) -> None:
+    """Write the scrapes into `storage` as TSDB blocks; a server that starts on it has the data at once."""
     storage.mkdir(parents=True, exist_ok=True)
     source = storage.parent / "moments.om"
-    source.write_text(openmetrics(moments), encoding="utf-8")
+    source.write_text(render_openmetrics(scrapes), encoding="utf-8")
     command = [str(binaries.promtool), "tsdb", "create-blocks-from", "openmetrics", str(source), str(storage)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ValueError(f"promtool refused the exposition: {done.stderr.strip()[-500:]}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        raise ValueError(f"promtool rejected the exposition: {completed.stderr.strip()[-500:]}")
 
 
-def openmetrics(moments: list[Moment]) -> str:
-    """Return the moments as OpenMetrics text: one block of lines a metric, a timestamp on each line."""
+def render_openmetrics(scrapes: list[ScrapedExposition]) -> str:
+    """Return the scrapes as OpenMetrics text, grouped by metric, with a timestamp on each line."""
     families: dict[str, list[str]] = {}
-    for moment in moments:
-        for line in moment.text.split("\n"):
+    for scrape in scrapes:
+        for line in scrape.text.split("\n"):
             if not line or line.startswith("#"):
                 continue
             name = line.split("{", 1)[0].split(" ", 1)[0]
-            families.setdefault(name, []).append(f"{line} {moment.at_seconds:.3f}")
+            families.setdefault(name, []).append(f"{line} {scrape.at_seconds:.3f}")
     parts = [f"# TYPE {name} gauge\n" + "\n".join(lines) for name, lines in families.items()]
     return "\n".join([*parts, "# EOF\n"])
 
 
 @dataclass(frozen=True)
-class Server:
-    """A Prometheus that runs: its base URL, its process and where its log goes."""
+class PrometheusServer:
+    """A running Prometheus: its base URL, its process and the path of its log."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -147,40 +123,40 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(
+def run_prometheus(
     folder: Path,
     config: str = "",
     port: int | None = None,
-    binaries: Binaries | None = None,
+    binaries: PrometheusBinaries | None = None,
     flags: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Run Prometheus on `folder`/data while the block runs; give its base URL once it is ready.
+    """Run Prometheus on `folder`/data while the block runs; yield its base URL when it is ready.
 
-    Without `config` it scrapes nothing; `flags` are further ones of its command line. Raises RuntimeError with the
-    end of its log if it does not become ready.
+    Without `config` it scrapes nothing; `flags` are added to its command line. Raises RuntimeError with the end of its
+    log if it does not become ready.
     """
-    with started(folder, config, port, binaries, flags) as server:
+    with run_prometheus_server(folder, config, port, binaries, flags) as server:
         yield server.url
 
 
 @contextlib.contextmanager
-def started(
+def run_prometheus_server(
     folder: Path,
     config: str = "",
     port: int | None = None,
-    binaries: Binaries | None = None,
+    binaries: PrometheusBinaries | None = None,
     flags: Sequence[str] = (),
-) -> Iterator[Server]:
-    """Do the same as `running`, for those who watch over the process: give all that is known of it."""
-    found = binaries or obtain()
-    listen = port or free_port()
+) -> Iterator[PrometheusServer]:
+    """Do the same as `run_prometheus`, but yield the process as well."""
+    programs = binaries or obtain_prometheus()
+    listen_port = port or find_free_port()
     (folder / "prometheus.yml").write_text(config or "scrape_configs: []\n")
     log_path = folder / "prometheus.log"
     command = [
-        str(found.prometheus),
+        str(programs.prometheus),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{listen}",
+        f"--web.listen-address=127.0.0.1:{listen_port}",
         "--storage.tsdb.retention.time=10y",
         "--log.level=warn",
         *flags,
@@ -190,27 +166,29 @@ def started(
         subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) as process,
     ):
         try:
-            wait_until_ready(listen, process, log_path)
-            yield Server(f"http://127.0.0.1:{listen}", process, log_path)
+            wait_until_ready(listen_port, process, log_path)
+            yield PrometheusServer(f"http://127.0.0.1:{listen_port}", process, log_path)
         finally:
-            stop(process)
+            stop_process(process)
 
 
 @contextlib.contextmanager
-def holding(moments: list[Moment], binaries: Binaries | None = None) -> Iterator[str]:
-    """Run a Prometheus that holds `moments` and scrapes nothing; give its base URL."""
-    found = binaries or obtain()
+def run_prometheus_with_data(
+    scrapes: list[ScrapedExposition], binaries: PrometheusBinaries | None = None
+) -> Iterator[str]:
+    """Run a Prometheus that contains these scrapes and scrapes nothing; yield its base URL."""
+    programs = binaries or obtain_prometheus()
     with tempfile.TemporaryDirectory(prefix="aggregator-prometheus-") as work:
-        blocks(found, Path(work) / "data", moments)
-        with running(Path(work), binaries=found) as url:
+        write_blocks(programs, Path(work) / "data", scrapes)
+        with run_prometheus(Path(work), binaries=programs) as url:
             yield url
 
 
-def wait_until_ready(port: int, server: subprocess.Popen[bytes], log_path: Path) -> None:
-    """Wait until `/-/ready` answers 200."""
-    end = time.monotonic() + READY_WITHIN_SECONDS
+def wait_until_ready(port: int, process: subprocess.Popen[bytes], log_path: Path) -> None:
+    """Wait until `/-/ready` returns 200."""
+    end = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < end:
-        if server.poll() is not None:
+        if process.poll() is not None:
             break
         if _is_ready(port):
             return
@@ -222,25 +200,25 @@ def _is_ready(port: int) -> bool:
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
         try:
             connection.request("GET", "/-/ready")
-            with connection.getresponse() as answer:
-                return answer.status == 200
+            with connection.getresponse() as response:
+                return response.status == 200
         except (OSError, http.client.HTTPException):
             return False
 
 
-def stop(server: subprocess.Popen[bytes]) -> None:
-    """End a process that we started: politely, then by force after five seconds."""
-    if server.poll() is None:
-        server.terminate()
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Terminate a process; kill it after five seconds."""
+    if process.poll() is None:
+        process.terminate()
         try:
-            server.wait(timeout=5)
+            process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":
     try:
-        print(obtain(print).prometheus)
+        print(obtain_prometheus(print).prometheus)
     except PrometheusMissingError as missing:
         sys.exit(str(missing))

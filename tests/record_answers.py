@@ -12,40 +12,50 @@ import argparse
 import json
 import sys
 
-from aggregator.models.catalog import CATALOG
-from aggregator.querier.client import Address, Client, Limits
-from demo.prometheus import Moment, holding
-from tests.cases import AGE_SECONDS, GOLDEN, NAMES, PARITY, Json, exposition, golden, recorded, scraped_at_seconds
+from aggregator.querier.prometheus.client import PrometheusClient, QueryLimits, UpstreamAddress
+from demo.prometheus import ScrapedExposition, run_prometheus_with_data
+from tests.support.catalog import CATALOG
+from tests.support.parity_cases import (
+    CASE_NAMES,
+    DOCUMENT_AGE_SECONDS,
+    GOLDEN_DIR,
+    PARITY_DIR,
+    Json,
+    load_recorded_responses,
+    read_exposition,
+    read_scrape_time_seconds,
+    render_golden_files,
+)
 
-LIMITS = Limits(query_seconds=10, answer_bytes=2**20, connections=1)
+QUERY_LIMITS = QueryLimits(query_timeout_seconds=10, max_response_bytes=2**20, max_connections=1)
 
 
-def asked(name: str) -> dict[str, Json]:
+def query_prometheus(name: str) -> dict[str, Json]:
     """Return what a real Prometheus that holds the case answers to each row; rows without a sample are left out."""
-    at_seconds = scraped_at_seconds(name)
-    with holding([Moment(exposition(name), at_seconds)]) as url:
-        client = Client(Address(url), LIMITS)
+    at_seconds = read_scrape_time_seconds(name)
+    with run_prometheus_with_data([ScrapedExposition(read_exposition(name), at_seconds)]) as url:
+        client = PrometheusClient(UpstreamAddress(url), QUERY_LIMITS)
         by_row = {
             row.name: {
-                "promql": row.ask.text,
-                "answer": json.loads(client.ask(row.ask.text, at_seconds + AGE_SECONDS)),
+                "promql": row.expression.text,
+                "answer": json.loads(client.query(row.expression.text, at_seconds + DOCUMENT_AGE_SECONDS).decompress()),
             }
             for row in CATALOG
         }
         client.close()
-    return {name: said for name, said in by_row.items() if said["answer"]["data"]["result"]}
+    return {name: entry for name, entry in by_row.items() if entry["answer"]["data"]["result"]}
 
 
-def text_of(by_row: dict[str, Json]) -> str:
+def format_responses(by_row: dict[str, Json]) -> str:
     """Return the answers as text: a line for each series, in the order of their labels."""
     rows = []
-    for name, said in by_row.items():
-        data = said["answer"]["data"]
+    for name, entry in by_row.items():
+        data = entry["answer"]["data"]
         series = sorted(json.dumps(one, ensure_ascii=False, sort_keys=True) for one in data["result"])
         listed = ",\n      ".join(series)
         rows.append(
             f'"{name}": {{\n'
-            f'  "promql": {json.dumps(said["promql"])},\n'
+            f'  "promql": {json.dumps(entry["promql"])},\n'
             f'  "answer": {{\n'
             f'    "status": "success",\n'
             f'    "data": {{"resultType": "vector", "result": [\n      {listed}\n    ]}}\n  }}\n}}'
@@ -58,12 +68,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.record_answers", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--golden", action="store_true", help="only tests/data/golden, from the recorded answers")
     only_golden = parser.parse_args().golden
-    for name in NAMES:
+    for name in CASE_NAMES:
         if not only_golden:
-            (PARITY / f"{name}.answers.json").write_text(text_of(asked(name)), encoding="utf-8")
-            recorded.cache_clear()
-        for file, text in golden(name).items():
-            (GOLDEN / file).write_bytes(text)
+            (PARITY_DIR / f"{name}.answers.json").write_text(format_responses(query_prometheus(name)), encoding="utf-8")
+            load_recorded_responses.cache_clear()
+        for file, text in render_golden_files(name).items():
+            (GOLDEN_DIR / file).write_bytes(text)
         sys.stdout.write(f"{name}\n")
 
 

@@ -1,1 +1,1 @@
-"""What the project's own upkeep needs; no part of the program."""
+"""Tools for maintainers: code generation and generated pages. Not part of the program."""

@@ -1,1 +1,1 @@
-"""Looking up and listing: from what is asked, as text, to the bytes of an answer. Pure; docs/api.md tells of it."""
+"""Lookups in one topology: objects by name, and filtered, paged lists."""

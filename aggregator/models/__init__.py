@@ -1,1 +1,1 @@
-"""The topology, the table of what is asked for it, and the builder that makes the one from the answers to the other."""
+"""The domain model: the immutable topology, the catalog, samples, the builder, the quality of a refresh, and grants."""

@@ -1,1 +1,1 @@
-"""Asks Prometheus or Thanos: PromQL in, typed samples out. Knows no metric and no field."""
+"""Sources of samples: their common interface, Prometheus and Thanos, and recordings."""

@@ -1,1 +1,1 @@
-"""HTTP and gRPC: both hand out the bytes of the same snapshot, to whoever may have them."""
+"""The HTTP and gRPC servers, and what they share."""

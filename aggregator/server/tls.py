@@ -1,4 +1,4 @@
-"""The identity that a server shows, exchanged while it runs when its files change; open connections keep theirs."""
+"""Certificate reloading: a server loads its certificate again when the files change; open connections keep theirs."""
 
 import asyncio
 import ssl
@@ -6,118 +6,102 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import grpc
-
-from aggregator import certificates
-from aggregator.certificates import CertificateFiles, Identity
 from aggregator.errors import CertificateError
-from aggregator.logs import logger
+from aggregator.observability.logs import get_logger
+from aggregator.util.certificates import ServerCertificate, load_server_certificate, utc_now
+from aggregator.util.files import CertificateFiles
 
-# How often the files are looked at.
-LOOK_SECONDS = 2.0
+# How often the files are checked for changes.
+CERTIFICATE_POLL_SECONDS = 2.0
 
-_log = logger(__name__)
+_log = get_logger(__name__)
 
 
-class Rotation:
-    """The identity of one server ("http", "grpc"), and the watch over its files.
+class CertificateReloader:
+    """The current certificate of one server ("http" or "grpc").
 
-    Files that cannot be used, such as a certificate whose key is not written yet, leave the last good identity in
-    use. They are warned of once they are no better at the next look.
+    While the files are invalid, for example because the key is not written yet, the last valid certificate stays in
+    use. If they are still invalid at the next check, a warning is logged.
     """
 
     def __init__(
         self,
-        server: str,
+        server_name: str,
         files: CertificateFiles,
-        look_seconds: float = LOOK_SECONDS,
-        clock: Callable[[], datetime] = certificates.now,
+        poll_seconds: float = CERTIFICATE_POLL_SECONDS,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.current: Identity = certificates.read(files)
-        self._server = server
+        self.current: ServerCertificate = load_server_certificate(files)
+        self._server_name = server_name
         self._files = files
-        self._look_seconds = look_seconds
+        self._poll_seconds = poll_seconds
         self._clock = clock
-        self._bad_looks = 0
-        self._warned_of = ""
-        self._tell_age()
+        self._failed_reloads = 0
+        self._last_warning = ""
+        self._warn_about_expiry()
 
-    def expires_at_seconds(self) -> float:
-        """Return when the certificate of the moment expires, in seconds since the epoch."""
+    def get_expiry_seconds(self) -> float:
+        """Return when the current certificate expires, as Unix time."""
         return self.current.expires_at.timestamp()
 
+    def build_ssl_context(self) -> "ReloadingSSLContext":
+        """Return a context for a server, which always uses the current certificate."""
+        return ReloadingSSLContext.create(self)
+
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Check the files periodically, until cancelled."""
         while True:
-            await asyncio.sleep(self._look_seconds)
-            # A file system may be slow, and the event loop must not wait for it.
-            await asyncio.to_thread(self.look)
+            await asyncio.sleep(self._poll_seconds)
+            # The event loop must not wait for a slow file system.
+            await asyncio.to_thread(self.reload_if_changed)
 
-    def look(self) -> None:
-        """Take the identity anew if the files changed; warn of what is wrong with them, once."""
+    def reload_if_changed(self) -> None:
+        """Load the certificate again if the files have changed; log a warning, once, if they are invalid."""
         try:
-            if self._files.contents() != (self.current.cert, self.current.key, self.current.client_ca):
-                self.current = certificates.read(self._files)
-                self._warned_of = ""
-                _log.info("certificate taken", server=self._server, expires_at=self.current.expires_at.isoformat())
-            self._bad_looks = 0
+            if self._files.read_contents() != (self.current.cert, self.current.key, self.current.client_ca):
+                self.current = load_server_certificate(self._files)
+                self._last_warning = ""
+                _log.info(
+                    "certificate loaded", server=self._server_name, expires_at=self.current.expires_at.isoformat()
+                )
+            self._failed_reloads = 0
         except CertificateError as error:
-            self._bad_looks += 1
-            if self._bad_looks == 2:
-                _log.warning("new certificate not taken, the last stays", server=self._server, reason=str(error))
-        self._tell_age()
+            self._failed_reloads += 1
+            if self._failed_reloads == 2:
+                _log.warning(
+                    "new certificate is invalid, keeping the last one", server=self._server_name, reason=str(error)
+                )
+        self._warn_about_expiry()
 
-    def _tell_age(self) -> None:
+    def _warn_about_expiry(self) -> None:
         now = self._clock()
         if self.current.is_expired(now):
-            self._warn_once("certificate expired, clients refuse it")
-        elif self.current.is_due(now):
-            self._warn_once("certificate expires soon, renew it")
+            self._warn_once("certificate has expired")
+        elif self.current.is_renewal_due(now):
+            self._warn_once("certificate expires soon")
 
     def _warn_once(self, event: str) -> None:
-        if event != self._warned_of:
-            self._warned_of = event
-            _log.warning(event, server=self._server, expires_at=self.current.expires_at.isoformat())
+        if event != self._last_warning:
+            self._last_warning = event
+            _log.warning(event, server=self._server_name, expires_at=self.current.expires_at.isoformat())
 
 
-class RotatingContext(ssl.SSLContext):
-    """A context that makes each connection with the identity of that moment.
+class ReloadingSSLContext(ssl.SSLContext):
+    """An SSL context that uses the current certificate for each new connection.
 
-    Each identity has a context of its own, so that a session that one began is not resumed with another, say by a
-    client whose authority is no longer believed.
+    Each certificate has its own context, so that a TLS session cannot be resumed with another certificate, for example
+    by a client whose CA is no longer accepted.
     """
 
-    rotation: Rotation
+    reloader: CertificateReloader
 
     @classmethod
-    def of(cls, rotation: Rotation) -> "RotatingContext":
-        """Return a context for as long as the server runs."""
-        made = cls(ssl.PROTOCOL_TLS_SERVER)
-        made.rotation = rotation
-        return made
+    def create(cls, reloader: CertificateReloader) -> "ReloadingSSLContext":
+        """Return the context of a server."""
+        context = cls(ssl.PROTOCOL_TLS_SERVER)
+        context.reloader = reloader
+        return context
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        """Begin a connection."""
-        return self.rotation.current.context.wrap_bio(*arguments, **options)
-
-
-def grpc_credentials(rotation: Rotation) -> grpc.ServerCredentials:
-    """Return credentials that gRPC asks for the identity of the moment before each handshake."""
-    shown = rotation.current
-
-    def changed() -> grpc.ServerCertificateConfiguration | None:
-        nonlocal shown
-        if shown is rotation.current:
-            return None
-        shown = rotation.current
-        return _configuration(shown)
-
-    return grpc.dynamic_ssl_server_credentials(
-        _configuration(shown),
-        changed,  # type: ignore[arg-type] # None says that nothing changed
-        require_client_authentication=shown.client_ca is not None,
-    )
-
-
-def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(identity.key, identity.cert)], identity.client_ca)
+        """Start the TLS handshake of a connection."""
+        return self.reloader.current.ssl_context.wrap_bio(*arguments, **options)

@@ -1,158 +1,166 @@
-"""Where and how the answers are served."""
+"""Settings of the servers of the gateway and of observability: ports, limits, metrics, traces."""
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, SecretStr
 
-from aggregator import certificates, ports
-from aggregator.certificates import CertificateFiles
-from aggregator.errors import CertificateError
-from aggregator.settings.kinds import (
-    CertificatesFile,
-    Group,
-    KeyFile,
-    ManyCount,
-    Port,
-    Seconds,
-    Words,
-    check_each,
-    setting,
+from aggregator.settings import ports, types
+from aggregator.settings.connections import ConnectionSettings
+from aggregator.settings.logs import LogSettings
+from aggregator.settings.tls import (
+    KEY_DESCRIPTION,
+    PEM_EXPECTED,
+    build_certificate_files,
+    describe_certificate,
+    describe_client_ca,
+    find_tls_conflicts,
 )
+from aggregator.settings.types import (
+    PemCertificateFile,
+    PemKeyFile,
+    Port,
+    WordList,
+    define_setting,
+    is_loopback,
+    validate_each,
+)
+from aggregator.util.files import CertificateFiles
 
-_PEM = "path of a PEM file"
-_CERT = "certificate of the {} server, followed by those between it and its authority; set: it speaks only TLS"
-_KEY = "key of that certificate, without a password"
-_CLIENT_CA = "certificates of authorities; set: only clients with a certificate of theirs may connect to {}"
-# What a browser sends as Origin: no path, no capitals, no port that is the scheme's own.
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
-
-
-def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
-    check_each(_network, words)
-    return words
-
-
-def _network(word: str) -> None:
-    try:
-        ip_network(word)
-    except ValueError:
-        raise ValueError(f"{word!r} is no network") from None
+# As browsers send it in Origin: lower case, no path, no default port.
+_ORIGIN_PATTERN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
-def _origins(words: tuple[str, ...]) -> tuple[str, ...]:
-    check_each(_origin, words)
-    return words
+def _check_collector_url(secret: SecretStr) -> SecretStr:
+    """Return the base URL of a collector, if it is valid."""
+    types.check_url_port(types.split_http_url(secret.get_secret_value()))
+    return secret
 
 
-def _origin(word: str) -> None:
-    if word != "*" and not _ORIGIN.fullmatch(word):
-        raise ValueError(f"{word!r} is no origin")
+class ObservabilitySettings(LogSettings):
+    """Logs, metrics and traces."""
+
+    METRICS_PORT: Port | None = define_setting(
+        None,
+        "additional port that serves only /metrics, without tokens, for scrapers without a token; 0: any free port",
+        "0 to 65535",
+        "none; /metrics on HTTP_PORT only",
+    )
+    METRICS_HOST: str = define_setting("0.0.0.0", "listen address of METRICS_PORT", "an IP address or host name")  # noqa: S104 - a scraper is on another host
+    OTEL_EXPORTER_OTLP_ENDPOINT: Annotated[SecretStr, AfterValidator(_check_collector_url)] | None = define_setting(
+        None,
+        "base URL of a trace collector (OTLP over HTTP). If set, requests, refreshes and queries are traced",
+        "a URL that begins with http:// or https://",
+        "no traces",
+    )
+    OTEL_EXPORTER_OTLP_PROTOCOL: str = define_setting(
+        "http/protobuf", "protocol of the collector; only one is supported", "http/protobuf"
+    )
+
+    def find_conflicts(self) -> Iterator[str]:
+        """Yield a port conflict, and an unsupported protocol."""
+        yield from super().find_conflicts()
+        server_by_port = {
+            getattr(self, "http_port", None): "HTTP",
+            getattr(self, "GRPC_PORT", None): "gRPC",
+        }
+        if self.METRICS_PORT and self.METRICS_PORT in server_by_port:
+            server = server_by_port[self.METRICS_PORT]
+            yield f"METRICS_PORT: is {self.METRICS_PORT}, which {server} already uses; expected: another port"
+        if self.OTEL_EXPORTER_OTLP_ENDPOINT and self.OTEL_EXPORTER_OTLP_PROTOCOL != "http/protobuf":
+            yield "OTEL_EXPORTER_OTLP_PROTOCOL: is not supported; expected: http/protobuf"
 
 
-class ServingSettings(Group):
+def _check_origin(word: str) -> None:
+    if word != "*" and not _ORIGIN_PATTERN.fullmatch(word):
+        raise ValueError(f"{word!r} is not an origin")
+
+
+class ServingSettings(ConnectionSettings):
     """The HTTP and gRPC servers."""
 
-    HTTP_PORT: Port | None = setting(
+    HTTP_PORT: Port | None = define_setting(
         None,
-        "port of the HTTP server; 0 takes a free one",
+        "port of the HTTP server; 0: any free port",
         "0 to 65535",
-        "8080 if GRPC_PORT is not set either, else no HTTP",
+        "8080 without GRPC_PORT, otherwise no HTTP",
     )
-    GRPC_PORT: Port | None = setting(None, "port of the gRPC server; 0 takes a free one", "0 to 65535", "no gRPC")
-    AGGREGATOR_PORT: Port | None = setting(
+    GRPC_PORT: Port | None = define_setting(None, "port of the gRPC server; 0: any free port", "0 to 65535", "no gRPC")
+    AGGREGATOR_PORT: Port | None = define_setting(
         None,
-        "stands in for HTTP_PORT where that is not set, for charts of the Go service; beside HTTP_PORT, and where it "
-        "is a URL that Kubernetes puts there (tcp://…), it is not looked at",
+        "port of the HTTP server, under the name that Helm charts of the Go service use; ignored if HTTP_PORT is set, "
+        "and if it is a URL (tcp://…) that Kubernetes sets for a Service",
         "0 to 65535",
         "not set",
     )
-    HTTP_HOST: str = setting("0.0.0.0", "address that the HTTP server listens on", "an IP address or host name")  # noqa: S104 - what the contract says
-    GRPC_HOST: str = setting("0.0.0.0", "address that the gRPC server listens on", "an IP address or host name")  # noqa: S104 - what the contract says
-    HTTP_TLS_CERT: CertificatesFile | None = setting(None, _CERT.format("HTTP"), _PEM, "no TLS")
-    HTTP_TLS_KEY: KeyFile | None = setting(None, _KEY, _PEM, "no TLS")
-    HTTP_TLS_CLIENT_CA: CertificatesFile | None = setting(None, _CLIENT_CA.format("HTTP"), _PEM, "clients need none")
-    GRPC_TLS_CERT: CertificatesFile | None = setting(None, _CERT.format("gRPC"), _PEM, "no TLS")
-    GRPC_TLS_KEY: KeyFile | None = setting(None, _KEY, _PEM, "no TLS")
-    GRPC_TLS_CLIENT_CA: CertificatesFile | None = setting(None, _CLIENT_CA.format("gRPC"), _PEM, "clients need none")
-    MAX_CONNECTIONS: ManyCount = setting(
-        10_000,
-        "connections that each server has at once, if the process may open as many files; more are refused",
-        "1 to 1000000",
+    HTTP_HOST: str = define_setting("0.0.0.0", "listen address of the HTTP server", "an IP address or host name")  # noqa: S104 - as the Go service does
+    GRPC_HOST: str = define_setting("0.0.0.0", "listen address of the gRPC server", "an IP address or host name")  # noqa: S104 - as the Go service does
+    HTTP_TLS_CERT: PemCertificateFile | None = define_setting(
+        None, describe_certificate("HTTP"), PEM_EXPECTED, "no TLS"
     )
-    TRUSTED_PROXIES: Annotated[Words, AfterValidator(_networks)] = setting(
+    HTTP_TLS_KEY: PemKeyFile | None = define_setting(None, KEY_DESCRIPTION, PEM_EXPECTED, "no TLS")
+    HTTP_TLS_CLIENT_CA: PemCertificateFile | None = define_setting(
+        None, describe_client_ca("HTTP"), PEM_EXPECTED, "no client certificates required"
+    )
+    GRPC_TLS_CERT: PemCertificateFile | None = define_setting(
+        None, describe_certificate("gRPC"), PEM_EXPECTED, "no TLS"
+    )
+    GRPC_TLS_KEY: PemKeyFile | None = define_setting(None, KEY_DESCRIPTION, PEM_EXPECTED, "no TLS")
+    GRPC_TLS_CLIENT_CA: PemCertificateFile | None = define_setting(
+        None, describe_client_ca("gRPC"), PEM_EXPECTED, "no client certificates required"
+    )
+    CORS_ORIGINS: Annotated[WordList, validate_each(_check_origin)] = define_setting(
         (),
-        "proxies whose X-Forwarded-For is believed",
-        "addresses and networks, such as 10.0.0.0/8, with commas or spaces between them",
+        "origins of web pages that may use the HTTP API from a browser (CORS); *: all",
+        "origins such as https://dashboard.example, separated by commas or spaces",
         "none",
     )
-    CORS_ORIGINS: Annotated[Words, AfterValidator(_origins)] = setting(
-        (),
-        "web pages of which origins may ask from a browser; * for all",
-        "origins, such as https://dashboard.example, with commas or spaces between them",
-        "none",
-    )
-    LAYOUT: Literal["1.2.5", "2025"] = setting(
-        "1.2.5", "layout of the JSON that a request without ?layout= gets", "1.2.5 or 2025"
-    )
-    GRACE: Seconds = setting(
-        20.0, "seconds that calls under way get to finish after SIGTERM", "seconds, more than 0, at most 86400"
+    LAYOUT: Literal["1.2.5", "2025"] = define_setting(
+        "1.2.5", "layout of the legacy JSON for requests without ?layout=", "1.2.5 or 2025"
     )
 
     @property
     def http_port(self) -> int | None:
-        """The port of the HTTP server, None for no such server."""
-        return ports.http_port(self.HTTP_PORT, self.GRPC_PORT, self.AGGREGATOR_PORT)
-
-    @property
-    def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The networks of TRUSTED_PROXIES."""
-        return tuple(ip_network(word) for word in self.TRUSTED_PROXIES)
+        """The port of the HTTP server, None if there is none."""
+        return ports.resolve_http_port(self.HTTP_PORT, self.GRPC_PORT, self.AGGREGATOR_PORT)
 
     @property
     def http_tls(self) -> CertificateFiles | None:
-        """The files of the HTTP server, None for no TLS."""
-        return _files(self.HTTP_TLS_CERT, self.HTTP_TLS_KEY, self.HTTP_TLS_CLIENT_CA)
+        """The certificate files of the HTTP server, None without TLS."""
+        return build_certificate_files(self.HTTP_TLS_CERT, self.HTTP_TLS_KEY, self.HTTP_TLS_CLIENT_CA)
 
     @property
     def grpc_tls(self) -> CertificateFiles | None:
-        """The files of the gRPC server, None for no TLS."""
-        return _files(self.GRPC_TLS_CERT, self.GRPC_TLS_KEY, self.GRPC_TLS_CLIENT_CA)
+        """The certificate files of the gRPC server, None without TLS."""
+        return build_certificate_files(self.GRPC_TLS_CERT, self.GRPC_TLS_KEY, self.GRPC_TLS_CLIENT_CA)
 
-    def contradictions(self) -> Iterator[str]:
-        """Yield what ports, and files for TLS, have against each other."""
-        yield from super().contradictions()
+    @property
+    def network_servers(self) -> tuple[str, ...]:
+        """The servers that other machines can reach without a client certificate, as the prefixes of their settings."""
+        servers = (
+            ("HTTP", self.http_port, self.HTTP_HOST, self.HTTP_TLS_CLIENT_CA),
+            ("GRPC", self.GRPC_PORT, self.GRPC_HOST, self.GRPC_TLS_CLIENT_CA),
+        )
+        return tuple(
+            name
+            for name, port, host, client_ca in servers
+            if port is not None and client_ca is None and not is_loopback(host)
+        )
+
+    def find_conflicts(self) -> Iterator[str]:
+        """Yield conflicts between ports, and between TLS files."""
+        yield from super().find_conflicts()
         if self.http_port and self.http_port == self.GRPC_PORT:
-            yield f"GRPC_PORT: is {self.GRPC_PORT}, the port of HTTP, too; expected: a port of its own"
-        yield from self._tls_without_server()
-        yield from _tls_contradictions("HTTP", self.HTTP_TLS_CERT, self.HTTP_TLS_KEY, self.HTTP_TLS_CLIENT_CA)
-        yield from _tls_contradictions("GRPC", self.GRPC_TLS_CERT, self.GRPC_TLS_KEY, self.GRPC_TLS_CLIENT_CA)
+            yield f"GRPC_PORT: is {self.GRPC_PORT}, which HTTP already uses; expected: another port"
+        yield from self._find_unused_tls_files()
+        yield from find_tls_conflicts("HTTP", self.HTTP_TLS_CERT, self.HTTP_TLS_KEY, self.HTTP_TLS_CLIENT_CA)
+        yield from find_tls_conflicts("GRPC", self.GRPC_TLS_CERT, self.GRPC_TLS_KEY, self.GRPC_TLS_CLIENT_CA)
 
-    def _tls_without_server(self) -> Iterator[str]:
-        """Yield files of a server that does not run: whoever names them takes it for one that does."""
-        ports = {"HTTP": self.http_port, "GRPC": self.GRPC_PORT}
-        for server in (name for name, port in ports.items() if port is None):
+    def _find_unused_tls_files(self) -> Iterator[str]:
+        """Yield TLS files of a server that has no port."""
+        server_ports = {"HTTP": self.http_port, "GRPC": self.GRPC_PORT}
+        for server in (name for name, port in server_ports.items() if port is None):
             for kind in ("CERT", "KEY", "CLIENT_CA"):
                 if getattr(self, f"{server}_TLS_{kind}") is not None:
-                    yield f"{server}_TLS_{kind}: is set, but there is no such server; expected: {server}_PORT beside it"
-
-
-def _files(cert: str | None, key: str | None, client_ca: str | None) -> CertificateFiles | None:
-    return CertificateFiles(cert, key, client_ca) if cert is not None and key is not None else None
-
-
-def _tls_contradictions(server: str, cert: str | None, key: str | None, client_ca: str | None) -> Iterator[str]:
-    files = _files(cert, key, client_ca)
-    if files is not None:
-        try:
-            certificates.read(files)
-        except CertificateError as error:
-            yield f"{server}_TLS_KEY: {error}; expected: {_KEY}"
-        return
-    if cert is not None:
-        yield f"{server}_TLS_KEY: is not set beside {server}_TLS_CERT; expected: {_PEM}"
-    elif key is not None or client_ca is not None:
-        beside = "KEY" if key is not None else "CLIENT_CA"
-        yield f"{server}_TLS_CERT: is not set beside {server}_TLS_{beside}; expected: {_PEM}"
+                    yield f"{server}_TLS_{kind}: is set, but the server has no port; expected: {server}_PORT as well"

@@ -1,6 +1,6 @@
-"""The JSON of the later, 2025 line of the Go service: pods under their nodes, keyed by uid.
+"""The 2025 JSON layout of the Go service: pods are under their nodes, keyed by UID.
 
-It shares the objects of `views.legacy` and adds to them.
+It extends the objects of `legacy_1_2_5`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,56 +9,56 @@ from msgspec import UNSET, Struct, UnsetType
 
 from aggregator.models import topology as model
 from aggregator.models.topology import Topology
-from aggregator.views import framed, gojson, legacy
-from aggregator.views.legacy import present, real
+from aggregator.views import json_encoding, legacy_1_2_5
+from aggregator.views.legacy_1_2_5 import omit_empty, omit_zero
 
-# A node has all its pods in it.
-NODES_AT_ONCE = 16
+# A chunk has few nodes, because a node contains all its pods.
+NODES_PER_CHUNK = 16
 
 _PodsByNode = dict[tuple[str, str | None], list[model.Pod]]
 
 
-class DynamicMetrics2025(legacy.DynamicMetrics, frozen=True, gc=False):
-    """How a node is; here the clock rate is a number in Hz."""
+class LegacyDynamicMetrics2025(legacy_1_2_5.LegacyDynamicMetrics, frozen=True, gc=False):
+    """Current values of a node. Unlike in 1.2.5, the CPU frequency is a number, in Hz."""
 
-    cpuFrequency: int | UnsetType = UNSET  # type: ignore[assignment] # the later line changed the type
+    cpuFrequency: int | UnsetType = UNSET  # type: ignore[assignment] # this layout changed the type
     usedRAM: int | UnsetType = UNSET
     cpuUsagePercent: float | UnsetType = UNSET
     memoryUsagePercent: float | UnsetType = UNSET
 
 
-class ForecastedMetrics(Struct, frozen=True, gc=False):
-    """What the forecasting module expects, in percent."""
+class LegacyForecastedMetrics(Struct, frozen=True, gc=False):
+    """Predictions of the forecasting module, in percent."""
 
     cpuUtilizationPrediction: float | UnsetType = UNSET
     memoryUtilizationPrediction: float | UnsetType = UNSET
 
 
-class Workload(Struct, frozen=True, gc=False):
-    """An application of which a pod is a part."""
+class LegacyWorkload(Struct, frozen=True, gc=False):
+    """An application that a pod belongs to."""
 
     icos_app_name: str | UnsetType = UNSET
     icos_app_instance: str | UnsetType = UNSET
     icos_app_component: str | UnsetType = UNSET
 
 
-class Pod2025(legacy.Pod, frozen=True, gc=False):
-    """A pod; its name is `<namespace>__<pod>`."""
+class LegacyPod2025(legacy_1_2_5.LegacyPod, frozen=True, gc=False):
+    """A pod. Its name is `<namespace>__<pod>`."""
 
-    workload: dict[str, Workload] | UnsetType = UNSET
+    workload: dict[str, LegacyWorkload] | UnsetType = UNSET
 
 
-class Node2025(legacy.Node, frozen=True, gc=False):
-    """A node with its pods by uid."""
+class LegacyNode2025(legacy_1_2_5.LegacyNode, frozen=True, gc=False):
+    """A node with its pods by UID."""
 
-    dynamicMetrics: DynamicMetrics2025 = DynamicMetrics2025()
+    dynamicMetrics: LegacyDynamicMetrics2025 = LegacyDynamicMetrics2025()
     engine: str | UnsetType = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
-    forecastedMetrics: ForecastedMetrics = ForecastedMetrics()
-    pod: dict[str, Pod2025] | UnsetType = UNSET
+    forecastedMetrics: LegacyForecastedMetrics = LegacyForecastedMetrics()
+    pod: dict[str, LegacyPod2025] | UnsetType = UNSET
 
 
-class Cluster2025(Struct, frozen=True, gc=False):
+class LegacyCluster2025(Struct, frozen=True, gc=False):
     """A cluster with its nodes by name."""
 
     type: str | UnsetType = UNSET
@@ -67,93 +67,102 @@ class Cluster2025(Struct, frozen=True, gc=False):
     engine: str | UnsetType = UNSET
     icosAgentID: str | UnsetType = UNSET
     clusterLink: bool = False
-    serviceLevelAgreement: legacy.Empty = legacy.Empty()
-    API: legacy.Empty = legacy.Empty()
-    node: dict[str, Node2025] | UnsetType = UNSET
+    serviceLevelAgreement: legacy_1_2_5.LegacyEmpty = legacy_1_2_5.LegacyEmpty()
+    API: legacy_1_2_5.LegacyEmpty = legacy_1_2_5.LegacyEmpty()
+    node: dict[str, LegacyNode2025] | UnsetType = UNSET
 
 
-class Document2025(legacy.Document, frozen=True, gc=False):
-    """The whole answer: clusters by name."""
+class LegacyDocument2025(legacy_1_2_5.LegacyDocument, frozen=True, gc=False):
+    """The whole response: clusters by name."""
 
-    cluster: dict[str, Cluster2025]  # type: ignore[assignment] # the later line changed the layout
+    cluster: dict[str, LegacyCluster2025]  # type: ignore[assignment] # this layout changed the type
 
 
-def render(topology: Topology, now_seconds: float) -> bytes:
-    """Return the document; `now_seconds` is what ages are counted to."""
-    nodes = topology.nodes_by_cluster()
+def render_legacy_2025(topology: Topology, now_seconds: float) -> bytes:
+    """Return the document. `now_seconds` is the current Unix time, from which ages are computed."""
+    nodes = topology.group_nodes_by_cluster()
     pods: _PodsByNode = {}
     for pod in topology.pods.values():
         pods.setdefault((pod.cluster, pod.node), []).append(pod)
     clusters = {
-        _cluster_key(cluster): Cluster2025(
-            type=present(cluster.type),
-            uuid=present(cluster.uid),
-            name=present(cluster.name),
-            engine=present(next((node.engine for node in nodes[key] if node.engine), None)),
-            icosAgentID=present(cluster.agent_id),
+        _get_cluster_key(cluster): LegacyCluster2025(
+            type=omit_empty(cluster.type),
+            uuid=omit_empty(cluster.uid),
+            name=omit_empty(cluster.name),
+            engine=omit_empty(next((node.engine for node in nodes[key] if node.engine), None)),
+            icosAgentID=omit_empty(cluster.agent_id),
             clusterLink=cluster.is_linked,
-            node=framed.named(_nodes_of(nodes[key], pods, topology), NODES_AT_ONCE) if nodes[key] else UNSET,
+            node=json_encoding.chunk_object(_build_nodes(nodes[key], pods, topology), NODES_PER_CHUNK)
+            if nodes[key]
+            else UNSET,
         )
         for key, cluster in topology.clusters.items()
     }
-    return gojson.encode(legacy.top_level(topology, now_seconds, dict(sorted(clusters.items()))))
+    return json_encoding.encode_go_json(
+        legacy_1_2_5.build_top_level(topology, now_seconds, dict(sorted(clusters.items())))
+    )
 
 
-def _nodes_of(nodes: list[model.Node], pods: _PodsByNode, whole: Topology) -> Iterator[tuple[str, Node2025]]:
-    return ((node.key, _node_of(node, pods.get((node.cluster, node.key), []), whole)) for node in nodes)
+def _build_nodes(
+    nodes: list[model.Node], pods: _PodsByNode, topology: Topology
+) -> Iterator[tuple[str, LegacyNode2025]]:
+    return ((node.key, _build_node(node, pods.get((node.cluster, node.key), []), topology)) for node in nodes)
 
 
-def _cluster_key(cluster: model.Cluster) -> str:
-    """Return the cluster's name, or what the telemetry calls its id where OCM has named none."""
+def _get_cluster_key(cluster: model.Cluster) -> str:
+    """Return the name of a cluster, or the ID that its telemetry has if OCM has no name for it."""
     return cluster.key if cluster.name else cluster.cluster_id or cluster.key
 
 
-def _node_of(node: model.Node, pods: list[model.Pod], whole: Topology) -> Node2025:
-    shared = legacy.node_of(node)
-    return Node2025(
-        **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "dynamicMetrics"},
-        dynamicMetrics=_dynamic_metrics(node),
-        engine=present(node.engine),
+def _build_node(node: model.Node, pods: list[model.Pod], topology: Topology) -> LegacyNode2025:
+    legacy_node = legacy_1_2_5.build_node(node)
+    return LegacyNode2025(
+        **{name: getattr(legacy_node, name) for name in legacy_node.__struct_fields__ if name != "dynamicMetrics"},
+        dynamicMetrics=_build_dynamic_metrics(node),
+        engine=omit_empty(node.engine),
         labels=dict(sorted(node.labels.items())) or UNSET,
-        forecastedMetrics=ForecastedMetrics(
-            real(node.cpu_usage_predicted_percent), real(node.memory_usage_predicted_percent)
+        forecastedMetrics=LegacyForecastedMetrics(
+            omit_zero(node.cpu_usage_predicted_percent), omit_zero(node.memory_usage_predicted_percent)
         ),
-        pod={key: _pod_of(pod, whole) for key, pod in sorted(((_pod_key(pod), pod) for pod in pods), key=_first)}
+        pod={
+            key: _build_pod(pod, topology)
+            for key, pod in sorted(((_get_pod_key(pod), pod) for pod in pods), key=_get_key)
+        }
         or UNSET,
     )
 
 
-def _dynamic_metrics(node: model.Node) -> DynamicMetrics2025:
-    shared = legacy.dynamic_metrics(node)
-    return DynamicMetrics2025(
-        **{name: getattr(shared, name) for name in shared.__struct_fields__ if name != "cpuFrequency"},
-        cpuFrequency=present(None if node.cpu_frequency_hertz is None else int(node.cpu_frequency_hertz)),
-        usedRAM=present(node.used_memory_bytes),
-        cpuUsagePercent=real(node.cpu_usage_percent),
-        memoryUsagePercent=real(node.memory_usage_percent),
+def _build_dynamic_metrics(node: model.Node) -> LegacyDynamicMetrics2025:
+    legacy_metrics = legacy_1_2_5.build_dynamic_metrics(node)
+    return LegacyDynamicMetrics2025(
+        **{name: getattr(legacy_metrics, name) for name in legacy_metrics.__struct_fields__ if name != "cpuFrequency"},
+        cpuFrequency=omit_empty(None if node.cpu_frequency_hertz is None else int(node.cpu_frequency_hertz)),
+        usedRAM=omit_empty(node.used_memory_bytes),
+        cpuUsagePercent=omit_zero(node.cpu_usage_percent),
+        memoryUsagePercent=omit_zero(node.memory_usage_percent),
     )
 
 
-def _first(entry: tuple[str, model.Pod]) -> str:
+def _get_key(entry: tuple[str, model.Pod]) -> str:
     return entry[0]
 
 
-def _pod_key(pod: model.Pod) -> str:
-    """Return the pod's uid, or its key in the cluster where the telemetry shows none."""
+def _get_pod_key(pod: model.Pod) -> str:
+    """Return the UID of a pod, or its key if it has no UID."""
     return pod.uid or pod.key
 
 
-def _pod_of(pod: model.Pod, whole: Topology) -> Pod2025:
-    workload = {
-        instance: Workload(present(load.app), present(instance), present(load.component))
-        for instance, load in pod.workloads.items()
+def _build_pod(pod: model.Pod, topology: Topology) -> LegacyPod2025:
+    workloads = {
+        instance: LegacyWorkload(omit_empty(workload.app), omit_empty(instance), omit_empty(workload.component))
+        for instance, workload in pod.workloads.items()
     }
-    return Pod2025(
+    return LegacyPod2025(
         f"{pod.namespace}__{pod.name}" if pod.namespace else pod.name or UNSET,
         pod.ip or UNSET,
         pod.phase or UNSET,
-        len(pod.containers) or UNSET,
+        legacy_1_2_5.count_containers(pod) or UNSET,
         len(pod.workloads) or UNSET,
-        legacy.containers_of(pod, whole) or UNSET,
-        workload or UNSET,
+        legacy_1_2_5.build_containers(pod, topology) or UNSET,
+        workloads or UNSET,
     )

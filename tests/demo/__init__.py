@@ -1,1 +1,1 @@
-"""The simulated fleet and what `make run` does around it."""
+"""Tests of demo/."""

@@ -1,28 +1,36 @@
-"""The scrape target of the demo, asked over HTTP."""
+"""The scrape targets of the demo over HTTP."""
 
+import functools
 import urllib.error
 import urllib.request
 
 import pytest
 
-from demo.exporter import exporting
-from demo.fleet import Fleet, exposition
-
-FLEET = Fleet.of(nodes=10, pods_per_node=2)
+from demo.exporter import run_exporter
+from demo.targets import ScrapeTarget
 
 
-def test_it_serves_the_fleet_of_now() -> None:
-    """The text at /metrics is the exposition at the time of the clock, in the format Prometheus asks for."""
+def render(name: str, at_seconds: float) -> str:
+    """Return an exposition that says which target it is from, and when."""
+    return f"{name} {at_seconds}\n"
+
+
+TARGETS = [ScrapeTarget(f"/{name}/metrics", {}, functools.partial(render, name)) for name in ("a", "b")]
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_each_target_is_served_at_its_path(name: str) -> None:
+    """The path of a target returns its exposition at the time of the clock, in the format of Prometheus."""
     with (
-        exporting(FLEET, now=lambda: 1_795_176_000.0) as target,
-        urllib.request.urlopen(f"http://{target}/metrics", timeout=5) as answer,
+        run_exporter(TARGETS, now=lambda: 1_795_176_000.0) as address,
+        urllib.request.urlopen(f"http://{address}/{name}/metrics", timeout=5) as response,
     ):
-        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        assert answer.read().decode() == exposition(FLEET, 1_795_176_000.0)
+        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert response.read().decode() == f"{name} 1795176000.0\n"
 
 
-def test_it_has_no_other_path() -> None:
-    """Anything but /metrics is not found."""
-    with exporting(FLEET) as target, pytest.raises(urllib.error.HTTPError, match="404") as refused:
+def test_other_paths_are_not_found() -> None:
+    """Other paths are not found."""
+    with run_exporter(TARGETS) as target, pytest.raises(urllib.error.HTTPError, match="404") as error_info:
         urllib.request.urlopen(f"http://{target}/", timeout=5)
-    refused.value.close()
+    error_info.value.close()

@@ -1,40 +1,44 @@
-"""The minutes before the demo: what rates need to be right from the start."""
+"""The history before the start of the demo, which rates need."""
 
 import pytest
 
-from demo.fleet import Fleet, exposition
-from demo.history import COUNTERS, past
+from demo.fleet import SimulatedFleet, render_exposition
+from demo.history import COUNTER_PREFIXES, generate_history
 
-NOON = 1_795_176_000.0
-FLEET = Fleet.of(nodes=10, since_seconds=NOON)
+NOON_SECONDS = 1_795_176_000.0
+FLEET = SimulatedFleet.generate(nodes=10, since_seconds=NOON_SECONDS)
 
 
-def read(text: str) -> dict[str, float]:
-    """Return value by series of the lines that are no comments."""
+def parse_samples(text: str) -> dict[str, float]:
+    """Return the values by series, without comments."""
     lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {series: float(value) for series, value in lines}
 
 
 @pytest.mark.parametrize("after_seconds", [0, 100])
-def test_scraped_samples_continue_the_same_series(after_seconds: float) -> None:
-    """The past has the same counters, by all their labels, as a scrape at its end, whether or not a node is away."""
-    moments = past(FLEET, NOON + after_seconds)
-    scraped = {series for series in read(exposition(FLEET, NOON + after_seconds)) if series.startswith(COUNTERS)}
-    assert all(set(read(moment.text)) == scraped for moment in moments)
+def test_scraped_samples_continue_the_series_of_the_history(after_seconds: float) -> None:
+    """The history has the same series of counters as a scrape at its end, whether or not a node is absent."""
+    scrapes = generate_history(FLEET, NOON_SECONDS + after_seconds)
+    scraped = {
+        series
+        for series in parse_samples(render_exposition(FLEET, NOON_SECONDS + after_seconds))
+        if series.startswith(COUNTER_PREFIXES)
+    }
+    assert all(set(parse_samples(scrape.text)) == scraped for scrape in scrapes)
 
 
-def test_the_past_never_exceeds_the_present() -> None:
-    """Every counter grows from moment to moment and on to the scrape."""
-    moments = [read(moment.text) for moment in past(FLEET, NOON)]
-    moments.append(read(exposition(FLEET, NOON)))
-    for series in moments[0]:
-        shown = [moment[series] for moment in moments]
-        assert shown == sorted(shown), series
+def test_counters_grow_until_the_scrape() -> None:
+    """Every counter grows from scrape to scrape."""
+    scrapes = [parse_samples(scrape.text) for scrape in generate_history(FLEET, NOON_SECONDS)]
+    scrapes.append(parse_samples(render_exposition(FLEET, NOON_SECONDS)))
+    for series in scrapes[0]:
+        values = [scrape[series] for scrape in scrapes]
+        assert values == sorted(values), series
 
 
-def test_it_fills_the_window_of_a_rate() -> None:
-    """The past reaches back more than five minutes and ends before the scrape."""
-    times = [moment.at_seconds for moment in past(FLEET, NOON)]
+def test_the_history_covers_the_window_of_rates() -> None:
+    """The history begins more than five minutes before the scrape and ends before it."""
+    times = [scrape.at_seconds for scrape in generate_history(FLEET, NOON_SECONDS)]
     assert times == sorted(times)
-    assert NOON - times[0] > 300
-    assert times[-1] < NOON
+    assert NOON_SECONDS - times[0] > 300
+    assert times[-1] < NOON_SECONDS

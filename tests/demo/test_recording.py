@@ -1,37 +1,39 @@
-"""The recording that the demo falls back on, and recordings of fleets of any size."""
+"""The shipped recording of the demo, and recordings of large fleets."""
 
 from pathlib import Path
 
-from aggregator.recording.tape import Tape
-from benchmarks.fleet_recording import write
-from demo.answers import SOURCE
-from demo.recording import MOST_BYTES, SHIPPED, is_current, made
-from tests.demo.replayed import replayed
+from aggregator.querier.recording.replay import RecordingReader
+from benchmarks.fleet_recording import record_fleet
+from demo.recording import MAX_RECORDING_BYTES, SHIPPED_RECORDING, build_recording, is_current
+from demo.simulated_source import SOURCE_NAME
+from tests.demo.replay import replay_snapshots
 
 
-def test_the_shipped_recording_answers_all_that_is_asked() -> None:
-    """It is small, has an answer to each row of the catalog, and shows five clusters without a gap."""
-    assert SHIPPED.stat().st_size <= MOST_BYTES
+def test_the_shipped_recording_answers_every_row() -> None:
+    """It is small, answers each row of the catalog, and has five clusters and no gaps."""
+    assert SHIPPED_RECORDING.stat().st_size <= MAX_RECORDING_BYTES
     assert is_current(), "run `make generate`"
-    shown = replayed(SHIPPED, 1)[0]
-    assert (len(shown.topology.clusters), len(shown.topology.nodes), shown.gaps) == (5, 10, ())
+    snapshot = replay_snapshots(SHIPPED_RECORDING, 1)[0]
+    assert (len(snapshot.topology.clusters), len(snapshot.topology.nodes), snapshot.gaps) == (5, 10, ())
 
 
-def test_the_shipped_recording_is_what_its_maker_makes(tmp_path: Path) -> None:
-    """Made again it has the same answers: nothing in it is of the machine or the time that it was made on."""
-    (tmp_path / "again").write_bytes(made())
-    with Tape(str(tmp_path / "again")) as again, Tape(str(SHIPPED)) as shipped:
-        assert again.moments == shipped.moments
-        for number in range(len(again.moments)):
-            lines = [answer.promql for answer, _ in again.answers(number)]
-            assert lines == [answer.promql for answer, _ in shipped.answers(number)]
+def test_the_shipped_recording_can_be_reproduced(tmp_path: Path) -> None:
+    """Building it again gives the same responses: it does not depend on the machine or the time."""
+    (tmp_path / "again").write_bytes(build_recording())
+    with RecordingReader(str(tmp_path / "again")) as rebuilt, RecordingReader(str(SHIPPED_RECORDING)) as shipped:
+        assert rebuilt.timestamps == shipped.timestamps
+        for number in range(len(rebuilt.timestamps)):
+            lines = [answer.promql for answer, _ in rebuilt.iterate_responses(number)]
+            assert lines == [answer.promql for answer, _ in shipped.iterate_responses(number)]
             for promql in lines:
-                assert again.body(number, (SOURCE, promql), 10**7) == shipped.body(number, (SOURCE, promql), 10**7)
+                assert rebuilt.read_body(number, (SOURCE_NAME, promql), 10**7) == shipped.read_body(
+                    number, (SOURCE_NAME, promql), 10**7
+                )
 
 
-def test_a_fleet_is_recorded_host_by_host(tmp_path: Path) -> None:
-    """However large a fleet is, its recording shows as many nodes and pods as were asked for, without a gap."""
-    write(40, tmp_path / "fleet", refreshes=1, pods_per_node=3)
-    shown = replayed(tmp_path / "fleet", 1)[0]
+def test_a_recorded_fleet_is_complete(tmp_path: Path) -> None:
+    """The recording of a large fleet has the requested numbers of nodes and pods, and no gaps."""
+    record_fleet(40, tmp_path / "fleet", refreshes=1, pods_per_node=3)
+    snapshot = replay_snapshots(tmp_path / "fleet", 1)[0]
     # The Docker host's containers are pods, too.
-    assert (len(shown.topology.nodes), len(shown.topology.pods), shown.gaps) == (40, 40 * 3 + 3, ())
+    assert (len(snapshot.topology.nodes), len(snapshot.topology.pods), snapshot.gaps) == (40, 40 * 3 + 3, ())

@@ -1,1 +1,1 @@
-"""Faults of the upstream, of the clients and of the machine, against the program as a process of its own."""
+"""Faults of upstreams, clients and the machine, injected into a running gateway process."""

@@ -1,1 +1,1 @@
-"""Whatever comes in from outside: no input makes the gateway break, tell what it must not, or stop serving."""
+"""Fuzz tests: no input makes the gateway fail, reveal secrets, or stop serving."""

@@ -1,4 +1,4 @@
-"""What the fuzzing shares: gateways as processes of their own on a real Prometheus, with and without KEY."""
+"""Fixtures of the fuzz tests: gateway processes with a real Prometheus, with and without KEY."""
 
 import time
 from collections.abc import Iterator
@@ -6,60 +6,62 @@ from dataclasses import dataclass
 
 import pytest
 
-from demo.answers import UP
-from demo.fleet import Fleet, exposition
-from demo.prometheus import holding
-from demo.recording import FIRST_SECONDS, NODES, PODS_PER_NODE
-from tests.fuzz.effort import TIMES
-from tests.integration.process import Gateway, running, until
-from tests.integration.telemetry import again_and_again
-from tests.server.exchange import ask
-from tests.server.tokens import Realm
+from demo.fleet import SimulatedFleet, render_exposition
+from demo.prometheus import run_prometheus_with_data
+from demo.recording import FIRST_REFRESH_SECONDS, NODE_COUNT, PODS_PER_NODE
+from demo.simulated_source import UP_SAMPLE_TEXT
+from tests.fuzz.fuzz_settings import EXAMPLE_FACTOR
+from tests.integration.fleet_exposition import repeat_scrapes
+from tests.integration.gateway_process import GatewayProcess, run_gateway, wait_until
+from tests.server.auth.signed_tokens import FakeRealm
+from tests.support.http_client import send_request
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked as `longer`, unless this is the longer run."""
-    if TIMES > 1:
+    """Deselect tests marked `slow`, except in the longer run."""
+    if EXAMPLE_FACTOR > 1:
         return
-    left_out = [item for item in items if item.get_closest_marker("longer")]
-    items[:] = [item for item in items if not item.get_closest_marker("longer")]
-    config.hook.pytest_deselected(items=left_out)
+    deselected = [item for item in items if item.get_closest_marker("slow")]
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=deselected)
 
 
 @dataclass(frozen=True)
-class Guarded:
-    """A gateway with KEY, and a token that it takes."""
+class GuardedGateway:
+    """A gateway with KEY, and a valid token for it."""
 
-    gateway: Gateway
+    gateway: GatewayProcess
     token: str
 
     @property
-    def bearer(self) -> str:
-        """What an Authorization header with the token holds."""
+    def authorization(self) -> str:
+        """The value of an Authorization header with the token."""
         return f"Bearer {self.token}"
 
 
 @pytest.fixture(scope="package")
 def _fleet() -> Iterator[str]:
-    # The demo's, which has what the examples of the OpenAPI document name.
-    fleet = Fleet.of(NODES, PODS_PER_NODE, since_seconds=FIRST_SECONDS)
-    with holding(again_and_again(exposition(fleet, FIRST_SECONDS) + UP)) as url:
+    # The demo fleet contains the objects that the examples of the OpenAPI document name.
+    fleet = SimulatedFleet.generate(NODE_COUNT, PODS_PER_NODE, since_seconds=FIRST_REFRESH_SECONDS)
+    with run_prometheus_with_data(
+        repeat_scrapes(render_exposition(fleet, FIRST_REFRESH_SECONDS) + UP_SAMPLE_TEXT)
+    ) as url:
         yield url
 
 
 @pytest.fixture(scope="package")
-def opened(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway without KEY that is ready."""
-    with running(tmp_path_factory.mktemp("open"), PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="10") as gateway:
-        until(lambda: ask(gateway.http, "/readyz").status == 200, "a topology")
+def open_gateway(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A ready gateway without KEY."""
+    with run_gateway(tmp_path_factory.mktemp("open"), PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="10") as gateway:
+        wait_until(lambda: send_request(gateway.http_port, "/readyz").status == 200, "a topology")
         yield gateway
 
 
 @pytest.fixture(scope="package")
-def guarded(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """A gateway with KEY that is ready."""
-    realm = Realm()
+def guarded_gateway(_fleet: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedGateway]:
+    """A ready gateway with KEY."""
+    realm = FakeRealm()
     folder = tmp_path_factory.mktemp("guarded")
-    with running(folder, PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="10", KEY=realm.setting) as gateway:
-        until(lambda: ask(gateway.http, "/readyz").status == 200, "a topology")
-        yield Guarded(gateway, realm.token(exp=int(time.time()) + 7200))
+    with run_gateway(folder, PROMETHEUS_ADDRESS=_fleet, REFRESH_INTERVAL="10", KEY=realm.key_setting) as gateway:
+        wait_until(lambda: send_request(gateway.http_port, "/readyz").status == 200, "a topology")
+        yield GuardedGateway(gateway, realm.issue_token(exp=int(time.time()) + 7200))

@@ -1,4 +1,4 @@
-"""Bytes that no honest client writes, to both gateways over gRPC: what comes back, and what is left of it."""
+"""Arbitrary bytes to the gRPC port of gateways with and without KEY: what they return, and that they keep serving."""
 
 import re
 import socket
@@ -11,189 +11,203 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fuzz.conftest import Guarded
-from tests.fuzz.effort import TIMES, dice, tries
-from tests.fuzz.grpc_cases import CASES, HELLO, POISON, call, fields
-from tests.fuzz.http2 import DATA, END_STREAM, frame, frames, message
-from tests.fuzz.http2 import opened as opened_stream
-from tests.fuzz.test_http_bytes import connected
-from tests.fuzz.wire import exchanges
-from tests.integration.process import Gateway, until
-from tests.server.call import CHECK, Metadata, channel, over
-from tests.server.call import call as ask
-from tests.server.exchange import HOST
+from tests.fuzz.conftest import GuardedGateway
+from tests.fuzz.fuzz_settings import EXAMPLE_FACTOR, build_random, fuzz_examples
+from tests.fuzz.grpc_cases import CASES, CONNECTION_START, SERVER_CRASH_CASE, build_call, build_call_headers
+from tests.fuzz.http1 import exchange_all
+from tests.fuzz.test_http_bytes import list_client_connections
+from tests.integration.gateway_process import GatewayProcess, wait_until
+from tests.support.grpc_client import HEALTH_CHECK_METHOD, Metadata, call_method, call_on_channel, open_channel
+from tests.support.http2 import DATA, END_STREAM, decode_frames, encode_frame, encode_message, encode_stream_start
+from tests.support.http_client import HOST
 
-ROUNDS = 2
-# gRPC's allocator keeps what it needed at the height of a round, and does so from the fifth round on no more.
-KEPT_BYTES = 80 * 2**20
-SERVING = b"\x08\x01"
-# What stands in every answer about the fleet and in nothing else that is served.
-TELLTALE = b"tampere-master"
-# How the text of an error that nobody foresaw would begin or end.
-SPILT = re.compile(rb"Traceback|File \"|aggregator\.")
+ROUND_COUNT = 2
+# The allocator of gRPC keeps what a round needed at its peak; from the fifth round on it keeps no more.
+MAX_RETAINED_BYTES = 80 * 2**20
+SERVING_RESPONSE = b"\x08\x01"
+# Text that is in every topology and in nothing else that the gateway returns.
+TOPOLOGY_MARKER = b"tampere-master"
+# Text that an unexpected error would contain.
+INTERNAL_DETAIL = re.compile(rb"Traceback|File \"|aggregator\.")
 
-Asked = Callable[[Gateway], dict[str, bytes]]
+CaseRunner = Callable[[GatewayProcess], dict[str, bytes]]
 each_case = pytest.mark.parametrize("name", CASES)
 
 
-def is_well(port: int) -> bool:
-    """Return whether a server says so by gRPC's own health service."""
-    return ask(port, CHECK).body == SERVING
+def is_serving(port: int) -> bool:
+    """Return whether the health service reports SERVING."""
+    return call_method(port, HEALTH_CHECK_METHOD).body == SERVING_RESPONSE
 
 
-def get_well(port: int) -> None:
-    """Wait until a server says that it is well."""
-    until(lambda: is_well(port), "gRPC is well")
+def wait_until_serving(port: int) -> None:
+    """Wait until the health service reports SERVING."""
+    wait_until(lambda: is_serving(port), "gRPC is serving")
 
 
 @pytest.fixture(scope="module")
-def asked() -> Asked:
-    """What comes back for all cases from a gateway, asked once."""
-    known: dict[int, dict[str, bytes]] = {}
+def run_cases() -> CaseRunner:
+    """Runs all cases against a gateway, once, and returns the received bytes of each."""
+    received_by_port: dict[int, dict[str, bytes]] = {}
 
-    def look(gateway: Gateway) -> dict[str, bytes]:
-        if gateway.grpc not in known:
-            known[gateway.grpc] = exchanges(gateway.grpc, CASES, get_well)
-        return known[gateway.grpc]
+    def run_once(gateway: GatewayProcess) -> dict[str, bytes]:
+        if gateway.grpc_port not in received_by_port:
+            received_by_port[gateway.grpc_port] = exchange_all(gateway.grpc_port, CASES, wait_until_serving)
+        return received_by_port[gateway.grpc_port]
 
-    return look
-
-
-@each_case
-def test_without_a_key(asked: Asked, opened: Gateway, name: str) -> None:
-    """Whatever is written, what comes back are frames, and they tell nothing of the program."""
-    received = asked(opened)[name]
-    assert list(frames(received)) or not received
-    assert not SPILT.search(received)
+    return run_once
 
 
 @each_case
-def test_with_a_key(asked: Asked, guarded: Guarded, name: str) -> None:
-    """The same, and nothing of the topology is in it."""
-    received = asked(guarded.gateway)[name]
-    assert list(frames(received)) or not received
-    assert not SPILT.search(received)
-    assert TELLTALE not in received
+def test_without_a_key(run_cases: CaseRunner, open_gateway: GatewayProcess, name: str) -> None:
+    """Every case without KEY returns valid frames or nothing, and no details of the program."""
+    received = run_cases(open_gateway)[name]
+    assert list(decode_frames(received)) or not received
+    assert not INTERNAL_DETAIL.search(received)
 
 
-def test_no_case_ends_the_server(asked: Asked, opened: Gateway, guarded: Guarded) -> None:
-    """None of the cases makes grpcio's server break: it would have been replaced."""
-    for gateway in (opened, guarded.gateway):
-        asked(gateway)
-        assert has_been_replaced(gateway, 0)
+@each_case
+def test_with_a_key(run_cases: CaseRunner, guarded_gateway: GuardedGateway, name: str) -> None:
+    """Every case with KEY does the same, and returns no topology."""
+    received = run_cases(guarded_gateway.gateway)[name]
+    assert list(decode_frames(received)) or not received
+    assert not INTERNAL_DETAIL.search(received)
+    assert TOPOLOGY_MARKER not in received
 
 
-def test_the_telltale_tells(opened: Gateway, guarded: Guarded) -> None:
-    """What the other tests look for is there where it may be, also to a call that is put together byte by byte."""
-    assert TELLTALE in exchanges(opened.grpc, {"": call()}, get_well)[""]
-    bearing = [(b"authorization", guarded.bearer.encode())]
-    assert TELLTALE in exchanges(guarded.gateway.grpc, {"": call(bearing)}, get_well)[""]
+def test_no_case_ends_the_server(
+    run_cases: CaseRunner, open_gateway: GatewayProcess, guarded_gateway: GuardedGateway
+) -> None:
+    """No case ends the accept loop of grpcio: the server would have been replaced."""
+    for gateway in (open_gateway, guarded_gateway.gateway):
+        run_cases(gateway)
+        assert was_server_replaced(gateway, 0)
 
 
-def test_a_server_that_breaks_is_replaced(asked: Asked, opened: Gateway) -> None:
-    """A path that is not UTF-8, which grpcio's server does not survive, costs a moment, as often as it comes."""
-    asked(opened)
+def test_the_marker_is_in_the_topology(open_gateway: GatewayProcess, guarded_gateway: GuardedGateway) -> None:
+    """The marker that the other tests look for is in the response to a valid call, also to a hand-written one."""
+    assert TOPOLOGY_MARKER in exchange_all(open_gateway.grpc_port, {"": build_call()}, wait_until_serving)[""]
+    metadata = [(b"authorization", guarded_gateway.authorization.encode())]
+    assert (
+        TOPOLOGY_MARKER
+        in exchange_all(guarded_gateway.gateway.grpc_port, {"": build_call(metadata)}, wait_until_serving)[""]
+    )
+
+
+def test_a_failed_server_is_replaced(run_cases: CaseRunner, open_gateway: GatewayProcess) -> None:
+    """A path that is not UTF-8 ends the server of grpcio; each time a new one serves soon after."""
+    run_cases(open_gateway)
     for times in (1, 2, 3):
-        exchanges(opened.grpc, {"": POISON}, lambda _port: None)
-        until(partial(has_been_replaced, opened, times), "another server")
-        get_well(opened.grpc)
-        assert ask(opened.grpc).code is grpc.StatusCode.OK
+        exchange_all(open_gateway.grpc_port, {"": SERVER_CRASH_CASE}, lambda _port: None)
+        wait_until(partial(was_server_replaced, open_gateway, times), "the server is replaced")
+        wait_until_serving(open_gateway.grpc_port)
+        assert call_method(open_gateway.grpc_port).code is grpc.StatusCode.OK
 
 
-def has_been_replaced(gateway: Gateway, times: int) -> bool:
-    """Return whether a gateway's log tells so often that its gRPC server was replaced."""
-    return len(gateway.events("grpc server broke, starting another")) == times
+def was_server_replaced(gateway: GatewayProcess, times: int) -> bool:
+    """Return whether the log of a gateway reports this number of replaced gRPC servers."""
+    return len(gateway.find_events("grpc server failed, starting another")) == times
 
 
-def test_random_bytes(opened: Gateway) -> None:
-    """Connections with bytes changed, left out and put in at random leave the server well."""
-    random = dice("grpc")
-    wholes = [case for case in CASES.values() if len(case) < 2_000]
-    for _ in range(TIMES):
+def test_random_bytes(open_gateway: GatewayProcess) -> None:
+    """Connections with bytes changed, removed and inserted at random do not affect the server."""
+    random = build_random("grpc")
+    short_cases = [case for case in CASES.values() if len(case) < 2_000]
+    for _ in range(EXAMPLE_FACTOR):
         requests = {}
         for number in range(200):
-            changed = bytearray(random.choice(wholes))
+            changed = bytearray(random.choice(short_cases))
             for _ in range(random.randint(1, 4)):
-                at = random.randrange(len(changed) + 1)
-                changed[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 3))
+                offset = random.randrange(len(changed) + 1)
+                changed[offset : offset + random.randint(0, 2)] = random.randbytes(random.randint(0, 3))
             requests[str(number)] = bytes(changed)
-        for received in exchanges(opened.grpc, requests, get_well).values():
-            assert not SPILT.search(received)
-    assert ask(opened.grpc).code is grpc.StatusCode.OK
+        for received in exchange_all(open_gateway.grpc_port, requests, wait_until_serving).values():
+            assert not INTERNAL_DETAIL.search(received)
+    assert call_method(open_gateway.grpc_port).code is grpc.StatusCode.OK
 
 
-HALF_OPEN = HELLO + b"".join(opened_stream(fields(__path=CHECK.encode()), number) for number in range(1, 2_001, 2))
+HALF_OPEN_STREAMS = CONNECTION_START + b"".join(
+    encode_stream_start(build_call_headers(__path=HEALTH_CHECK_METHOD.encode()), number)
+    for number in range(1, 2_001, 2)
+)
 
 
-def test_headers_alone_take_no_place(guarded: Guarded) -> None:
-    """Calls without requests behind them, as many as a connection may have, do not keep others out for long."""
-    port = guarded.gateway.grpc
-    bearing = [("authorization", guarded.bearer)]
+def test_calls_without_requests_time_out(guarded_gateway: GuardedGateway) -> None:
+    """Calls without request messages, as many as two connections may have, block other clients only briefly."""
+    port = guarded_gateway.gateway.grpc_port
+    metadata = [("authorization", guarded_gateway.authorization)]
     with socket.create_connection((HOST, port)) as first, socket.create_connection((HOST, port)) as second:
-        # To a method that wants a token they end at once, to health when their time is over.
-        first.sendall(HELLO + b"".join(opened_stream(fields(), number) for number in range(1, 2_001, 2)))
-        second.sendall(HALF_OPEN)
-        until(lambda: ask(port, metadata=bearing).code is grpc.StatusCode.OK, "a place for others")
-        get_well(port)
+        # The calls to a method that needs a token end at once, health checks after the request timeout.
+        first.sendall(
+            CONNECTION_START
+            + b"".join(encode_stream_start(build_call_headers(), number) for number in range(1, 2_001, 2))
+        )
+        second.sendall(HALF_OPEN_STREAMS)
+        wait_until(lambda: call_method(port, metadata=metadata).code is grpc.StatusCode.OK, "other calls are accepted")
+        wait_until_serving(port)
 
 
-def test_lasting_calls_leave_places(opened: Gateway) -> None:
-    """However many watch the health, others are answered."""
-    watch = fields(__path=b"/grpc.health.v1.Health/Watch")
-    request = message(b"")
-    with socket.create_connection((HOST, opened.grpc)) as connection:
+def test_health_watches_leave_capacity(open_gateway: GatewayProcess) -> None:
+    """Any number of health watches leaves capacity for other calls."""
+    watch = build_call_headers(__path=b"/grpc.health.v1.Health/Watch")
+    request = encode_message(b"")
+    with socket.create_connection((HOST, open_gateway.grpc_port)) as connection:
         connection.sendall(
-            HELLO
+            CONNECTION_START
             + b"".join(
-                opened_stream(watch, number) + frame(DATA, END_STREAM, number, request) for number in range(1, 2_001, 2)
+                encode_stream_start(watch, number) + encode_frame(DATA, END_STREAM, number, request)
+                for number in range(1, 2_001, 2)
             )
         )
         for _ in range(3):
-            get_well(opened.grpc)
-        assert ask(opened.grpc).code is grpc.StatusCode.OK
+            wait_until_serving(open_gateway.grpc_port)
+        assert call_method(open_gateway.grpc_port).code is grpc.StatusCode.OK
 
 
-keys = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=20).filter(
+metadata_keys = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=20).filter(
     lambda key: not key.startswith("grpc-") and not key.endswith("-bin") and key not in ("te", "user-agent")
 )
-words = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
-plain = st.tuples(keys | st.just("authorization"), words)
-binary = st.tuples(keys.map(lambda key: f"{key}-bin"), st.binary(max_size=60))
-bearers = words.map(lambda word: ("authorization", f"Bearer {word}"))
-metadata = st.lists(plain | binary | bearers, max_size=6)
+printable_texts = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
+text_entries = st.tuples(metadata_keys | st.just("authorization"), printable_texts)
+binary_entries = st.tuples(metadata_keys.map(lambda key: f"{key}-bin"), st.binary(max_size=60))
+bearer_entries = printable_texts.map(lambda word: ("authorization", f"Bearer {word}"))
+call_metadata = st.lists(text_entries | binary_entries | bearer_entries, max_size=6)
 
 
-@tries(60)
-@given(metadata)
-def test_any_metadata_is_no_token(
-    channels: tuple[grpc.Channel, grpc.Channel], guarded: Guarded, entries: Metadata
+@fuzz_examples(60)
+@given(call_metadata)
+def test_arbitrary_metadata_is_no_token(
+    channels: tuple[grpc.Channel, grpc.Channel], guarded_gateway: GuardedGateway, entries: Metadata
 ) -> None:
-    """Whatever metadata a call bears, without KEY it is answered, and with KEY it is refused unless it is a token."""
+    """Arbitrary metadata is ignored without KEY and rejected with KEY, unless it is a token."""
     unguarded, with_key = channels
-    assert over(unguarded, metadata=entries).code is grpc.StatusCode.OK
-    reply = over(with_key, metadata=entries)
+    assert call_on_channel(unguarded, metadata=entries).code is grpc.StatusCode.OK
+    reply = call_on_channel(with_key, metadata=entries)
     assert (reply.code, reply.details) == (grpc.StatusCode.UNAUTHENTICATED, "not authorized")
-    doubled = over(with_key, metadata=[*entries, ("authorization", guarded.bearer)])
+    doubled = call_on_channel(with_key, metadata=[*entries, ("authorization", guarded_gateway.authorization)])
     is_alone = all(key != "authorization" for key, _ in entries)
     assert doubled.code is (grpc.StatusCode.OK if is_alone else grpc.StatusCode.UNAUTHENTICATED)
 
 
 @pytest.fixture(scope="module")
-def channels(opened: Gateway, guarded: Guarded) -> Iterator[tuple[grpc.Channel, grpc.Channel]]:
-    """A channel to the gateway without KEY, and one to that with it."""
-    with channel(opened.grpc) as unguarded, channel(guarded.gateway.grpc) as with_key:
+def channels(
+    open_gateway: GatewayProcess, guarded_gateway: GuardedGateway
+) -> Iterator[tuple[grpc.Channel, grpc.Channel]]:
+    """A channel to the gateway without KEY, and one to the gateway with KEY."""
+    with open_channel(open_gateway.grpc_port) as unguarded, open_channel(guarded_gateway.gateway.grpc_port) as with_key:
         yield unguarded, with_key
 
 
-def test_nothing_is_left_of_it(opened: Gateway) -> None:
-    """After all of it its connections are closed, and memory has grown by no more than a stated bound."""
-    process = psutil.Process(opened.process.pid)
-    before = len(connected(process, opened.grpc))
-    exchanges(opened.grpc, CASES, get_well)
+def test_nothing_remains(open_gateway: GatewayProcess) -> None:
+    """After all cases their connections are closed, and memory use has grown by no more than a limit."""
+    process = psutil.Process(open_gateway.process.pid)
+    before = len(list_client_connections(process, open_gateway.grpc_port))
+    exchange_all(open_gateway.grpc_port, CASES, wait_until_serving)
     memory, written = process.memory_info().rss, 0
-    for _ in range(ROUNDS * TIMES):
-        exchanges(opened.grpc, CASES, get_well)
+    for _ in range(ROUND_COUNT * EXAMPLE_FACTOR):
+        exchange_all(open_gateway.grpc_port, CASES, wait_until_serving)
         written += sum(map(len, CASES.values()))
-    until(lambda: len(connected(process, opened.grpc)) <= before, "connections are closed")
-    assert process.memory_info().rss - memory < KEPT_BYTES + written / 10
-    assert opened.process.poll() is None
+    wait_until(
+        lambda: len(list_client_connections(process, open_gateway.grpc_port)) <= before, "connections are closed"
+    )
+    assert process.memory_info().rss - memory < MAX_RETAINED_BYTES + written / 10
+    assert open_gateway.process.poll() is None

@@ -1,1 +1,1 @@
-"""The container image, built and asked on a real Docker: `make test-image`."""
+"""Tests of the container image with a real Docker: `make test-image`."""

@@ -1,1 +1,1 @@
-"""Tokens of a real Keycloak against real gateways; apart from the default suite: `make test-keycloak`."""
+"""Tests with tokens of a real Keycloak: `make test-keycloak`."""

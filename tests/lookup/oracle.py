@@ -1,4 +1,4 @@
-"""What a filter should find, told naively: from the JSON of an object, which a person reads."""
+"""A naive evaluation of filters on the JSON of objects, to compare with."""
 
 import operator
 from datetime import datetime
@@ -6,70 +6,72 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from aggregator.lookup.items import Kind
+from aggregator.lookup.fields import ObjectKind
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 
-ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+ORDER_OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-def objects(kind: Kind, whole: pb.Topology) -> list[Any]:
-    """Return the JSON of all objects of a kind in a topology, in order; containers tell where they are."""
-    clusters = list(whole.clusters)
-    if kind is Kind.CLUSTERS:
+def list_objects(kind: ObjectKind, topology: pb.Topology) -> list[Any]:
+    """Return the JSON of all objects of a kind in a topology, in order; containers include the names of their pod."""
+    clusters = list(topology.clusters)
+    if kind is ObjectKind.CLUSTERS:
         found: list[Any] = clusters
-    elif kind is Kind.NODES:
+    elif kind is ObjectKind.NODES:
         found = [node for cluster in clusters for node in cluster.nodes]
     else:
         found = [pod for cluster in clusters for pod in cluster.pods]
-    if kind is not Kind.CONTAINERS:
+    if kind is not ObjectKind.CONTAINERS:
         return [json_format.MessageToDict(each, preserving_proto_field_name=True) for each in found]
-    return [_standing(pod, each) for pod in found for each in pod.containers]
+    return [_render_container(pod, each) for pod in found for each in pod.containers]
 
 
-def _standing(pod: pb.Pod, container: pb.Container) -> Any:
-    told: dict[str, Any] = json_format.MessageToDict(container, preserving_proto_field_name=True)
-    where = {"cluster": pod.cluster, "namespace": pod.namespace, "pod": pod.name, "node": pod.node}
-    return told | {name: value for name, value in where.items() if value}
+def _render_container(pod: pb.Pod, container: pb.Container) -> Any:
+    document: dict[str, Any] = json_format.MessageToDict(container, preserving_proto_field_name=True)
+    location = {"cluster": pod.cluster, "namespace": pod.namespace, "pod": pod.name, "node": pod.node}
+    return document | {name: value for name, value in location.items() if value}
 
 
-def known(told: Any, path: str) -> list[Any]:
-    """Return all values at a path that are known; what is text and empty is not, but in a mapping."""
+def find_values(document: Any, path: str) -> list[Any]:
+    """Return all values at a path; an empty string counts as absent, except in a map."""
     if not path:
-        return [] if told is None or told == "" else [told]
+        return [] if document is None or document == "" else [document]
     name, _, rest = path.partition(".")
     if name in ("labels", "vulnerabilities"):
-        entries = told.get(name, {})
+        entries = document.get(name, {})
         return [entries[rest]] if rest in entries else list(entries) if not rest else []
-    inner = told.get(name)
+    inner = document.get(name)
     if isinstance(inner, list):
-        return [value for each in inner for value in known(each, rest)]
-    return [] if inner is None else known(inner, rest)
+        return [value for each in inner for value in find_values(each, rest)]
+    return [] if inner is None else find_values(inner, rest)
 
 
-def holds(told: Any, path: str, how: str, wanted: list[str]) -> bool:
-    """Return whether an object is as a requirement has it; the values are written as JSON has them."""
-    values = known(told, path)
-    if how in ("exists", "!"):
-        return bool(values) is (how == "exists")
-    if how in ("=", "in"):
-        return any(same(value, each) for value in values for each in wanted)
-    if how in ("!=", "notin"):
-        return not any(same(value, each) for value in values for each in wanted)
-    if how in ("~", "!~"):
-        return any(wanted[0] in value for value in values) is (how == "~")
-    return any(ORDERS[how](ordered(value), ordered(wanted[0])) for value in values)
+def matches_requirement(document: Any, path: str, operator_text: str, expected: list[str]) -> bool:
+    """Return whether an object meets a requirement; the values are in JSON spelling."""
+    values = find_values(document, path)
+    if operator_text in ("exists", "!"):
+        return bool(values) is (operator_text == "exists")
+    if operator_text in ("=", "in"):
+        return any(is_equal(value, each) for value in values for each in expected)
+    if operator_text in ("!=", "notin"):
+        return not any(is_equal(value, each) for value in values for each in expected)
+    if operator_text in ("~", "!~"):
+        return any(expected[0] in value for value in values) is (operator_text == "~")
+    return any(
+        ORDER_OPERATORS[operator_text](parse_comparable(value), parse_comparable(expected[0])) for value in values
+    )
 
 
-def same(value: Any, wanted: str) -> bool:
+def is_equal(value: Any, expected: str) -> bool:
     """Return whether a value is the one that is wanted."""
     if isinstance(value, bool):
-        return value is (wanted == "true")
+        return value is (expected == "true")
     if isinstance(value, float | int):
-        return float(value) == float(wanted)
-    return str(value) == wanted or (value.isdigit() and wanted.isdigit() and int(value) == int(wanted))
+        return float(value) == float(expected)
+    return str(value) == expected or (value.isdigit() and expected.isdigit() and int(value) == int(expected))
 
 
-def ordered(value: Any) -> float:
+def parse_comparable(value: Any) -> float:
     """Return a number or a time as a number."""
     if isinstance(value, str) and "T" in value:
         return datetime.fromisoformat(value).timestamp()

@@ -1,14 +1,13 @@
-"""Finding the objects of a topology by name, and listing them."""
+"""The topology index finds objects by name and lists them."""
 
 import pytest
 
 from aggregator.errors import NotFoundError
-from aggregator.lookup.index import Index
-from aggregator.lookup.items import Kind
-from aggregator.lookup.nearest import MOST_COMPARED, nearest
+from aggregator.lookup.fields import MAX_COMPARED_NAMES, ObjectKind, suggest_names
+from aggregator.lookup.results import MAX_LISTED_NAMES, TopologyIndex
 from aggregator.models.topology import Cluster, Container, Device, Interface, Node, Pod, Topology, Workload
 
-TREE = Topology(
+SAMPLE_TOPOLOGY = Topology(
     clusters={"edge": Cluster(key="edge", uid="u", name="edge", controllers=("staging",))},
     nodes={
         ("edge", "k8s-master"): Node(
@@ -20,7 +19,7 @@ TREE = Topology(
             labels={"zone": "north"},
             vulnerabilities={"critical": 3},
             last_seen_seconds=1_795_208_228.307,
-            interfaces={"eth0": Interface("eth0", addresses={"10.0.0.1": "24"}, is_up=True)},
+            interfaces={"eth0": Interface("eth0", addresses={"10.0.0.1": "24"}, is_reported_up=True)},
         ),
         ("edge", "k8s-worker"): Node(
             cluster="edge",
@@ -38,6 +37,7 @@ TREE = Topology(
             name="web-0",
             namespace="web",
             node="k8s-master",
+            phase="Running",
             containers={"web": Container("web", image="docker.io/library/nginx:1.27")},
             workloads={"shop-1": Workload("shop-1", app="shop")},
         ),
@@ -45,55 +45,111 @@ TREE = Topology(
 )
 
 
-def test_things_are_found_by_their_names() -> None:
-    """A cluster, a node and a pod are found by what a person calls them."""
-    index = Index(TREE)
-    assert index.cluster("edge").cluster.uid == "u"
-    assert index.node("edge", "k8s-worker").key == "k8s-worker"
-    assert index.pod("edge", "web", "web-0").id == "p"
-    assert index.pod("edge", "", "docker") is index.pod("edge", "-", "docker")
+def test_objects_are_found_by_name() -> None:
+    """Clusters, nodes and pods are found by their names; `-` is the empty namespace."""
+    index = TopologyIndex(SAMPLE_TOPOLOGY)
+    assert index.get_cluster("edge").cluster.uid == "u"
+    assert index.get_node("edge", "k8s-worker").key == "k8s-worker"
+    assert index.get_pod("edge", "web", "web-0").id == "p"
+    assert index.get_pod("edge", "", "docker") is index.get_pod("edge", "-", "docker")
 
 
-def test_the_pod_that_was_seen_last() -> None:
-    """Of two pods of one name, while one takes the place of the other, the younger one is found."""
+def test_the_pod_that_was_seen_last_is_found() -> None:
+    """Of several pods with the same name, as during a replacement, the latest one is found."""
     pods = {
         ("c", key): Pod(cluster="c", key=key, id=key, name="web-0", namespace="n", last_seen_seconds=seen)
         for key, seen in (("a", None), ("b", 9.0), ("c", 5.0))
     }
-    index = Index(Topology(clusters={"c": Cluster(key="c", uid="u")}, pods=pods))
-    assert index.pod("c", "n", "web-0").id == "b"
+    index = TopologyIndex(Topology(clusters={"c": Cluster(key="c", uid="u")}, pods=pods))
+    assert index.get_pod("c", "n", "web-0").id == "b"
 
 
 @pytest.mark.parametrize(
-    ("kind", "names", "says"),
+    ("kind", "names", "expected_message"),
     [
-        (Kind.CLUSTERS, ("edg",), "there is no cluster 'edg'; nearest: edge"),
-        (Kind.NODES, ("edge", "k8s-mastr"), "cluster 'edge' has no node 'k8s-mastr'; nearest: k8s-master"),
-        (Kind.NODES, ("edgy", "k8s-master"), "there is no cluster 'edgy'; nearest: edge"),
-        (Kind.PODS, ("edge", "web", "web-1"), "cluster 'edge' has no pod 'web/web-1'; nearest: web/web-0"),
-        (Kind.PODS, ("edge", "", "doker"), "cluster 'edge' has no pod '-/doker'; nearest: -/docker"),
-        (Kind.CLUSTERS, ("???",), "there is no cluster '???'"),
+        (ObjectKind.CLUSTERS, ("edg",), "cluster not found: 'edg'; did you mean edge?"),
+        (ObjectKind.NODES, ("edge", "k8s-mastr"), "cluster 'edge' has no node 'k8s-mastr'; did you mean k8s-master?"),
+        (ObjectKind.NODES, ("edgy", "k8s-master"), "cluster not found: 'edgy'; did you mean edge?"),
+        (ObjectKind.PODS, ("edge", "web", "web-1"), "cluster 'edge' has no pod 'web/web-1'; did you mean web/web-0?"),
+        (ObjectKind.PODS, ("edge", "", "doker"), "cluster 'edge' has no pod '-/doker'; did you mean -/docker?"),
+        (ObjectKind.CLUSTERS, ("???",), "cluster not found: '???'; allowed: edge"),
+        (ObjectKind.NODES, ("edge", "???"), "cluster 'edge' has no node '???'; allowed: k8s-master, k8s-worker"),
     ],
 )
-def test_what_is_not_there(kind: Kind, names: tuple[str, ...], says: str) -> None:
-    """What is not found is told, with the nearest names that are there."""
+def test_unknown_names(kind: ObjectKind, names: tuple[str, ...], expected_message: str) -> None:
+    """The error for an unknown name suggests similar names, else it lists all names."""
     with pytest.raises(NotFoundError) as missing:
-        Index(TREE).one(kind, names)
-    assert str(missing.value) == says
+        TopologyIndex(SAMPLE_TOPOLOGY).get_object(kind, names)
+    assert str(missing.value) == expected_message
 
 
-@pytest.mark.parametrize(("kind", "count"), [(Kind.CLUSTERS, 1), (Kind.NODES, 2), (Kind.PODS, 2), (Kind.CONTAINERS, 1)])
-def test_everything_is_listed(kind: Kind, count: int) -> None:
-    """Each kind of objects is listed across all clusters."""
-    assert len(Index(TREE).items(kind)) == count
+@pytest.mark.parametrize(
+    "names", [[f"c{number}" for number in range(MAX_LISTED_NAMES + 1)], ["c" * 200, "d" * 200]], ids=["many", "long"]
+)
+def test_many_names_are_not_listed(names: list[str]) -> None:
+    """The error for an unknown name lists neither many nor long names."""
+    index = TopologyIndex(Topology(clusters={name: Cluster(key=name, uid=name) for name in names}))
+    with pytest.raises(NotFoundError) as missing:
+        index.get_cluster("???")
+    assert str(missing.value) == "cluster not found: '???'"
 
 
-def test_case_does_not_make_names_far() -> None:
-    """A name that differs in case only is the nearest, and is told as it is written."""
-    assert nearest("EDGE-1", ["edge-2", "Edge-1"]) == ("Edge-1", "edge-2")
+LABELLED_TOPOLOGY = Topology(
+    clusters={name: Cluster(key=name, uid=name) for name in ("rome", "oslo")},
+    nodes={
+        (cluster, key): Node(cluster=cluster, key=key, id=f"{cluster}/{key}", label=label)
+        for cluster, key, label in (
+            ("rome", "vm", "m"),
+            ("rome", "m2", "vm"),
+            ("rome", "x1", "twin"),
+            ("rome", "x2", "twin"),
+            ("rome", "by-id", "rome/m2"),
+            ("oslo", "other", "n"),
+        )
+    },
+)
 
 
-def test_of_very_many_names_those_that_begin_alike() -> None:
-    """Among more names than are compared, the nearest is found by how it begins."""
-    names = [f"node-{number}" for number in range(3 * MOST_COMPARED)] + ["zz-top"]
-    assert nearest("zz-tip", names) == ("zz-top",)
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("vm", "vm"), ("m", "vm"), ("m2", "m2"), ("rome/vm", "vm"), ("rome/m2", "by-id"), ("rome/x1", "x1")],
+)
+def test_a_node_is_found_by_its_label_or_id(name: str, key: str) -> None:
+    """A node is found by its name, else by its `node` label, else by its ID."""
+    assert TopologyIndex(LABELLED_TOPOLOGY).get_node("rome", name).key == key
+
+
+@pytest.mark.parametrize(
+    ("name", "expected_message"),
+    [
+        ("twin", "cluster 'rome' has several nodes with the label 'twin'; did you mean x1, x2?"),
+        ("n", "cluster 'rome' has no node 'n'; allowed: vm, m2, x1, x2, by-id"),
+        ("oslo/other", "cluster 'rome' has no node 'oslo/other'; allowed: vm, m2, x1, x2, by-id"),
+        ("", "cluster 'rome' has no node ''; allowed: vm, m2, x1, x2, by-id"),
+    ],
+)
+def test_a_node_is_found_only_if_its_label_is_unique(name: str, expected_message: str) -> None:
+    """A label of several nodes, or a label or ID in another cluster, finds no node."""
+    with pytest.raises(NotFoundError) as missing:
+        TopologyIndex(LABELLED_TOPOLOGY).get_node("rome", name)
+    assert str(missing.value) == expected_message
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [(ObjectKind.CLUSTERS, 1), (ObjectKind.NODES, 2), (ObjectKind.PODS, 2), (ObjectKind.CONTAINERS, 1)],
+)
+def test_all_objects_are_listed(kind: ObjectKind, count: int) -> None:
+    """Objects of each kind are listed across all clusters."""
+    assert len(TopologyIndex(SAMPLE_TOPOLOGY).list_objects(kind)) == count
+
+
+def test_suggestions_ignore_case() -> None:
+    """A name that differs only in case comes first, in its own spelling."""
+    assert suggest_names("EDGE-1", ["edge-2", "Edge-1"]) == ("Edge-1", "edge-2")
+
+
+def test_suggestions_from_very_many_names() -> None:
+    """Of more names than the limit, those with the same first characters are compared."""
+    names = [f"node-{number}" for number in range(3 * MAX_COMPARED_NAMES)] + ["zz-top"]
+    assert suggest_names("zz-tip", names) == ("zz-top",)

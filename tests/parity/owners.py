@@ -3,142 +3,156 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.parity.telemetry import Series, Telemetry
+from tests.parity.fleet_telemetry import FleetSeries, FleetTelemetry
 
 Labels = tuple[str, ...]
 # Labels of a series, and the labels of its owner that they must equal.
-Way = tuple[Labels, Labels]
+LabelMatch = tuple[Labels, Labels]
 Identity = tuple[Labels, Labels]
 
-UNAME = "node_uname_info"
-AGENT = "tlum_host_info"
+UNAME_METRIC = "node_uname_info"
+AGENT_METRIC = "tlum_host_info"
 
 
-def _way(*labels: str) -> Way:
+def _build_match(*labels: str) -> LabelMatch:
     split = [label.partition("=") for label in labels]
     return tuple(label for label, _, _ in split), tuple(known or label for label, _, known in split)
 
 
-OF_HOST = (
-    _way("k8s_cluster_uid", "icos_host_id"),
-    _way("icos_host_id"),
-    _way("k8s_cluster_uid", "icos_host_name"),
-    _way("icos_host_name"),
-    _way("cluster", "node"),
+HOST_MATCHES = (
+    _build_match("k8s_cluster_uid", "icos_host_id"),
+    _build_match("icos_host_id"),
+    _build_match("k8s_cluster_uid", "icos_host_name"),
+    _build_match("icos_host_name"),
+    _build_match("cluster", "node"),
 )
-OF_AGENTS_HOST = (
-    _way("k8s_cluster_uid", "icos_agent_id", "icos_host_name"),
-    _way("icos_agent_id", "icos_host_name"),
-    *OF_HOST,
+AGENT_HOST_MATCHES = (
+    _build_match("k8s_cluster_uid", "icos_agent_id", "icos_host_name"),
+    _build_match("icos_agent_id", "icos_host_name"),
+    *HOST_MATCHES,
 )
-OF_SCANNED_HOST = (
-    _way("agent_ip=net_host_name", "agent_hostname=nodename"),
-    _way("agent_ip=ip", "agent_hostname=hostname"),
+SCANNED_HOST_MATCHES = (
+    _build_match("agent_ip=net_host_name", "agent_hostname=nodename"),
+    _build_match("agent_ip=ip", "agent_hostname=hostname"),
 )
-# No pod's own series has a label `nothing`.
-OF_POD = (
-    _way("k8s_cluster_uid", "namespace", "pod"),
-    _way("k8s_cluster_uid", "pod"),
-    _way("k8s_cluster_uid=nothing", "namespace", "pod"),
+POD_MATCHES = (
+    _build_match("k8s_cluster_uid", "namespace", "pod"),
+    _build_match("k8s_cluster_uid", "pod"),
+    _build_match("namespace", "pod"),
 )
-OF_KUBELETS_POD = (
-    _way("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
-    _way("k8s_cluster_uid", "k8s_pod_name=pod"),
-    _way("k8s_cluster_uid=nothing", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
+KUBELET_POD_MATCHES = (
+    _build_match("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
+    _build_match("k8s_cluster_uid", "k8s_pod_name=pod"),
+    _build_match("k8s_namespace_name=namespace", "k8s_pod_name=pod"),
 )
-HOST_OF_POD = (
-    _way("k8s_cluster_uid", "icos_host_name"),
-    _way("icos_host_id"),
-    _way("icos_host_name"),
-    _way("k8s_cluster_uid", "node=nodename"),
-    _way("k8s_cluster_uid", "node=hostname"),
+POD_HOST_MATCHES = (
+    _build_match("k8s_cluster_uid", "icos_host_name"),
+    _build_match("icos_host_id"),
+    _build_match("icos_host_name"),
+    _build_match("k8s_cluster_uid", "node"),
+    _build_match("k8s_cluster_uid", "node=nodename"),
+    _build_match("k8s_cluster_uid", "node=hostname"),
 )
 
 
 @dataclass(frozen=True)
-class Owners:
+class OwnerIndex:
     """Objects of one kind by identity, each with the series that tell of it.
 
     `same` has identities that are those of other objects.
     """
 
-    told_by: dict[Identity, list[Series]]
-    same: dict[Identity, Identity] = field(default_factory=dict)
+    series_by_identity: dict[Identity, list[FleetSeries]]
+    aliases: dict[Identity, Identity] = field(default_factory=dict)
 
-    def identity(self, one: Series) -> Identity | None:
+    def find_identity(self, one: FleetSeries) -> Identity | None:
         """Return what identifies the host that a series of its own tells of."""
-        own = _host_identity(one)
-        return self.same.get(own, own) if own else None
+        own = _build_host_identity(one)
+        return self.aliases.get(own, own) if own else None
 
-    def named(self, one: Series, way: Way) -> list[Identity]:
+    def find_by_match(self, one: FleetSeries, match: LabelMatch) -> list[Identity]:
         """Return all that the series names this way; white space around the owner's labels does not count."""
-        wanted = tuple(one.label(label) for label in way[0])
-        if not wanted[-1]:
+        values = tuple(one.get_label(label) for label in match[0])
+        if not values[-1]:
             return []
         return [
             identity
-            for identity, found in self.told_by.items()
-            if any(wanted in _spellings(known, way[1]) for known in found)
+            for identity, found in self.series_by_identity.items()
+            if any(values in _read_label_values(known, match[1]) for known in found) and _may_be_of(one, match, found)
         ]
 
-    def whose(self, one: Series, ways: Iterable[Way]) -> tuple[int, list[Identity]]:
+    def find_owners(self, one: FleetSeries, matches: Iterable[LabelMatch]) -> tuple[int, list[Identity]]:
         """Return which of the ways names an owner first, and whom: several where the way does not tell them apart."""
-        found = ((number, self.named(one, way)) for number, way in enumerate(ways))
+        found = ((number, self.find_by_match(one, way)) for number, way in enumerate(matches))
         return next(((number, owners) for number, owners in found if owners), (-1, []))
 
-    def tiers(self, owner: Identity, ways: tuple[Way, ...], told: list[Series]) -> list[list[Series]]:
+    def rank_series(
+        self, owner: Identity, matches: tuple[LabelMatch, ...], candidates: list[FleetSeries]
+    ) -> list[list[FleetSeries]]:
         """Return the series that are this owner's alone, the surest way first."""
-        placed: list[list[Series]] = [[] for _ in ways]
-        for one in told:
-            number, owners = self.whose(one, ways)
+        tiers: list[list[FleetSeries]] = [[] for _ in matches]
+        for one in candidates:
+            number, owners = self.find_owners(one, matches)
             if owners == [owner]:
-                placed[number].append(one)
-        return [tier for tier in placed if tier]
+                tiers[number].append(one)
+        return [tier for tier in tiers if tier]
 
 
-def _spellings(known: Series, labels: Labels) -> tuple[Labels, Labels]:
-    raw = tuple(known.label(label) for label in labels)
+def _may_be_of(one: FleetSeries, match: LabelMatch, owner_series: list[FleetSeries]) -> bool:
+    """Tell whether the cluster that a series names may be that of an owner; the controller's scanner names none."""
+    uid = one.get_label("k8s_cluster_uid")
+    if not uid or (match in SCANNED_HOST_MATCHES and uid == "self"):
+        return True
+    return uid in {known.get_label("k8s_cluster_uid") for known in owner_series}
+
+
+def _read_label_values(known: FleetSeries, labels: Labels) -> tuple[Labels, Labels]:
+    raw = tuple(known.get_label(label) for label in labels)
     return raw, tuple(value.strip() for value in raw)
 
 
-def _identity(one: Series, *ways: Labels) -> Identity | None:
-    values = [(labels, tuple(one.label(label).strip() for label in labels)) for labels in ways]
+def _build_identity(one: FleetSeries, *label_sets: Labels) -> Identity | None:
+    values = [(labels, tuple(one.get_label(label).strip() for label in labels)) for labels in label_sets]
     return next((identity for identity in values if identity[1][-1]), None)
 
 
-def _grouped(found: Iterable[tuple[Identity | None, Series]]) -> dict[Identity, list[Series]]:
-    told_by: dict[Identity, list[Series]] = {}
+def _group_by_identity(found: Iterable[tuple[Identity | None, FleetSeries]]) -> dict[Identity, list[FleetSeries]]:
+    series_by_identity: dict[Identity, list[FleetSeries]] = {}
     for identity, one in found:
         if identity is not None:
-            told_by.setdefault(identity, []).append(one)
-    return told_by
+            series_by_identity.setdefault(identity, []).append(one)
+    return series_by_identity
 
 
-def _host_identity(one: Series) -> Identity | None:
-    name = "nodename" if one.metric == UNAME else "hostname"
+def _build_host_identity(one: FleetSeries) -> Identity | None:
+    name = "nodename" if one.metric == UNAME_METRIC else "hostname"
     plain = ("cluster", "node")
     uid = "k8s_cluster_uid"
-    return _identity(one, (uid, "icos_host_id"), (uid, "icos_host_name"), plain, (uid, name))
+    return _build_identity(one, (uid, "icos_host_id"), (uid, "icos_host_name"), plain, (uid, name))
 
 
-def hosts(telemetry: Telemetry) -> Owners:
+def build_host_index(telemetry: FleetTelemetry) -> OwnerIndex:
     """Return the hosts of a fleet."""
-    found = [*telemetry.of(UNAME), *telemetry.of(AGENT)]
-    apart = Owners({}, _same_hosts({identity for one in found if (identity := _host_identity(one))}))
-    return Owners(_grouped((apart.identity(one), one) for one in found), apart.same)
+    found = [*telemetry.find_series(UNAME_METRIC), *telemetry.find_series(AGENT_METRIC)]
+    unaliased = OwnerIndex(
+        {}, _find_host_aliases({identity for one in found if (identity := _build_host_identity(one))})
+    )
+    return OwnerIndex(_group_by_identity((unaliased.find_identity(one), one) for one in found), unaliased.aliases)
 
 
-def _same_hosts(identities: set[Identity]) -> dict[Identity, Identity]:
+def _find_host_aliases(identities: set[Identity]) -> dict[Identity, Identity]:
     """Return whose identities are that lack the cluster's uid: those of the one host that has the machine id, too."""
-    same = {}
+    aliases = {}
     for labels, values in identities:
         others = [one for one in identities if one[0] == labels and one[1][1] == values[1] and one[1][0]]
         if labels[1] == "icos_host_id" and not values[0] and len(others) == 1 and others[0][1][0] != "self":
-            same[labels, values] = others[0]
-    return same
+            aliases[labels, values] = others[0]
+    return aliases
 
 
-def pods(telemetry: Telemetry) -> Owners:
+def build_pod_index(telemetry: FleetTelemetry) -> OwnerIndex:
     """Return the pods of a fleet."""
-    found = telemetry.of("kube_pod_info")
-    return Owners(_grouped((_identity(one, ("k8s_cluster_uid", "namespace", "pod")), one) for one in found))
+    found = telemetry.find_series("kube_pod_info")
+    return OwnerIndex(
+        _group_by_identity((_build_identity(one, ("k8s_cluster_uid", "namespace", "pod")), one) for one in found)
+    )

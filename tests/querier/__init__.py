@@ -1,1 +1,1 @@
-"""Tests of what asks Prometheus."""
+"""Tests of aggregator/querier/."""

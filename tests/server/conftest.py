@@ -3,69 +3,80 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
+import structlog
 
-from aggregator import settings
-from aggregator.snapshot import Snapshot
-from benchmarks.fleet_recording import write
-from demo.recording import REFRESHES, SHIPPED
-from tests.demo.replayed import replayed
-from tests.server.judging import static_guard
-from tests.server.serving import Ports, serving
-from tests.server.source import CommandedSource
-from tests.server.tokens import Realm
+from aggregator.refresh.snapshot import Snapshot
+from aggregator.settings import settings
+from aggregator.settings.gateway import Settings
+from benchmarks.fleet_recording import record_fleet
+from demo.recording import REFRESH_COUNT, SHIPPED_RECORDING
+from tests.demo.replay import replay_snapshots
+from tests.server.auth.guards import build_static_guard
+from tests.server.auth.signed_tokens import FakeRealm
+from tests.server.running_servers import ServerPorts, run_servers
+from tests.server.snapshot_provider import FakeSnapshotProvider
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log_plain_tracebacks() -> None:
+    """Log exceptions without local variables: structlog's default format takes seconds for a deep stack."""
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture(scope="session")
-def realm() -> Realm:
+def realm() -> FakeRealm:
     """A realm with a key of its own."""
-    return Realm()
+    return FakeRealm()
 
 
 @pytest.fixture(scope="session")
-def public_key(realm: Realm) -> str:
+def public_key(realm: FakeRealm) -> str:
     """The realm's public key as the settings hand it to the guard."""
-    read = settings.read({"PROMETHEUS_ADDRESS": "http://127.0.0.1:9", "KEY": realm.setting})
+    read = settings.load_settings({"PROMETHEUS_ADDRESS": "http://127.0.0.1:9", "KEY": realm.key_setting}, Settings)
     assert read.KEY is not None
     return read.KEY.get_secret_value()
 
 
 @pytest.fixture(scope="session")
-def _open_servers() -> Iterator[tuple[CommandedSource, Ports]]:
-    source = CommandedSource()
-    with serving(source, None) as ports:
+def _open_servers() -> Iterator[tuple[FakeSnapshotProvider, ServerPorts]]:
+    source = FakeSnapshotProvider()
+    with run_servers(source, None) as ports:
         yield source, ports
 
 
 @pytest.fixture(scope="session")
-def _guarded_servers(public_key: str) -> Iterator[tuple[CommandedSource, Ports]]:
-    source = CommandedSource()
-    with serving(source, static_guard(public_key)) as ports:
+def _guarded_servers(public_key: str) -> Iterator[tuple[FakeSnapshotProvider, ServerPorts]]:
+    source = FakeSnapshotProvider()
+    with run_servers(source, build_static_guard(public_key)) as ports:
         yield source, ports
 
 
 @pytest.fixture
-def source(_open_servers: tuple[CommandedSource, Ports]) -> CommandedSource:
+def source(_open_servers: tuple[FakeSnapshotProvider, ServerPorts]) -> FakeSnapshotProvider:
     """What the open servers show, as new."""
     _open_servers[0].reset()
     return _open_servers[0]
 
 
 @pytest.fixture
-def ports(_open_servers: tuple[CommandedSource, Ports], source: CommandedSource) -> Ports:
+def ports(_open_servers: tuple[FakeSnapshotProvider, ServerPorts], source: FakeSnapshotProvider) -> ServerPorts:
     """Where the open servers listen."""
     assert source is _open_servers[0]
     return _open_servers[1]
 
 
 @pytest.fixture
-def guarded_source(_guarded_servers: tuple[CommandedSource, Ports]) -> CommandedSource:
+def guarded_source(_guarded_servers: tuple[FakeSnapshotProvider, ServerPorts]) -> FakeSnapshotProvider:
     """What the guarded servers show, as new."""
     _guarded_servers[0].reset()
     return _guarded_servers[0]
 
 
 @pytest.fixture
-def guarded(_guarded_servers: tuple[CommandedSource, Ports], guarded_source: CommandedSource) -> Ports:
+def guarded(
+    _guarded_servers: tuple[FakeSnapshotProvider, ServerPorts], guarded_source: FakeSnapshotProvider
+) -> ServerPorts:
     """Where the servers listen that ask for the realm's tokens."""
     assert guarded_source is _guarded_servers[0]
     return _guarded_servers[1]
@@ -75,5 +86,5 @@ def guarded(_guarded_servers: tuple[CommandedSource, Ports], guarded_source: Com
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Snapshot]:
     """What the demo shows: each moment of its recording, then two of the fleet that it simulates with a Prometheus."""
     live = tmp_path_factory.mktemp("demo") / "fleet.recording"
-    write(30, live, refreshes=2, pods_per_node=8)
-    return [*replayed(SHIPPED, REFRESHES), *replayed(live, 2)]
+    record_fleet(30, live, refreshes=2, pods_per_node=8)
+    return [*replay_snapshots(SHIPPED_RECORDING, REFRESH_COUNT), *replay_snapshots(live, 2)]

@@ -1,4 +1,4 @@
-"""The quality over both transports: who may ask, and that it is answered whatever there is to show."""
+"""The quality over HTTP and gRPC: who may read it, and that it is available without a topology."""
 
 import json
 
@@ -6,78 +6,79 @@ import grpc
 from google.protobuf import json_format
 
 from aggregator.errors import NoTopologyError
+from aggregator.models.quality import Quality
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
-from aggregator.quality import Quality
-from aggregator.server.auth import Rules, TokenGuard
-from aggregator.server.keys import StaticKeys
-from aggregator.server.openapi_quality import EXAMPLE
-from aggregator.server.roles import Policy
-from aggregator.settings.access import RSA_ALGORITHMS
-from aggregator.settings.roles import cluster_roles
-from tests.server.call import call
-from tests.server.exchange import ask
-from tests.server.serving import Ports, serving
-from tests.server.source import CommandedSource
-from tests.server.tokens import Realm
+from aggregator.server.auth.guard import AccessPolicy, TokenGuard
+from aggregator.server.auth.jwks import StaticKeySource
+from aggregator.server.openapi.examples import QUALITY_EXAMPLE
+from aggregator.settings.auth import RSA_ALGORITHMS, parse_cluster_roles
+from tests.server.auth.signed_tokens import FakeRealm
+from tests.server.running_servers import ServerPorts, run_servers
+from tests.server.snapshot_provider import FakeSnapshotProvider
+from tests.support.grpc_client import call_method
+from tests.support.http_client import send_request
 
-PATH = "/api/v1/quality"
-METHOD = "/aggregator.v1.TopologyService/GetQuality"
+QUALITY_PATH = "/api/v1/quality"
+QUALITY_METHOD = "/aggregator.v1.TopologyService/GetQuality"
 
 
-def test_http_and_grpc_tell_the_same(ports: Ports) -> None:
-    """What HTTP answers is the proto3 JSON mapping of what gRPC answers."""
-    answer, reply = ask(ports.http, PATH), call(ports.grpc, METHOD)
+def test_http_and_grpc_return_the_same_quality(ports: ServerPorts) -> None:
+    """The HTTP response is the proto3 JSON mapping of the gRPC response."""
+    answer, reply = send_request(ports.http, QUALITY_PATH), call_method(ports.grpc, QUALITY_METHOD)
     assert (answer.status, answer.headers["Content-Type"], reply.code) == (200, "application/json", grpc.StatusCode.OK)
     message = pb.Quality.FromString(reply.body)
     assert answer.json() == json.loads(json_format.MessageToJson(message))
     assert message.rows[0].sources[0].result == pb.QUERY_RESULT_OK
 
 
-def test_it_is_told_while_there_is_no_topology(source: CommandedSource, ports: Ports) -> None:
-    """Where the topology itself is unavailable, the quality is not, and says why."""
-    source.failure = NoTopologyError("no topology yet: query oldest_sample: connection refused")
-    source.good = Quality("query oldest_sample: connection refused", unavailable=str(source.failure))
-    assert ask(ports.http, "/").status == 503
-    answer, reply = ask(ports.http, PATH), call(ports.grpc, METHOD)
-    assert answer.json() == {"failure": source.good.failure, "unavailable": str(source.failure)}
+def test_the_quality_is_available_without_a_topology(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """While the topology is unavailable, the quality contains the reason."""
+    source.failure = NoTopologyError("no topology yet", "query oldest_sample: connection refused")
+    source.current_quality = Quality("query oldest_sample: connection refused", unavailable=str(source.failure))
+    assert send_request(ports.http, "/").status == 503
+    answer, reply = send_request(ports.http, QUALITY_PATH), call_method(ports.grpc, QUALITY_METHOD)
+    assert answer.json() == {"failure": source.current_quality.failure, "unavailable": str(source.failure)}
     assert pb.Quality.FromString(reply.body).unavailable == str(source.failure)
 
 
-def test_each_refresh_has_its_own(source: CommandedSource, ports: Ports) -> None:
-    """After a refresh another quality is told, over both transports."""
-    assert ask(ports.http, PATH).json()["rows"]
-    assert pb.Quality.FromString(call(ports.grpc, METHOD).body).rows
-    source.good = Quality("an internal error; the log has it")
-    assert ask(ports.http, PATH).json() == {"failure": "an internal error; the log has it"}
-    assert not pb.Quality.FromString(call(ports.grpc, METHOD).body).rows
+def test_each_refresh_has_its_own_quality(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """After a refresh both transports return another quality."""
+    assert send_request(ports.http, QUALITY_PATH).json()["rows"]
+    assert pb.Quality.FromString(call_method(ports.grpc, QUALITY_METHOD).body).rows
+    source.current_quality = Quality("internal error, see the log")
+    assert send_request(ports.http, QUALITY_PATH).json() == {"failure": "internal error, see the log"}
+    assert not pb.Quality.FromString(call_method(ports.grpc, QUALITY_METHOD).body).rows
 
 
-def test_it_is_only_read(ports: Ports) -> None:
-    """GET and HEAD are answered, other methods named as what they are."""
-    head, post = ask(ports.http, PATH, "HEAD"), ask(ports.http, PATH, "POST")
+def test_the_quality_is_read_only(ports: ServerPorts) -> None:
+    """GET and HEAD are allowed, other methods get 405."""
+    head, post = send_request(ports.http, QUALITY_PATH, "HEAD"), send_request(ports.http, QUALITY_PATH, "POST")
     assert (head.status, head.body) == (200, b"")
     assert (post.status, post.headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_it_needs_a_token(guarded: Ports, realm: Realm) -> None:
-    """With KEY, strangers learn nothing over either transport, and who holds a token learns all."""
-    assert ask(guarded.http, PATH).status == 401
-    assert call(guarded.grpc, METHOD).code is grpc.StatusCode.UNAUTHENTICATED
-    bearer = f"Bearer {realm.token()}"
-    assert ask(guarded.http, PATH, headers=[("Authorization", bearer)]).json()["complete"] is EXAMPLE.complete
-    assert call(guarded.grpc, METHOD, [("authorization", bearer)]).code is grpc.StatusCode.OK
+def test_the_quality_needs_a_token(guarded: ServerPorts, realm: FakeRealm) -> None:
+    """With KEY, both transports require a token."""
+    assert send_request(guarded.http, QUALITY_PATH).status == 401
+    assert call_method(guarded.grpc, QUALITY_METHOD).code is grpc.StatusCode.UNAUTHENTICATED
+    bearer = f"Bearer {realm.issue_token()}"
+    assert (
+        send_request(guarded.http, QUALITY_PATH, headers=[("Authorization", bearer)]).json()["complete"]
+        is QUALITY_EXAMPLE.complete
+    )
+    assert call_method(guarded.grpc, QUALITY_METHOD, [("authorization", bearer)]).code is grpc.StatusCode.OK
 
 
-def test_it_is_for_those_who_see_everything(public_key: str, realm: Realm) -> None:
-    """Who may see some clusters only is refused, over both transports: samples of all are counted in it."""
-    policy = Policy(cluster_roles=dict(cluster_roles("tenant=edge-?; admin=*")))
-    guard = TokenGuard(StaticKeys(public_key, RSA_ALGORITHMS), Rules(policy=policy))
-    with serving(CommandedSource(), guard) as ports:
+def test_a_restricted_caller_may_not_read_the_quality(public_key: str, realm: FakeRealm) -> None:
+    """The quality counts samples of all clusters, so restricted callers are denied over both transports."""
+    policy = AccessPolicy(cluster_roles=dict(parse_cluster_roles("tenant=edge-?; admin=*")))
+    guard = TokenGuard(StaticKeySource(public_key, RSA_ALGORITHMS), policy)
+    with run_servers(FakeSnapshotProvider(), guard) as ports:
 
-        def asked(role: str) -> tuple[int, grpc.StatusCode]:
-            bearer = f"Bearer {realm.token(realm_access={'roles': [role]})}"
-            over_http = ask(ports.http, PATH, headers=[("Authorization", bearer)])
-            return over_http.status, call(ports.grpc, METHOD, [("authorization", bearer)]).code
+        def request_quality(role: str) -> tuple[int, grpc.StatusCode]:
+            bearer = f"Bearer {realm.issue_token(realm_access={'roles': [role]})}"
+            over_http = send_request(ports.http, QUALITY_PATH, headers=[("Authorization", bearer)])
+            return over_http.status, call_method(ports.grpc, QUALITY_METHOD, [("authorization", bearer)]).code
 
-        assert asked("tenant") == (403, grpc.StatusCode.PERMISSION_DENIED)
-        assert asked("admin") == (200, grpc.StatusCode.OK)
+        assert request_quality("tenant") == (403, grpc.StatusCode.PERMISSION_DENIED)
+        assert request_quality("admin") == (200, grpc.StatusCode.OK)

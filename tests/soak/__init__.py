@@ -1,1 +1,1 @@
-"""A long run under faults that come and go at random: python -m tests.soak."""
+"""A soak test with random faults: python -m tests.soak."""

@@ -1,159 +1,165 @@
-"""Clients of every manner: steady ones, ones that always connect anew, slow ones, and ones that leave in the middle."""
+"""Many kinds of clients: with one connection, with new connections, slow ones, and ones that disconnect early."""
 
 import http.client
 import json
 import random
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import grpc
 
-from tests.faults.crowd import slow_reader
-from tests.integration.process import Gateway
-from tests.server import call, exchange
+from tests.faults.concurrent_clients import open_slow_reader
+from tests.integration.gateway_process import GatewayProcess
+from tests.soak.results import SoakResults
+from tests.support import grpc_client, http_client
 
 PAUSE_SECONDS = 0.05
 SLOW_PAUSE_SECONDS = 0.01
 SLOW_BYTES = 4096
-MOST_PROBLEMS = 20
-PATHS = {"/healthz": 200, "/readyz": 200, "/openapi.json": 200, "/api/nothing": 404, "/?layout=none": 400}
-FRESH = [("Cache-Control", "no-cache")]
+EXPECTED_STATUSES = {"/healthz": 200, "/readyz": 200, "/openapi.json": 200, "/api/nothing": 404, "/?layout=none": 400}
+NO_CACHE_HEADERS = [("Cache-Control", "no-cache")]
 
 
 @dataclass
-class Told:
-    """What all clients were told: how often each kind got which outcome, and what should not have been."""
+class ClientResults(SoakResults):
+    """The outcomes of clients that expect a topology with this many nodes."""
 
-    nodes: int
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    expected_nodes: int = 0
 
-    def note(self, kind: str, outcome: str, problem: str = "") -> None:
-        """Count one outcome, and keep the problem if it is one."""
-        with self._lock:
-            self.outcomes[kind, outcome] += 1
-            if problem and len(self.problems) < MOST_PROBLEMS:
-                self.problems.append(f"{kind}: {problem}")
-
-    def answer(self, kind: str, answer: exchange.Answer) -> None:
-        """Judge an answer over HTTP that should be the topology."""
-        if answer.status != 200:
-            self.note(kind, str(answer.status), f"{answer.status} {answer.body[:200]!r}")
+    def record_http(self, kind: str, response: http_client.ClientResponse) -> None:
+        """Record an HTTP response that should be a complete topology."""
+        if response.status != 200:
+            self.record(kind, str(response.status), f"{response.status} {response.body[:200]!r}")
             return
-        outcome = {"true": "200 complete", "false": "200 incomplete"}[answer.headers["X-Topology-Complete"]]
-        shown = len(answer.json()["cluster"]["edge-a"]["node"])
-        self.note(kind, outcome, f"{shown} nodes" if shown != self.nodes else "")
+        outcome = {"true": "200 complete", "false": "200 incomplete"}[response.headers["X-Topology-Complete"]]
+        node_count = len(response.json()["cluster"]["edge-a"]["node"])
+        self.record(kind, outcome, f"{node_count} nodes" if node_count != self.expected_nodes else "")
 
-    def reply(self, kind: str, reply: call.Reply) -> None:
-        """Judge an answer over gRPC."""
-        if reply.code is not grpc.StatusCode.OK:
-            self.note(kind, reply.code.name, f"{reply.code.name} {reply.details[:200]}")
+    def record_grpc(self, kind: str, result: grpc_client.CallResult) -> None:
+        """Record a gRPC result that should contain all nodes."""
+        if result.code is not grpc.StatusCode.OK:
+            self.record(kind, result.code.name, f"{result.code.name} {result.details[:200]}")
             return
-        outcome = "OK complete" if reply.trailing["x-topology-complete"] == "true" else "OK incomplete"
-        shown = len(reply.model.nodes)
-        self.note(kind, outcome, f"{shown} nodes" if shown != self.nodes else "")
+        outcome = "OK complete" if result.trailing_metadata["x-topology-complete"] == "true" else "OK incomplete"
+        node_count = len(result.model.nodes)
+        self.record(kind, outcome, f"{node_count} nodes" if node_count != self.expected_nodes else "")
 
 
-Work = Callable[[Gateway, Told, random.Random], None]
+ClientFunction = Callable[[GatewayProcess, ClientResults, random.Random], None]
 
 
-def steady(gateway: Gateway, told: Told, dice: random.Random) -> None:
-    """Ask on one connection, for either layout, now and then for fresh data."""
-    connection = exchange.connect(gateway.http)
-    while not told.over.wait(PAUSE_SECONDS):
-        headers = FRESH if dice.random() < 0.2 else []
-        told.answer(
-            "HTTP, steady", exchange.over(connection, f"/?layout={dice.choice(['1.2.5', '2025'])}", headers=headers)
+def run_steady_client(gateway: GatewayProcess, results: ClientResults, rng: random.Random) -> None:
+    """Send requests for both layouts over one connection, some of them for fresh data."""
+    connection = http_client.open_http_connection(gateway.http_port)
+    while not results.stop_event.wait(PAUSE_SECONDS):
+        headers = NO_CACHE_HEADERS if rng.random() < 0.2 else []
+        results.record_http(
+            "HTTP, steady",
+            http_client.send_on_connection(connection, f"/?layout={rng.choice(['1.2.5', '2025'])}", headers=headers),
         )
     connection.close()
 
 
-def anew(gateway: Gateway, told: Told, _dice: random.Random) -> None:
-    """Connect for each request."""
-    while not told.over.wait(PAUSE_SECONDS):
-        told.answer("HTTP, anew", exchange.ask(gateway.http))
+def run_reconnecting_client(gateway: GatewayProcess, results: ClientResults, _rng: random.Random) -> None:
+    """Open a new connection for each request."""
+    while not results.stop_event.wait(PAUSE_SECONDS):
+        results.record_http("HTTP, reconnecting", http_client.send_request(gateway.http_port))
 
 
-def about(gateway: Gateway, told: Told, dice: random.Random) -> None:
-    """Ask for everything but the topology."""
-    while not told.over.wait(PAUSE_SECONDS):
-        path, expected = dice.choice(sorted(PATHS.items()))
-        status = exchange.ask(gateway.http, path).status
-        told.note("HTTP, other paths", str(status), "" if status == expected else f"{path} {status}")
+def run_other_paths_client(gateway: GatewayProcess, results: ClientResults, rng: random.Random) -> None:
+    """Request other paths than the topology."""
+    while not results.stop_event.wait(PAUSE_SECONDS):
+        path, expected = rng.choice(sorted(EXPECTED_STATUSES.items()))
+        status = http_client.send_request(gateway.http_port, path).status
+        results.record("HTTP, other paths", str(status), "" if status == expected else f"{path} {status}")
 
 
-def slow(gateway: Gateway, told: Told, _dice: random.Random) -> None:
-    """Read a few bytes at a time."""
-    while not told.over.is_set():
-        with slow_reader(gateway.http) as connection:
+def run_slow_client(gateway: GatewayProcess, results: ClientResults, _rng: random.Random) -> None:
+    """Read responses slowly."""
+    while not results.stop_event.is_set():
+        with open_slow_reader(gateway.http_port) as connection:
             body = bytearray()
             while chunk := connection.recv(SLOW_BYTES):
                 body += chunk
-                if told.over.wait(SLOW_PAUSE_SECONDS):
+                if results.stop_event.wait(SLOW_PAUSE_SECONDS):
                     return
         head, _, text = bytes(body).partition(b"\r\n\r\n")
         status = head[9:15].decode("latin-1")
-        shown = len(json.loads(text)["cluster"]["edge-a"]["node"]) if status == "200 OK" else 0
-        told.note("HTTP, slow", status, f"{shown} nodes" if shown != told.nodes else "")
+        node_count = len(json.loads(text)["cluster"]["edge-a"]["node"]) if status == "200 OK" else 0
+        results.record("HTTP, slow", status, f"{node_count} nodes" if node_count != results.expected_nodes else "")
 
 
-def leaving(gateway: Gateway, told: Told, dice: random.Random) -> None:
-    """Leave in the middle of an answer."""
-    while not told.over.wait(PAUSE_SECONDS):
-        with slow_reader(gateway.http) as connection:
-            connection.recv(dice.randrange(1, SLOW_BYTES))
-        told.note("HTTP, leaving", "left")
+def run_disconnecting_client(gateway: GatewayProcess, results: ClientResults, rng: random.Random) -> None:
+    """Disconnect in the middle of responses."""
+    while not results.stop_event.wait(PAUSE_SECONDS):
+        with open_slow_reader(gateway.http_port) as connection:
+            connection.recv(rng.randrange(1, SLOW_BYTES))
+        results.record("HTTP, disconnecting", "disconnected")
 
 
-def calling(gateway: Gateway, told: Told, _dice: random.Random) -> None:
-    """Call on one channel."""
-    with call.channel(gateway.grpc) as opened:
-        while not told.over.wait(PAUSE_SECONDS):
-            told.reply("gRPC, steady", call.over(opened))
+def run_steady_caller(gateway: GatewayProcess, results: ClientResults, _rng: random.Random) -> None:
+    """Make calls on one channel."""
+    with grpc_client.open_channel(gateway.grpc_port) as channel:
+        while not results.stop_event.wait(PAUSE_SECONDS):
+            results.record_grpc("gRPC, steady", grpc_client.call_on_channel(channel))
 
 
-def calling_anew(gateway: Gateway, told: Told, _dice: random.Random) -> None:
-    """Call on a new channel each time."""
-    while not told.over.wait(PAUSE_SECONDS):
-        told.reply("gRPC, anew", call.call(gateway.grpc))
+def run_reconnecting_caller(gateway: GatewayProcess, results: ClientResults, _rng: random.Random) -> None:
+    """Make each call on a new channel."""
+    while not results.stop_event.wait(PAUSE_SECONDS):
+        results.record_grpc("gRPC, reconnecting", grpc_client.call_method(gateway.grpc_port))
 
 
-def cancelling(gateway: Gateway, told: Told, dice: random.Random) -> None:
-    """Cancel calls at any point."""
-    with call.channel(gateway.grpc) as opened:
-        while not told.over.wait(PAUSE_SECONDS):
-            under_way = call.unary(opened).future(b"", timeout=call.SECONDS)
-            told.over.wait(dice.uniform(0, 0.02))
-            under_way.cancel()
-            told.note("gRPC, leaving", "left")
+def run_cancelling_caller(gateway: GatewayProcess, results: ClientResults, rng: random.Random) -> None:
+    """Cancel calls at random times."""
+    with grpc_client.open_channel(gateway.grpc_port) as channel:
+        while not results.stop_event.wait(PAUSE_SECONDS):
+            pending_call = grpc_client.get_unary_callable(channel).future(b"", timeout=grpc_client.CALL_TIMEOUT_SECONDS)
+            results.stop_event.wait(rng.uniform(0, 0.02))
+            pending_call.cancel()
+            results.record("gRPC, cancelling", "cancelled")
 
 
-OVER_HTTP: tuple[Work, ...] = (steady, steady, steady, anew, anew, about, slow, leaving)
-OVER_GRPC: tuple[Work, ...] = (calling, calling, calling_anew, cancelling)
+HTTP_CLIENTS: tuple[ClientFunction, ...] = (
+    run_steady_client,
+    run_steady_client,
+    run_steady_client,
+    run_reconnecting_client,
+    run_reconnecting_client,
+    run_other_paths_client,
+    run_slow_client,
+    run_disconnecting_client,
+)
+GRPC_CLIENTS: tuple[ClientFunction, ...] = (
+    run_steady_caller,
+    run_steady_caller,
+    run_reconnecting_caller,
+    run_cancelling_caller,
+)
 
 
 @contextmanager
-def busy(gateway: Gateway, nodes: int, seed: int) -> Iterator[Told]:
-    """Let all clients work while the block runs."""
-    told = Told(nodes)
+def run_clients(gateway: GatewayProcess, nodes: int, seed: int) -> Iterator[ClientResults]:
+    """Run all clients while the block runs."""
+    results = ClientResults(expected_nodes=nodes)
 
-    def run(work: Work, number: int) -> None:
+    def run(work: ClientFunction, number: int) -> None:
         try:
-            work(gateway, told, random.Random(seed + number))  # noqa: S311 - it is to be repeated
+            work(gateway, results, random.Random(seed + number))  # noqa: S311 - reproducible test input
         except (OSError, http.client.HTTPException, ValueError, KeyError, AssertionError) as error:
-            told.note(work.__name__, "ended", f"it ended: {error!r}")
+            results.record(work.__name__, "ended", f"{error!r}")
 
-    threads = [threading.Thread(target=run, args=each) for each in zip(OVER_HTTP + OVER_GRPC, range(100), strict=False)]
+    threads = [
+        threading.Thread(target=run, args=arguments)
+        for arguments in zip(HTTP_CLIENTS + GRPC_CLIENTS, range(100), strict=False)
+    ]
     for thread in threads:
         thread.start()
     try:
-        yield told
+        yield results
     finally:
-        told.over.set()
+        results.stop_event.set()
         for thread in threads:
             thread.join()

@@ -1,60 +1,61 @@
-"""Samples pushed to a Thanos receiver: Prometheus' remote write 1.0, as little of it as it takes.
+"""Pushes samples to a Thanos receiver: a minimal client for Prometheus remote write 1.0.
 
-https://prometheus.io/docs/specs/prw/remote_write_spec/ (a protobuf message, packed with snappy)
+https://prometheus.io/docs/specs/prw/remote_write_spec/ (a protobuf message in snappy encoding)
 """
 
 import http.client
 import struct
 from collections.abc import Iterable, Mapping
 
-from tests.integration.process import until
+from tests.integration.gateway_process import wait_until
 
-Series = tuple[Mapping[str, str], float]
+WrittenSeries = tuple[Mapping[str, str], float]
 
 
-def push(port: int, series: Iterable[Series], at_seconds: float) -> None:
-    """Write one sample of each series; a receiver that has just started may take a moment to accept it."""
-    request = b"".join(_bytes(1, _series(labels, value, at_seconds)) for labels, value in series)
+def push_samples(port: int, series: Iterable[WrittenSeries], at_seconds: float) -> None:
+    """Write one sample of each series; retry while the receiver starts."""
+    request = b"".join(_encode_bytes(1, _encode_series(labels, value, at_seconds)) for labels, value in series)
     headers = {
         "Content-Encoding": "snappy",
         "Content-Type": "application/x-protobuf",
         "X-Prometheus-Remote-Write-Version": "0.1.0",
     }
 
-    def is_taken() -> bool:
+    def is_accepted() -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("POST", "/api/v1/receive", _snappy(request), headers)
+            connection.request("POST", "/api/v1/receive", _encode_snappy(request), headers)
             return connection.getresponse().status == 200
         except OSError:
             return False
         finally:
             connection.close()
 
-    until(is_taken, "the receiver takes samples")
+    wait_until(is_accepted, "the receiver accepts samples")
 
 
-def _series(labels: Mapping[str, str], value: float, at_seconds: float) -> bytes:
+def _encode_series(labels: Mapping[str, str], value: float, at_seconds: float) -> bytes:
     pairs = b"".join(
-        _bytes(1, _bytes(1, name.encode()) + _bytes(2, text.encode())) for name, text in sorted(labels.items())
+        _encode_bytes(1, _encode_bytes(1, name.encode()) + _encode_bytes(2, text.encode()))
+        for name, text in sorted(labels.items())
     )
-    sample = b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(round(1000 * at_seconds))
-    return pairs + _bytes(2, sample)
+    sample = b"\x09" + struct.pack("<d", value) + b"\x10" + _encode_varint(round(1000 * at_seconds))
+    return pairs + _encode_bytes(2, sample)
 
 
-def _bytes(field: int, payload: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(payload)) + payload
+def _encode_bytes(field: int, payload: bytes) -> bytes:
+    return _encode_varint(field << 3 | 2) + _encode_varint(len(payload)) + payload
 
 
-def _varint(number: int) -> bytes:
+def _encode_varint(number: int) -> bytes:
     low, rest = number & 0x7F, number >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+    return bytes([low | 0x80]) + _encode_varint(rest) if rest else bytes([low])
 
 
-def _snappy(data: bytes) -> bytes:
-    """Return the data as snappy has it, without compressing: its length, then pieces that stand for themselves."""
-    packed = bytearray(_varint(len(data)))
+def _encode_snappy(data: bytes) -> bytes:
+    """Return the data in snappy encoding without compression: its length, then literal chunks."""
+    encoded = bytearray(_encode_varint(len(data)))
     for start in range(0, len(data), 65536):
-        piece = data[start : start + 65536]
-        packed += bytes([61 << 2]) + struct.pack("<H", len(piece) - 1) + piece
-    return bytes(packed)
+        chunk = data[start : start + 65536]
+        encoded += bytes([61 << 2]) + struct.pack("<H", len(chunk) - 1) + chunk
+    return bytes(encoded)

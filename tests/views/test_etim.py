@@ -1,4 +1,4 @@
-"""The ETIM nodes from hand-made topologies."""
+"""The ETIM nodes of topologies."""
 
 from typing import Any
 
@@ -9,21 +9,22 @@ from aggregator.pb.etim import server_pb2 as pb
 from aggregator.views import etim
 
 
-def node_of(**fields: Any) -> pb.Node:
+def render_only_node(**fields: Any) -> pb.Node:
     """Return the only node of a cluster "c"."""
     node = Node(cluster="c", key="k", **fields)
-    (made,) = etim.message(Topology(clusters={"c": Cluster(key="c", uid="u")}, nodes={("c", "k"): node})).nodes
-    return made
+    topology = Topology(clusters={"c": Cluster(key="c", uid="u")}, nodes={("c", "k"): node})
+    (message,) = pb.InfrastructureModel.FromString(etim.render_etim(topology, 0.0)).nodes
+    return message
 
 
-def test_nothing_known_is_an_empty_message() -> None:
-    """No nodes are no bytes."""
-    assert etim.render(Topology(), 0.0) == b""
+def test_an_empty_topology_is_an_empty_message() -> None:
+    """A topology without nodes is an empty message."""
+    assert etim.render_etim(Topology(), 0.0) == b""
 
 
-def test_a_node_with_everything() -> None:
-    """Memory is what the host itself counts, cores are thousandths, idle ones are available."""
-    node = node_of(
+def test_a_node_with_all_fields() -> None:
+    """Memory is what the host reports, cores are in millicores, idle cores are available."""
+    node = render_only_node(
         label="w1",
         name="host",
         architecture="aarch64",
@@ -44,32 +45,32 @@ def test_a_node_with_everything() -> None:
 
 
 @pytest.mark.parametrize(("fields", "expected"), [({"label": "l", "name": "n"}, "l"), ({"name": "n"}, "n"), ({}, "k")])
-def test_the_id_is_the_surest_name(fields: dict[str, str], expected: str) -> None:
-    """The `node` label is the id, as in the Go service; else the host's name, else its key."""
-    assert node_of(**fields).id == expected
+def test_the_id_of_a_node(fields: dict[str, str], expected: str) -> None:
+    """The ID is the `node` label, as in the Go service, else the host name, else the key."""
+    assert render_only_node(**fields).id == expected
 
 
-def test_both_messages_of_resources_are_always_there() -> None:
-    """Clients read resources without asking whether they are set."""
-    node = node_of()
+def test_resources_are_always_present() -> None:
+    """Both resource messages are present even if all their fields are unknown."""
+    node = render_only_node()
     assert node.HasField("resources")
     assert node.HasField("available_resources")
 
 
-def test_capacity_stands_in_for_the_hosts_count() -> None:
-    """Where the host does not count its memory, Kubernetes' count is taken."""
-    assert node_of(memory_bytes=999).resources.memoryInBytes == 999
+def test_memory_falls_back_to_the_kubernetes_capacity() -> None:
+    """If the host does not report its memory size, the size that Kubernetes reports is used."""
+    assert render_only_node(memory_bytes=999).resources.memoryInBytes == 999
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(2147483.0, 2147483000), (2147484.0, 0), (1e18, 0), (0.0015, 2)])
 def test_cores_beyond_32_bits_are_unknown(cores: float, expected: int) -> None:
-    """The contract's thousandths of cores have 32 bits: what does not fit is 0, never something else."""
-    assert node_of(cpu_cores=cores).resources.milliCPU == expected
+    """A number of millicores that does not fit into 32 bits becomes 0."""
+    assert render_only_node(cpu_cores=cores).resources.milliCPU == expected
 
 
-def test_labels_tell_what_the_message_has_no_field_for() -> None:
-    """Cluster, type, position, graphics processors and attached devices are labels."""
-    node = node_of(
+def test_labels_of_a_node() -> None:
+    """Cluster, type, position, GPUs and attached devices are labels."""
+    node = render_only_node(
         type="nuvla",
         latitude=48.25,
         longitude=-1.5,
@@ -88,11 +89,11 @@ def test_labels_tell_what_the_message_has_no_field_for() -> None:
 
 
 def test_nodes_are_in_the_order_of_the_topology() -> None:
-    """Order is cluster by cluster and node by node, and the bytes are the message's."""
+    """Nodes are sorted by cluster and key."""
     keys = [("a", "2"), ("b", "1")]
     topology = Topology(
         clusters={key: Cluster(key=key, uid=key) for key, _ in keys},
         nodes={(cluster, key): Node(cluster=cluster, key=key) for cluster, key in keys},
     )
-    read = pb.InfrastructureModel.FromString(etim.render(topology, 0.0))
+    read = pb.InfrastructureModel.FromString(etim.render_etim(topology, 0.0))
     assert [node.id for node in read.nodes] == ["2", "1"]

@@ -1,29 +1,37 @@
-"""The documents of every parity case, as files that a person can read.
+"""The documents of every parity case, compared with golden files.
 
-`python -m tests.record_answers` writes them anew.
+`python -m tests.record_answers` writes the golden files again.
 """
 
 import pytest
 
-from aggregator.models.catalog import CATALOG
-from tests.cases import GOLDEN, NAMES, RECORD, golden, recorded
+from tests.support.catalog import CATALOG
+from tests.support.parity_cases import (
+    CASE_NAMES,
+    GOLDEN_DIR,
+    RECORD_COMMAND,
+    load_recorded_responses,
+    render_golden_files,
+)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_documents_are_those_on_file(name: str) -> None:
-    """Both layouts and the ETIM nodes of a case are byte for byte what the golden files hold."""
-    for file, made in golden(name).items():
-        assert made == (GOLDEN / file).read_bytes(), f"{file} differs: see `{RECORD} --golden`"
+@pytest.mark.parametrize("name", CASE_NAMES)
+def test_documents_equal_the_golden_files(name: str) -> None:
+    """The documents of a case equal its golden files byte for byte."""
+    for file, document in render_golden_files(name).items():
+        assert document == (GOLDEN_DIR / file).read_bytes(), f"{file} differs: see `{RECORD_COMMAND} --golden`"
 
 
-def test_no_golden_file_is_left_over() -> None:
-    """Every golden file belongs to a case."""
-    assert {path.name for path in GOLDEN.iterdir()} == {file for name in NAMES for file in golden(name)}
+def test_every_golden_file_belongs_to_a_case() -> None:
+    """No golden file is left over from a case that no longer exists."""
+    assert {path.name for path in GOLDEN_DIR.iterdir()} == {
+        file for name in CASE_NAMES for file in render_golden_files(name)
+    }
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_recorded_questions_are_the_catalogs(name: str) -> None:
-    """What was recorded was asked with the PromQL that the catalog has now."""
-    asked_now = {row.name: row.ask.text for row in CATALOG}
-    asked_then = {row: said["promql"] for row, said in recorded(name).items()}
-    assert asked_then == {row: asked_now.get(row) for row in asked_then}, f"see `{RECORD}`"
+@pytest.mark.parametrize("name", CASE_NAMES)
+def test_recorded_queries_are_those_of_the_catalog(name: str) -> None:
+    """The recorded responses belong to the current PromQL of the catalog."""
+    promql_by_row = {row.name: row.expression.text for row in CATALOG}
+    recorded = {row: response["promql"] for row, response in load_recorded_responses(name).items()}
+    assert recorded == {row: promql_by_row.get(row) for row in recorded}, f"see `{RECORD_COMMAND}`"

@@ -1,45 +1,45 @@
-"""The JSON of the 2025 line from hand-made topologies."""
+"""The 2025 layout of topologies."""
 
 import json
 from typing import Any
 
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology, Workload
-from aggregator.views import legacy, legacy_2025
+from aggregator.views import legacy_1_2_5, legacy_2025
 
 NODE = Node(cluster="c", key="n", host_id="h", engine="k3s")
 
 
-def rendered(node: Node, *pods: Pod, **cluster: Any) -> dict[str, Any]:
+def render_cluster(node: Node, *pods: Pod, **cluster: Any) -> dict[str, Any]:
     """Return the JSON of a cluster with one node and some pods."""
     topology = Topology(
         clusters={"c": Cluster(key="c", uid="u", **cluster)},
         nodes={(node.cluster, node.key): node},
         pods={(pod.cluster, pod.key): pod for pod in pods},
     )
-    made: dict[str, Any] = json.loads(legacy_2025.render(topology, 0.0))["cluster"]["c"]
-    return made
+    document: dict[str, Any] = json.loads(legacy_2025.render_legacy_2025(topology, 0.0))["cluster"]["c"]
+    return document
 
 
-def test_nothing_known_is_the_same_in_both_layouts() -> None:
-    """An empty topology has the member `cluster` here, too."""
-    assert legacy_2025.render(Topology(), 0.0) == legacy.render(Topology(), 0.0)
+def test_an_empty_topology_is_equal_in_both_layouts() -> None:
+    """An empty topology has the member `cluster` in this layout as well."""
+    assert legacy_2025.render_legacy_2025(Topology(), 0.0) == legacy_1_2_5.render_legacy(Topology(), 0.0)
 
 
-def test_pods_stand_under_their_node() -> None:
-    """A pod is keyed by its uid under its node, and named by namespace and name."""
-    cluster = rendered(NODE, Pod(cluster="c", key="web", name="web", namespace="shop", uid="1-2", node="n"))
+def test_pods_are_under_their_node() -> None:
+    """A pod is under its node with its UID as key, and its name includes the namespace."""
+    cluster = render_cluster(NODE, Pod(cluster="c", key="web", name="web", namespace="shop", uid="1-2", node="n"))
     assert "pod" not in cluster
     assert cluster["node"]["n"]["pod"] == {"1-2": {"name": "shop__web"}}
 
 
-def test_a_pod_without_uid_is_keyed_by_its_key() -> None:
-    """Where telemetry shows no uid, the key of the cluster stands in; without namespace the name is plain."""
-    cluster = rendered(NODE, Pod(cluster="c", key="web", name="web", node="n"))
+def test_a_pod_without_uid() -> None:
+    """Without a UID, the key of the pod is used; without a namespace, the name has no prefix."""
+    cluster = render_cluster(NODE, Pod(cluster="c", key="web", name="web", node="n"))
     assert cluster["node"]["n"]["pod"] == {"web": {"name": "web"}}
 
 
-def test_workloads_are_told_by_instance() -> None:
-    """The applications of a pod have their three names."""
+def test_workloads_are_keyed_by_instance() -> None:
+    """A workload has its three names."""
     pod = Pod(
         cluster="c",
         key="p",
@@ -48,7 +48,7 @@ def test_workloads_are_told_by_instance() -> None:
         containers={"c": Container("c")},
         workloads={"i": Workload("i", "shop", "web")},
     )
-    assert rendered(NODE, pod)["node"]["n"]["pod"]["p"] == {
+    assert render_cluster(NODE, pod)["node"]["n"]["pod"]["p"] == {
         "name": "p",
         "numberOfContainers": 1,
         "numberOfApps": 1,
@@ -57,21 +57,21 @@ def test_workloads_are_told_by_instance() -> None:
     }
 
 
-def test_a_cluster_tells_engine_agent_and_link() -> None:
-    """The engine is its nodes'; the link is printed even where there is none."""
+def test_engine_agent_and_link_of_a_cluster() -> None:
+    """The engine is that of the nodes; clusterLink is written even if it is false."""
     assert (
-        rendered(NODE, agent_id="ocm-1", is_linked=True).items()
+        render_cluster(NODE, agent_id="ocm-1", is_linked=True).items()
         >= {
             "engine": "k3s",
             "icosAgentID": "ocm-1",
             "clusterLink": True,
         }.items()
     )
-    assert rendered(NODE)["clusterLink"] is False
+    assert render_cluster(NODE)["clusterLink"] is False
 
 
-def test_a_node_has_what_the_later_line_added() -> None:
-    """Engine, labels, forecasts and usage are told; the clock rate is a whole number in Hz."""
+def test_additional_members_of_a_node() -> None:
+    """A node has engine, labels, forecasts and usage; the CPU frequency is an integer in Hz."""
     node = Node(
         cluster="c",
         key="n",
@@ -84,11 +84,11 @@ def test_a_node_has_what_the_later_line_added() -> None:
         host_memory_bytes=1000,
         available_memory_bytes=250,
     )
-    made = rendered(node)["node"]["n"]
-    assert made["engine"] == "docker"
-    assert list(made["labels"].items()) == [("arch", "arm"), ("zone", "eu")]
-    assert made["forecastedMetrics"] == {"cpuUtilizationPrediction": 12.5, "memoryUtilizationPrediction": 50}
-    assert made["dynamicMetrics"] == {
+    rendered = render_cluster(node)["node"]["n"]
+    assert rendered["engine"] == "docker"
+    assert list(rendered["labels"].items()) == [("arch", "arm"), ("zone", "eu")]
+    assert rendered["forecastedMetrics"] == {"cpuUtilizationPrediction": 12.5, "memoryUtilizationPrediction": 50}
+    assert rendered["dynamicMetrics"] == {
         "availableStorage": {},
         "cpuFrequency": 2500000000,
         "usedRAM": 750,
@@ -97,7 +97,7 @@ def test_a_node_has_what_the_later_line_added() -> None:
     }
 
 
-def test_used_memory_is_never_made_up() -> None:
-    """Where the total is not known, used memory is left out instead of negative."""
+def test_used_memory_needs_the_total() -> None:
+    """Without the memory size of the host, used memory is omitted."""
     node = Node(cluster="c", key="n", free_memory_bytes=100, available_memory_bytes=100)
-    assert rendered(node)["node"]["n"]["dynamicMetrics"] == {"freeRAM": 100, "availableStorage": {}}
+    assert render_cluster(node)["node"]["n"]["dynamicMetrics"] == {"freeRAM": 100, "availableStorage": {}}

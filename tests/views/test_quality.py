@@ -1,4 +1,4 @@
-"""The quality of a refresh: one content as protobuf and as JSON."""
+"""The quality of a refresh as protobuf and as JSON."""
 
 import dataclasses
 import json
@@ -8,43 +8,47 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from aggregator import quality as model
+from aggregator.models import quality as model
+from aggregator.models.builder.merge import Contradiction, UnplacedTarget
+from aggregator.models.quality import Quality
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
-from aggregator.quality import Quality
-from aggregator.server.openapi_quality import EXAMPLE
-from aggregator.views import quality as view
-from aggregator.views.v1_fields import attribute, own_fields
+from aggregator.server.openapi.examples import QUALITY_EXAMPLE
+from aggregator.views import v1_format, v1_protobuf
+from aggregator.views.v1_format import get_attribute_name, list_model_fields
 
-KINDS: dict[type[Message], type] = {
+MODEL_TYPES: dict[type[Message], type] = {
     pb.Quality: model.Quality,
     pb.QualityTotals: model.QualityTotals,
     pb.RowQuality: model.RowQuality,
-    pb.LeftOut: model.LeftOut,
-    pb.SourceAnswer: model.SourceAnswer,
+    pb.LeftOut: model.OmittedSamples,
+    pb.SourceAnswer: model.SourceReport,
     pb.UnplacedObjects: model.UnplacedObjects,
     pb.UnfilledField: model.UnfilledField,
+    pb.Contradiction: Contradiction,
+    pb.UnplacedTarget: UnplacedTarget,
+    pb.FamilyTotals: model.FamilyTotals,
 }
 
 
-@pytest.mark.parametrize("quality", [EXAMPLE, Quality(), Quality("the first refresh is not finished")])
-def test_both_formats_tell_the_same(quality: Quality) -> None:
+@pytest.mark.parametrize("quality", [QUALITY_EXAMPLE, Quality(), Quality("the first refresh is still running")])
+def test_json_is_the_mapping_of_the_protobuf(quality: Quality) -> None:
     """The JSON is the proto3 JSON mapping of the protobuf."""
-    message = pb.Quality.FromString(view.render_protobuf(quality))
-    assert json.loads(view.render_json(quality)) == json.loads(json_format.MessageToJson(message))
+    message = pb.Quality.FromString(v1_protobuf.render_quality_protobuf(quality))
+    assert json.loads(v1_format.render_quality_json(quality)) == json.loads(json_format.MessageToJson(message))
 
 
-def test_zero_is_told() -> None:
-    """Nothing failed, and nothing known, are two things."""
-    assert json.loads(view.render_json(EXAMPLE))["totals"]["failedQueries"] == 0
-    assert json.loads(view.render_json(Quality())) == {}
+def test_zero_is_present() -> None:
+    """A count of 0 is present; an unknown count is absent."""
+    assert json.loads(v1_format.render_quality_json(QUALITY_EXAMPLE))["totals"]["failedQueries"] == 0
+    assert json.loads(v1_format.render_quality_json(Quality())) == {}
 
 
-def test_the_messages_show_all_that_is_known() -> None:
-    """Each message has just the fields of its value, and each enumeration the same numbers."""
+def test_messages_have_the_fields_of_the_values() -> None:
+    """Each message has exactly the fields of its value, and enums have the same numbers."""
 
     def names() -> Iterator[tuple[str, set[str], set[str]]]:
-        for message, kind in KINDS.items():
-            shown = {attribute(message.DESCRIPTOR.name, field) for field in own_fields(message)}
+        for message, kind in MODEL_TYPES.items():
+            shown = {get_attribute_name(message.DESCRIPTOR.name, field) for field in list_model_fields(message)}
             yield message.DESCRIPTOR.name, shown, {field.name for field in dataclasses.fields(kind)}
 
     assert [name for name, shown, known in names() if shown != known] == []

@@ -1,0 +1,1 @@
+"""The agent of a Docker host: what it collects, serves and reports."""

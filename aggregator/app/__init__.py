@@ -1,0 +1,1 @@
+"""The running gateway: wiring of the components, their lifecycle, and stop signals."""

@@ -1,0 +1,1 @@
+"""The command line: serve, show, record, doctor, the health check and the ETIM client."""

@@ -1,0 +1,1 @@
+"""The command `aggregator doctor`: examines the telemetry and advises what to fix."""

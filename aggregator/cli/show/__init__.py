@@ -1,0 +1,1 @@
+"""The command `aggregator show`: draws the topology as a tree in a terminal."""

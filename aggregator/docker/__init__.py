@@ -1,0 +1,1 @@
+"""The Docker Engine API: requests, and what they report as frozen values."""

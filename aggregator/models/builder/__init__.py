@@ -1,0 +1,1 @@
+"""The builder: from samples to a topology, accounting for every sample."""

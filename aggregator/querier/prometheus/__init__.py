@@ -1,0 +1,1 @@
+"""Prometheus and Thanos as a source: client, credentials, response bodies, decoding."""

@@ -1,1 +1,0 @@
-"""`aggregator record`: what the upstreams answer, written into a file."""

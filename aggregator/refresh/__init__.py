@@ -1,0 +1,1 @@
+"""One refresh: collect the samples, build a snapshot, and replace the current one."""

@@ -1,0 +1,267 @@
+"""The methods of the gateway's own services: aggregator.v1.TopologyService and the service of the ETIM contract.
+
+Requests and responses of TopologyService are those under /api/v1, as protobuf.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from aggregator.errors import BadRequestError, VersionMismatchError
+from aggregator.lookup.request import LookupRequest, Resource
+from aggregator.lookup.results import PROTOBUF_ENCODER
+from aggregator.models.grant import Grant
+from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.pb.etim import server_pb2
+from aggregator.refresh.snapshot import DocumentFormat, Snapshot
+from aggregator.server.candidate_service import CandidateService, encode_candidates_protobuf
+from aggregator.server.grpc.interceptors import (
+    AuthorizedCallDetails,
+    Continuation,
+    MethodHandler,
+    add_trailing_metadata,
+)
+from aggregator.server.grpc.limits import UnreadBudget
+from aggregator.server.lookup_service import LookupService, ResourceRequest
+from aggregator.server.visibility import RenderedQuality, SnapshotProvider, get_visible_snapshot, render_document
+from aggregator.views import v1_protobuf
+from aggregator.views.etim import ETIM
+
+TOPOLOGY_SERVICE = pb.DESCRIPTOR.services_by_name["TopologyService"]
+ETIM_SERVICE = server_pb2.DESCRIPTOR.services_by_name["Aggregator"]
+GET_TOPOLOGY = "GetTopology"
+FIND_CANDIDATES = "FindCandidates"
+_VERSION_KEY = "x-topology-version"
+
+# Called with the grant of the caller, the request bytes and the context of the call; returns the response bytes.
+UnaryMethod = Callable[[Grant, bytes, Any], Awaitable[bytes]]
+# Writes its responses to the context.
+StreamMethod = Callable[[Grant, bytes, Any], Awaitable[None]]
+RequestMessage = TypeVar("RequestMessage", bound=Message)
+
+
+@dataclass(frozen=True)
+class MethodTable:
+    """The methods of a service by their path.
+
+    `unary_methods` read one request. `requestless_methods` ignore their request and do not wait for it.
+    Methods return serialized responses, so handlers need no serializers.
+    """
+
+    unary_methods: Mapping[str, UnaryMethod] = field(default_factory=dict)
+    stream_methods: Mapping[str, StreamMethod] = field(default_factory=dict)
+    requestless_methods: Mapping[str, UnaryMethod] = field(default_factory=dict)
+
+    def create_handler(self, path: str, grant: Grant) -> MethodHandler:
+        """Return a handler that calls a method with a grant, None if the method does not exist."""
+        if (unary_method := self.unary_methods.get(path)) is not None:
+            return grpc.unary_unary_rpc_method_handler(partial(unary_method, grant))
+        if (stream_method := self.stream_methods.get(path)) is not None:
+            return grpc.unary_stream_rpc_method_handler(partial(stream_method, grant))
+        if (requestless_method := self.requestless_methods.get(path)) is not None:
+            return grpc.stream_unary_rpc_method_handler(partial(requestless_method, grant))
+        return None
+
+
+class MethodInterceptor(grpc.aio.ServerInterceptor):
+    """The innermost interceptor: answers authorized calls of the gateway's own services.
+
+    The services are not generic handlers of the server because grpcio does not pass the grant on to those.
+    """
+
+    def __init__(self, services: Iterable[MethodTable]) -> None:
+        self._services = tuple(services)
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> MethodHandler:
+        """Return the handler of a call; grpcio finds those of other services."""
+        if not isinstance(handler_call_details, AuthorizedCallDetails):
+            return await continuation(handler_call_details)
+        for service in self._services:
+            handler = service.create_handler(handler_call_details.method, handler_call_details.grant)
+            if handler is not None:
+                return handler
+        return await continuation(handler_call_details.original)
+
+
+class LookupMethod(NamedTuple):
+    """The resource that a method returns, and the fields of its request that hold names."""
+
+    resource: Resource
+    name_fields: tuple[str, ...] = ()
+    # Whether a name may be empty, for the objects of all clusters.
+    is_name_optional: bool = False
+
+
+LOOKUP_METHODS: Mapping[str, LookupMethod] = {
+    GET_TOPOLOGY: LookupMethod(Resource.TOPOLOGY),
+    "ListClusters": LookupMethod(Resource.CLUSTERS),
+    "GetCluster": LookupMethod(Resource.CLUSTER, ("cluster",)),
+    "ListNodes": LookupMethod(Resource.NODES, ("cluster",), is_name_optional=True),
+    "GetNode": LookupMethod(Resource.NODE, ("cluster", "node")),
+    "ListPods": LookupMethod(Resource.PODS, ("cluster",), is_name_optional=True),
+    "GetPod": LookupMethod(Resource.POD, ("cluster", "namespace", "pod")),
+    "ListContainers": LookupMethod(Resource.CONTAINERS),
+}
+
+
+class TopologyService:
+    """The methods of aggregator.v1.TopologyService."""
+
+    def __init__(self, snapshots: SnapshotProvider, unread_budget: UnreadBudget) -> None:
+        self._snapshots = snapshots
+        self._unread_budget = unread_budget
+        self._lookup_service = LookupService(snapshots, PROTOBUF_ENCODER)
+        self._candidate_service = CandidateService(snapshots, encode_candidates_protobuf)
+        self._quality = RenderedQuality(snapshots.get_quality, v1_protobuf.render_quality_protobuf)
+        self._get_document = create_document_method(snapshots, unread_budget, v1_protobuf.V1_PROTOBUF)
+
+    def list_methods(self) -> MethodTable:
+        """Return all methods by their path."""
+        unary_methods: dict[str, UnaryMethod] = {
+            build_method_path(name): partial(self._look_up, name) for name in LOOKUP_METHODS
+        }
+        unary_methods[build_method_path(GET_TOPOLOGY)] = self._get_topology
+        unary_methods[build_method_path(FIND_CANDIDATES)] = self._find_candidates
+        return MethodTable(
+            unary_methods,
+            {build_method_path("StreamTopology"): self._stream_topology},
+            {build_method_path("GetQuality"): self._get_quality},
+        )
+
+    async def _look_up(self, name: str, grant: Grant, request: bytes, context: Any) -> bytes:
+        cache_key = name.encode() + b" " + request
+        response = self._lookup_service.find_cached(grant, cache_key)
+        if response is None:
+            method = LOOKUP_METHODS[name]
+            message = parse_request_message(getattr(pb, f"{name}Request"), request)
+            response = await self._lookup_service.look_up(grant, cache_key, convert_request_message(method, message))
+        body = response.result.body
+        await self._unread_budget.reserve(body, context)
+        add_topology_metadata(context, self._snapshots, response.snapshot)
+        return body
+
+    async def _find_candidates(self, grant: Grant, request: bytes, context: Any) -> bytes:
+        message = parse_request_message(pb.FindCandidatesRequest, request)
+        try:
+            response = await self._candidate_service.find(grant, message)
+        except VersionMismatchError as error:
+            add_trailing_metadata(context, (_VERSION_KEY, error.version))
+            raise
+        await self._unread_budget.reserve(response.body, context)
+        add_topology_metadata(context, self._snapshots, response.snapshot)
+        return response.body
+
+    async def _get_topology(self, grant: Grant, request: bytes, context: Any) -> bytes:
+        if request:
+            message = parse_request_message(pb.GetTopologyRequest, request)
+            not_modified = await self._build_not_modified(grant, message.known_version, context)
+            if not_modified is not None:
+                return not_modified
+            message.ClearField("known_version")
+            request = message.SerializeToString(deterministic=True)
+        # An empty request asks for the whole topology, which is rendered with the snapshot.
+        if not request:
+            return await self._get_document(grant, request, context)
+        return await self._look_up(GET_TOPOLOGY, grant, request, context)
+
+    async def _stream_topology(self, grant: Grant, request: bytes, context: Any) -> None:
+        message = parse_request_message(pb.StreamTopologyRequest, request)
+        not_modified = await self._build_not_modified(grant, message.known_version, context)
+        if not_modified is not None:
+            await context.write(not_modified)
+            return
+        snapshot = await get_visible_snapshot(self._snapshots, grant)
+        _, rendered = await render_document(snapshot, DocumentFormat(v1_protobuf.V1_CHUNKS))
+        add_topology_metadata(context, self._snapshots, snapshot)
+        # A slow client must not keep a snapshot alive that has been replaced.
+        del snapshot
+        async with self._unread_budget.reserve_shared(rendered, context):
+            for chunk in v1_protobuf.split_chunks(rendered):
+                # Waits until the client has room for the chunk.
+                await context.write(chunk)
+
+    async def _get_quality(self, grant: Grant, _requests: Any, context: Any) -> bytes:
+        body = await self._quality.render_for(grant)
+        await self._unread_budget.reserve(body, context)
+        return body
+
+    async def _build_not_modified(self, grant: Grant, known_version: str, context: Any) -> bytes | None:
+        """Return a response with nothing but the version if the client has this version, else None."""
+        if not known_version:
+            return None
+        snapshot = await get_visible_snapshot(self._snapshots, grant)
+        if snapshot.topology.version != known_version:
+            return None
+        add_topology_metadata(context, self._snapshots, snapshot)
+        return pb.Topology(version=known_version).SerializeToString()
+
+
+def build_services(snapshots: SnapshotProvider, max_unread_bytes: int) -> tuple[MethodTable, MethodTable]:
+    """Return the methods of TopologyService and of the ETIM contract; both share one unread budget."""
+    unread_budget = UnreadBudget(max_unread_bytes)
+    # The request of the ETIM contract has no fields.
+    connect_to_querier = create_document_method(snapshots, unread_budget, ETIM)
+    etim_methods = MethodTable(requestless_methods={f"/{ETIM_SERVICE.full_name}/ConnectToQuerier": connect_to_querier})
+    return TopologyService(snapshots, unread_budget).list_methods(), etim_methods
+
+
+def build_method_path(name: str) -> str:
+    """Return the path of a method of the service."""
+    return f"/{TOPOLOGY_SERVICE.full_name}/{name}"
+
+
+def convert_request_message(method: LookupMethod, request: Any) -> ResourceRequest:
+    """Return the lookup that a request message of a method asks for."""
+    names = tuple(getattr(request, name) for name in method.name_fields)
+    if method.is_name_optional:
+        names = tuple(name for name in names if name)
+    parameters = set(method.resource.parameters)
+    return ResourceRequest(
+        method.resource,
+        names,
+        LookupRequest(
+            filter=request.filter if "filter" in parameters else "",
+            labels=request.label_selector if "labels" in parameters else "",
+            fields=tuple(request.fields.paths),
+            depth=(request.depth or None) if "depth" in parameters else None,
+            limit=(request.limit or None) if "limit" in parameters else None,
+            continue_token=request.continue_token if "continue" in parameters else "",
+        ),
+    )
+
+
+def parse_request_message(message_type: type[RequestMessage], request: bytes) -> RequestMessage:
+    """Return the request message in these bytes; raise BadRequestError if they are not one."""
+    try:
+        return message_type.FromString(request)
+    except DecodeError:
+        raise BadRequestError("invalid request message") from None
+
+
+def create_document_method(snapshots: SnapshotProvider, unread_budget: UnreadBudget, view: str) -> UnaryMethod:
+    """Return a method whose response is the document of a view."""
+
+    async def get_document(grant: Grant, _request: Any, context: Any) -> bytes:
+        snapshot = await get_visible_snapshot(snapshots, grant)
+        _, body = await render_document(snapshot, DocumentFormat(view))
+        await unread_budget.reserve(body, context)
+        add_topology_metadata(context, snapshots, snapshot)
+        return body
+
+    return get_document
+
+
+def add_topology_metadata(context: Any, snapshots: SnapshotProvider, snapshot: Snapshot) -> None:
+    """Add the age, completeness and version of a snapshot to the trailing metadata of a call."""
+    add_trailing_metadata(
+        context,
+        ("age", str(int(snapshots.get_age_seconds(snapshot)))),
+        ("x-topology-complete", "true" if snapshot.is_complete else "false"),
+        (_VERSION_KEY, snapshot.topology.version),
+    )

@@ -1,0 +1,148 @@
+"""The ASGI application of the HTTP server: middleware, the legacy topology, and the routes of FastAPI behind them.
+
+The legacy topology is answered by plain ASGI: nearly every request asks for these prerendered documents, and a FastAPI
+route takes several times as long to return them (docs/decisions/0006-asgi-front.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aggregator.errors import MethodNotAllowedError
+from aggregator.observability.instrumentation import Instrumentation
+from aggregator.server.auth.guard import Guard
+from aggregator.server.http.documents import (
+    LAYOUTS,
+    DocumentResponder,
+    LongPoll,
+    parse_preferences,
+    parse_wait_seconds,
+    validate_layout,
+)
+from aggregator.server.http.forwarded import IpNetwork, trust_forwarded_for
+from aggregator.server.http.middleware import (
+    AuthMiddleware,
+    ErrorMiddleware,
+    InstrumentationMiddleware,
+    add_cors,
+)
+from aggregator.server.http.responses import (
+    PUBLIC_PATHS,
+    TOPOLOGY_HANDLER,
+    ErrorResponder,
+    decode_segments,
+    find_handler,
+    uses_problem_details,
+)
+from aggregator.server.http.routes import ApiServices, create_api
+from aggregator.server.http.routes_candidates import CandidateResponder
+from aggregator.server.http.routes_v1 import LookupResponder
+from aggregator.server.status import Readiness
+from aggregator.server.visibility import RenderedQuality, SnapshotProvider
+from aggregator.views.v1_format import render_quality_json
+
+TOPOLOGY_METHODS = ("GET", "HEAD", "POST")
+
+# The pages of /docs run only their own scripts, including the inline one, and no other site may embed them.
+_PAGE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True)
+class HttpAppOptions:
+    """How the HTTP server treats requests: tokens, the default layout, CORS and trusted proxies."""
+
+    guard: Guard | None = None
+    public_paths: frozenset[str] = PUBLIC_PATHS
+    default_layout: str = LAYOUTS[0]
+    cors_origins: Sequence[str] = ()
+    trusted_proxies: Sequence[IpNetwork] = ()
+
+
+def create_http_app(
+    snapshots: SnapshotProvider, readiness: Readiness, instrumentation: Instrumentation, options: HttpAppOptions
+) -> ASGIApp:
+    """Return the application, built from the inside out."""
+    own_metrics = instrumentation.own_metrics
+    errors = ErrorResponder(snapshots, own_metrics)
+    documents = DocumentResponder(snapshots, has_guard=options.guard is not None)
+    quality = RenderedQuality(snapshots.get_quality, render_quality_json)
+    lookups, candidates = LookupResponder(snapshots, documents), CandidateResponder(snapshots, documents)
+    api = create_api(ApiServices(readiness, own_metrics, errors, lookups, candidates, quality))
+    app: ASGIApp = Dispatcher(TopologyApp(documents, options.default_layout), api)
+    app = AuthMiddleware(app, options.guard, options.public_paths)
+    app = ErrorMiddleware(app, errors)
+    app = trust_forwarded_for(app, options.trusted_proxies)
+    app = add_cors(app, options.cors_origins)
+    return InstrumentationMiddleware(app, instrumentation)
+
+
+class Dispatcher:
+    """Passes requests for reserved paths to FastAPI, and all others to the topology."""
+
+    def __init__(self, topology: ASGIApp, api: ASGIApp) -> None:
+        self._topology = topology
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if find_handler(scope["path"]) == TOPOLOGY_HANDLER:
+            await self._topology(scope, receive, send)
+            return
+        api_scope = {
+            **scope,
+            "path": decode_segments(scope["raw_path"]),
+            # The server leaves out the body of a response to HEAD, so that routes declare GET alone.
+            "method": "GET" if scope["method"] == "HEAD" else scope["method"],
+        }
+        await self._api(api_scope, receive, send if uses_problem_details(scope["path"]) else _add_page_headers(send))
+
+
+class TopologyApp:
+    """Answers with the legacy topology, as the Go service does on any path."""
+
+    def __init__(self, documents: DocumentResponder, default_layout: str) -> None:
+        self._documents = documents
+        self._default_layout = default_layout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raise a RequestError if it is invalid."""
+        if scope["method"] not in TOPOLOGY_METHODS:
+            raise MethodNotAllowedError(f"method {scope['method'][:20]} is not allowed here", allowed=TOPOLOGY_METHODS)
+        layout, wait_seconds = self._default_layout, 0.0
+        if scope["query_string"]:
+            layout, wait_seconds = self._parse_query(scope["query_string"])
+        response = await self._documents.build_document_response(
+            layout,
+            scope["state"]["access"],
+            parse_preferences(scope["method"], scope["headers"]),
+            LongPoll(wait_seconds, receive),
+        )
+        await response(scope, receive, send)
+
+    def _parse_query(self, query_string: bytes) -> tuple[str, float]:
+        """Return layout and wait. Other parameters are ignored, as by the Go service."""
+        parameters = parse_qs(query_string.decode("latin-1"))
+        layout = parameters.get("layout", [self._default_layout])[-1]
+        validate_layout(layout)
+        return layout, parse_wait_seconds(parameters.get("wait", [""])[-1])
+
+
+def _add_page_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _PAGE_HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers

@@ -1,0 +1,1 @@
+"""The OpenAPI document: schemas from the protobuf descriptors, operations, and examples."""

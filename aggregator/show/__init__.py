@@ -1,1 +1,0 @@
-"""`aggregator show`: the topology as a tree in a terminal."""

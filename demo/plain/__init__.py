@@ -1,0 +1,1 @@
+"""Plain Kubernetes clusters and Docker hosts: stock exporters, without ICOS labels."""

@@ -1,1 +1,0 @@
-"""The doctor, before upstreams that are played."""

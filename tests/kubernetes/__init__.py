@@ -1,0 +1,1 @@
+"""Against a real one-node Kubernetes and its exporters; not part of the default suite: make test-kubernetes."""

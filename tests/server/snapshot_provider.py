@@ -1,0 +1,120 @@
+"""A snapshot provider that a test controls."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aggregator.models.quality import Quality
+from aggregator.models.topology import Cluster, Device, Node, Pod, Topology, add_version
+from aggregator.refresh.snapshot import Gap, GapKind, RenderedTopology, Snapshot
+from aggregator.server.openapi.examples import QUALITY_EXAMPLE
+from aggregator.views.renderers import RENDERERS, ViewRenderer
+
+COLLECTED_AT_SECONDS = 1_795_208_230.0
+CLUSTER_UID = "08c66cd5-0000-4336-99c8-000000000001"
+TOPOLOGY = add_version(
+    Topology(
+        clusters={"icos-cluster-a": Cluster(key="icos-cluster-a", uid=CLUSTER_UID, type="ocm", name="icos-cluster-a")},
+        nodes={
+            ("icos-cluster-a", "k8s-master"): Node(
+                cluster="icos-cluster-a",
+                key="k8s-master",
+                type="ocm",
+                host_id="a04a67ba785345598000000000000001",
+                name="k8s-master",
+                architecture="x86_64",
+                latitude=37.9842,
+                longitude=23.7353,
+                cpu_cores=4,
+                memory_bytes=8_325_951_488,
+                free_memory_bytes=348_254_208,
+            ),
+            ("icos-cluster-a", "k8s-worker <1>"): Node(
+                cluster="icos-cluster-a",
+                key="k8s-worker <1>",
+                type="ocm",
+                host_id="d7b51655a3a748b18000000000000002",
+                name="k8s-worker <1>",
+                devices={"video0": Device(name="video0", state=1, path="/dev/video0")},
+            ),
+        },
+        pods={
+            ("icos-cluster-a", "cilium-9b4pl"): Pod(
+                cluster="icos-cluster-a",
+                key="cilium-9b4pl",
+                name="cilium-9b4pl",
+                namespace="kube-system",
+                uid="p-1",
+                node="k8s-master",
+            )
+        },
+        oldest_sample_seconds=COLLECTED_AT_SECONDS - 2,
+    )
+)
+
+
+def build_snapshot(
+    *gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, ViewRenderer] = RENDERERS
+) -> Snapshot:
+    """Return a snapshot of a topology collected just now."""
+    return Snapshot(RenderedTopology(topology, COLLECTED_AT_SECONDS, views), gaps, time.monotonic(), time.monotonic())
+
+
+FAILED_GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")
+
+
+@dataclass
+class FakeSnapshotProvider:
+    """Returns `current_snapshot`, or raises `failure`; `wait_for_refresh` switches to `next_snapshot`."""
+
+    current_snapshot: Snapshot = field(default_factory=build_snapshot)
+    failure: Exception | None = None
+    snapshot_age_seconds: float = 0.0
+    next_refresh_seconds: float = 0.0
+    next_snapshot: Snapshot | None = None
+    fresh_wait_count: int = 0
+    current_quality: Quality = QUALITY_EXAMPLE
+    is_stopping: bool = False
+    waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
+
+    def get_snapshot(self) -> Snapshot:
+        """Return the current snapshot, or raise."""
+        if self.failure is not None:
+            raise self.failure
+        return self.current_snapshot
+
+    def get_quality(self) -> Quality:
+        """Return the quality that the test set."""
+        return self.current_quality
+
+    def get_age_seconds(self, _snapshot: Snapshot) -> float:
+        """Return the age that the test set."""
+        return self.snapshot_age_seconds
+
+    def compute_seconds_until_refresh(self) -> float:
+        """Return the pause that the test set."""
+        return self.next_refresh_seconds
+
+    async def wait_for_refresh(self) -> None:
+        """Count the call, and replace the current snapshot by the next one."""
+        self.fresh_wait_count += 1
+        if self.next_snapshot is not None:
+            self.current_snapshot = self.next_snapshot
+
+    async def wait_for_change(self) -> None:
+        """Wait for `publish`."""
+        event = asyncio.Event()
+        self.waiters.append((asyncio.get_running_loop(), event))
+        await event.wait()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Replace the current snapshot and wake up all waiters, from any thread."""
+        self.current_snapshot = snapshot
+        while self.waiters:
+            loop, event = self.waiters.pop()
+            loop.call_soon_threadsafe(event.set)
+
+    def reset(self) -> None:
+        """Restore the initial state."""
+        self.__dict__.update(FakeSnapshotProvider().__dict__)

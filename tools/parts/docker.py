@@ -1,0 +1,88 @@
+"""Obtains Docker Engines for tests: 20.10 as Debian packages that are unpacked, 29 built from source.
+
+`python -m tools.parts.docker` obtains what is not in the cache. The build takes some minutes; without Go, or with
+`DOCKER_ENGINES=20.10`, only the packages are obtained.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from demo.debian_packages import PackageError, obtain_packages
+from tools.parts.go_module import BuildError, GoModule, LogProgress, find_cache_folder
+
+ENGINE_29 = GoModule("docker-engine", "github.com/moby/moby/v2")
+VERSIONS = ("20.10", "29")
+# The libraries are those that a minimal Debian lacks.
+DEBIAN_PACKAGES = ("docker.io", "containerd", "runc", "busybox-static", "libdevmapper1.02.1", "libseccomp2")
+_MOBY = "github.com/moby/moby/v2"
+_CONTAINERD = "github.com/containerd/containerd/v2"
+
+
+@dataclass(frozen=True)
+class EnginePrograms:
+    """An Engine: folders for PATH, the variables that its programs need, and options of dockerd."""
+
+    version: str
+    folders: tuple[Path, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+
+def select_versions(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the versions to test: those of DOCKER_ENGINES, otherwise all that this machine can run."""
+    chosen = environment.get("DOCKER_ENGINES", "").replace(",", " ").split()
+    return tuple(chosen) if chosen else VERSIONS if shutil.which("go") else VERSIONS[:1]
+
+
+def obtain_engine(version: str, log_progress: LogProgress = lambda _text: None) -> EnginePrograms:
+    """Return the programs of a version from the cache; download or build them first if necessary."""
+    if version != VERSIONS[1]:
+        root = _obtain_packages(log_progress)
+        libraries = ":".join(map(str, sorted(root.glob("usr/lib/*-linux-gnu")) + sorted(root.glob("lib/*-linux-gnu"))))
+        return EnginePrograms(version, (root / "usr/sbin", root / "usr/bin"), {"LD_LIBRARY_PATH": libraries})
+    # It is built without libseccomp.
+    return EnginePrograms(version, (_build_engine(log_progress),), options=("--seccomp-profile=unconfined",))
+
+
+def find_busybox() -> Path:
+    """Return the busybox of the packages, for images."""
+    return _obtain_packages(lambda _text: None) / "bin/busybox"
+
+
+def _obtain_packages(log_progress: LogProgress) -> Path:
+    folder = find_cache_folder() / "docker-engine-debian"
+    if not folder.is_dir():
+        log_progress(f"downloading {', '.join(DEBIAN_PACKAGES)} with apt-get (once; they are cached)")
+        obtain_packages(folder, DEBIAN_PACKAGES, log_progress)
+    return folder
+
+
+def _build_engine(log_progress: LogProgress) -> Path:
+    def build_all(out: Path) -> None:
+        log_progress(f"building {ENGINE_29.name} {ENGINE_29.version} (once; the result is cached)")
+        version = {f"{_MOBY}/dockerversion.Version": "29.0.0-dev"}
+        tags = ("-tags=exclude_disk_quota",)
+        ENGINE_29.build_program(out / "dockerd", f"{_MOBY}/cmd/dockerd", version, log_progress, tags)
+        for name in ("containerd", "containerd-shim-runc-v2"):
+            ENGINE_29.build_program(out / name, f"{_CONTAINERD}/cmd/{name}", {}, log_progress)
+        # It enters the namespaces of a container in C.
+        ENGINE_29.build_program(out / "runc", "github.com/opencontainers/runc", {}, log_progress, uses_c=True)
+
+    return ENGINE_29.obtain_programs(build_all)
+
+
+def main() -> None:
+    """Obtain the programs and print their folders."""
+    try:
+        for version in select_versions(os.environ):
+            print(*obtain_engine(version, print).folders, sep="\n")
+    except (BuildError, PackageError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Obtains the programs of a one-node Kubernetes and of the exporters in it.
+
+Kubernetes, etcd, kube-state-metrics and node_exporter are built from source, in the versions of the modules in go/.
+The container runtime and busybox are Debian packages that are unpacked and not installed.
+
+`python -m tools.parts.kubernetes` obtains what is not in the cache. The first build takes some minutes and 4 GB in the
+caches of Go; later builds are necessary only for new versions.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.debian_packages import PackageError, obtain_packages
+from tools.parts.go_module import BuildError, GoModule, LogProgress, find_cache_folder
+
+KUBERNETES = GoModule("kubernetes", "k8s.io/kubernetes")
+ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3")
+KUBE_STATE_METRICS = GoModule("kube-state-metrics", "k8s.io/kube-state-metrics/v2")
+NODE_EXPORTER = GoModule("node-exporter", "github.com/prometheus/node_exporter")
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
+
+# containerd is the container runtime of the kubelet; the plugins connect pods to the network.
+RUNTIME_PACKAGES = ("containerd", "runc", "containernetworking-plugins", "busybox-static")
+
+
+@dataclass(frozen=True)
+class KubernetesPrograms:
+    """The folders of the programs; `runtime` is the root of the unpacked packages."""
+
+    kubernetes: Path
+    etcd: Path
+    kube_state_metrics: Path
+    node_exporter: Path
+    runtime: Path
+
+
+def obtain_kubernetes_programs(log_progress: LogProgress = lambda _text: None) -> KubernetesPrograms:
+    """Return the programs from the cache; build or download them first if necessary."""
+    common_version = "github.com/prometheus/common/version.Version"
+    return KubernetesPrograms(
+        runtime=_obtain_runtime(log_progress),
+        etcd=_build(ETCD, {"etcd": ETCD.main}, {}, log_progress),
+        node_exporter=_build(
+            NODE_EXPORTER,
+            {"node_exporter": NODE_EXPORTER.main},
+            {common_version: NODE_EXPORTER.version.removeprefix("v")},
+            log_progress,
+        ),
+        kube_state_metrics=_build(
+            KUBE_STATE_METRICS,
+            {"kube-state-metrics": KUBE_STATE_METRICS.main},
+            {common_version: KUBE_STATE_METRICS.version},
+            log_progress,
+        ),
+        kubernetes=_build(
+            KUBERNETES,
+            {name: f"k8s.io/kubernetes/cmd/{name}" for name in CONTROL_PLANE},
+            _kubernetes_version_variables(),
+            log_progress,
+        ),
+    )
+
+
+def _build(
+    module: GoModule, packages: Mapping[str, str], variables: Mapping[str, str], log_progress: LogProgress
+) -> Path:
+    def build_all(out: Path) -> None:
+        log_progress(f"building {module.name} {module.version} (once; the result is cached)")
+        for name, package in packages.items():
+            module.build_program(out / name, package, variables, log_progress)
+
+    return module.obtain_programs(build_all)
+
+
+def _kubernetes_version_variables() -> dict[str, str]:
+    major, minor, _ = KUBERNETES.version.removeprefix("v").split(".")
+    return {
+        f"{package}.{name}": value
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+        for name, value in (("gitVersion", KUBERNETES.version), ("gitMajor", major), ("gitMinor", minor))
+    }
+
+
+def _obtain_runtime(log_progress: LogProgress) -> Path:
+    folder = find_cache_folder() / "container-runtime"
+    if not folder.is_dir():
+        log_progress(f"downloading {', '.join(RUNTIME_PACKAGES)} with apt-get (once; they are cached)")
+        obtain_packages(folder, RUNTIME_PACKAGES, log_progress)
+    return folder
+
+
+def main() -> None:
+    """Obtain the programs and print their folders."""
+    try:
+        programs = obtain_kubernetes_programs(print)
+    except (BuildError, PackageError) as error:
+        sys.exit(str(error))
+    for folder in (programs.kubernetes, programs.etcd, programs.kube_state_metrics, programs.node_exporter):
+        print(folder)
+    print(programs.runtime)
+
+
+if __name__ == "__main__":
+    main()
