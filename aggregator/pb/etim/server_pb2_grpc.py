@@ -45,7 +45,7 @@ class AggregatorServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ConnectToQuerier(self, request, context):
-        """Answers with the nodes of the current topology; UNAVAILABLE while there is none.
+        """Returns the nodes of the current topology, or UNAVAILABLE without a topology.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class TopologyServiceStub:
-    """What is asked for by name, and lists, are answered as under /api/v1 over HTTP: the same model, the same language of
-    filters (docs/api.md), the same texts for what is wrong.
+    """Lookups and lists equal those of /api/v1 over HTTP: the same model, the same filters (docs/api.md), the same error
+    texts.
     """
 
     def __init__(self, channel):
@@ -86,32 +86,37 @@ class TopologyServiceStub:
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListContainersRequest.SerializeToString,
                 response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListContainersResponse.FromString,
                 _registered_method=True)
+        self.FindCandidates = channel.unary_unary(
+                '/aggregator.v1.TopologyService/FindCandidates',
+                request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesRequest.SerializeToString,
+                response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesResponse.FromString,
+                _registered_method=True)
 
 
 class TopologyServiceServicer:
-    """What is asked for by name, and lists, are answered as under /api/v1 over HTTP: the same model, the same language of
-    filters (docs/api.md), the same texts for what is wrong.
+    """Lookups and lists equal those of /api/v1 over HTTP: the same model, the same filters (docs/api.md), the same error
+    texts.
     """
 
     def GetTopology(self, request, context):
-        """The whole model in one message. Beyond 4 MiB a client has to allow larger ones, or to take it as a stream.
+        """Returns the whole model in one message. Over 4 MiB, a client must allow larger messages or use StreamTopology.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamTopology(self, request, context):
-        """The whole model in parts of at most 1 MiB, all of one version. Each part is a topology of its own: it tells all
-        of its clusters but their nodes and pods, of which each is in one part only. What a cluster's parts have is put
-        together in their order.
+        """Returns the whole model in messages of at most 1 MiB, all of one version. Each message is a valid topology: it
+        contains all fields of its clusters, and some of their nodes and pods. Each node and pod is in exactly one message.
+        To combine the messages, append the nodes and pods of equal clusters in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetQuality(self, request, context):
-        """What became of each query at the last refresh, and what is missing from the topology. It is answered while there is
-        no topology, too. Only for callers who may see all clusters.
+        """Returns the result of each query of the last refresh, and what is missing from the topology, even if there is no
+        topology. Requires a token that shows all clusters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,6 +160,13 @@ class TopologyServiceServicer:
 
     def ListContainers(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindCandidates(self, request, context):
+        """Returns the nodes on which a workload fits, best first, and why it does not fit on the others: docs/candidates.md.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -212,6 +224,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
                     request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListContainersRequest.FromString,
                     response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListContainersResponse.SerializeToString,
             ),
+            'FindCandidates': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindCandidates,
+                    request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesRequest.FromString,
+                    response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'aggregator.v1.TopologyService', rpc_method_handlers)
@@ -221,8 +238,8 @@ def add_TopologyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TopologyService:
-    """What is asked for by name, and lists, are answered as under /api/v1 over HTTP: the same model, the same language of
-    filters (docs/api.md), the same texts for what is wrong.
+    """Lookups and lists equal those of /api/v1 over HTTP: the same model, the same filters (docs/api.md), the same error
+    texts.
     """
 
     @staticmethod
@@ -485,6 +502,33 @@ class TopologyService:
             '/aggregator.v1.TopologyService/ListContainers',
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListContainersRequest.SerializeToString,
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.ListContainersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindCandidates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aggregator.v1.TopologyService/FindCandidates',
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesRequest.SerializeToString,
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesResponse.FromString,
             options,
             channel_credentials,
             insecure,
