@@ -1,5 +1,6 @@
 """Arbitrary bytes to the gRPC port of gateways with and without KEY: what they return, and that they keep serving."""
 
+import contextlib
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -18,10 +19,20 @@ from tests.fuzz.http1 import exchange_all
 from tests.fuzz.test_http_bytes import list_client_connections
 from tests.integration.gateway_process import GatewayProcess, wait_until
 from tests.support.grpc_client import HEALTH_CHECK_METHOD, Metadata, call_method, call_on_channel, open_channel
-from tests.support.http2 import DATA, END_STREAM, decode_frames, encode_frame, encode_message, encode_stream_start
+from tests.support.http2 import (
+    DATA,
+    END_STREAM,
+    decode_frames,
+    encode_call,
+    encode_frame,
+    encode_message,
+    encode_stream_start,
+    open_http2_connection,
+)
 from tests.support.http_client import HOST
 
 ROUND_COUNT = 2
+UNDECODABLE_PATH = b"/\xff"
 # The allocator of gRPC keeps what a round needed at its peak; from the fifth round on it keeps no more.
 MAX_RETAINED_BYTES = 80 * 2**20
 SERVING_RESPONSE = b"\x08\x01"
@@ -101,6 +112,15 @@ def test_a_failed_server_is_replaced(run_cases: CaseRunner, open_gateway: Gatewa
         wait_until(partial(was_server_replaced, open_gateway, times), "the server is replaced")
         wait_until_serving(open_gateway.grpc_port)
         assert call_method(open_gateway.grpc_port).code is grpc.StatusCode.OK
+
+
+def test_many_calls_that_end_the_server(open_gateway: GatewayProcess) -> None:
+    """The gateway serves after calls that end the server of grpcio, however many arrive while it is replaced."""
+    for _ in range(100 * EXAMPLE_FACTOR):
+        # A connection is refused between two servers.
+        with contextlib.suppress(OSError), open_http2_connection(open_gateway.grpc_port) as connection:
+            connection.send(encode_call(1, UNDECODABLE_PATH, {}) + encode_call(3, UNDECODABLE_PATH, {}))
+    wait_until_serving(open_gateway.grpc_port)
 
 
 def was_server_replaced(gateway: GatewayProcess, times: int) -> bool:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from aggregator.errors import PortInUseError
 from aggregator.observability.instrumentation import Instrumentation
@@ -23,7 +24,7 @@ from aggregator.server.grpc.interceptors import (
 )
 from aggregator.server.grpc.limits import GrpcServerOptions, build_channel_arguments
 from aggregator.server.grpc.services import ETIM_SERVICE, TOPOLOGY_SERVICE, MethodInterceptor, build_services
-from aggregator.server.grpc.supervisor import SupervisedServer
+from aggregator.server.grpc.supervisor import GenericRegistration, SupervisedServer
 from aggregator.server.http.server import open_listener
 from aggregator.server.status import Readiness
 from aggregator.server.visibility import SnapshotProvider
@@ -108,9 +109,11 @@ class GrpcServer:
             options=build_channel_arguments(self._options),
             maximum_concurrent_rpcs=limits.MAX_CONCURRENT_CALLS,
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        registration: Any = GenericRegistration(server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, registration)
         names = (*OWN_SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add_reflection(reflection.aio.ReflectionServicer(names), registration)
         if self._options.reloader is None:
             server.add_insecure_port(address)
         else:

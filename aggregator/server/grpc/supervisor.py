@@ -2,12 +2,16 @@
 
 * A call whose path is not UTF-8 ends the loop of grpcio that accepts calls, and with it the server. Anyone who can
   connect can send one. Nothing outside grpcio can prevent it, so `SupervisedServer` starts another server.
+* When that loop fails, grpcio frees the memory of the registered methods for which it waits, and its core still writes
+  to it. `GenericRegistration` adds a service without registered methods.
 * grpcio logs a traceback for clients that disconnect and for metadata that is not UTF-8, tokens included.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import grpc
 
@@ -21,6 +25,23 @@ _CLIENT_ERROR_MESSAGES = ("ExecuteBatchError raised in core", "Invalid encoding 
 _UNRETRIEVED_MESSAGE = "Task exception was never retrieved"
 
 _log = get_logger(__name__)
+
+
+class GenericRegistration:
+    """Takes the place of a server in the generated `add_...Servicer_to_server`; registers no methods.
+
+    grpcio finds the methods of a generic handler by their path, with the same result.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Add the handlers to the server."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service_name: str, handlers: Mapping[str, Any]) -> None:
+        """Add nothing: the generic handlers of the service have the same methods."""
 
 
 class SupervisedServer:
@@ -54,7 +75,7 @@ class SupervisedServer:
                 await self._server.wait_for_termination(SUPERVISOR_INTERVAL_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever ended the accept loop
                 _log.error("grpc server failed, starting another", reason=type(error).__name__)
-                await self._server.stop(None)
+                await _stop_failed_server(self._server)
                 await self._start_replacement()
 
     async def _start_replacement(self) -> None:
@@ -68,6 +89,14 @@ class SupervisedServer:
             await server.start()
             self._server = server
             return
+
+
+async def _stop_failed_server(server: grpc.aio.Server) -> None:
+    """Stop a server whose accept loop has failed; its port is free afterwards."""
+    # The first call raises the error of the accept loop if grpcio has not begun to stop the server itself.
+    with contextlib.suppress(Exception):
+        await server.stop(None)
+    await server.stop(None)
 
 
 def silence_client_errors() -> None:

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -22,6 +23,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from aggregator.server.grpc.supervisor import (
     GRPCIO_LOGGER,
     SUPERVISOR_INTERVAL_SECONDS,
+    GenericRegistration,
     SupervisedServer,
     silence_client_errors,
 )
@@ -53,7 +55,8 @@ def find_free_port() -> int:
 def create_health_server(port: int) -> grpc.aio.Server:
     """Return a server with the health service on a port."""
     server = grpc.aio.server()
-    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    registration: Any = GenericRegistration(server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), registration)
     server.add_insecure_port(f"127.0.0.1:{port}")
     return server
 
@@ -180,6 +183,36 @@ async def test_a_failed_server_is_replaced(caplog: pytest.LogCaptureFixture) -> 
             await wait_until(partial(is_serving, port))
     gc.collect()
     assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+class FakeServer:
+    """Stands for a server of grpcio whose accept loop has failed, and which has not begun to stop itself."""
+
+    def __init__(self) -> None:
+        self.stop_calls = 0
+
+    async def start(self) -> None:
+        """Start nothing."""
+
+    async def wait_for_termination(self, _timeout: float) -> bool:
+        """Raise the error of the accept loop."""
+        await asyncio.sleep(0)
+        raise UnicodeDecodeError("utf-8", UNDECODABLE_PATH, 1, 2, "invalid start byte")
+
+    async def stop(self, _grace: float | None) -> None:
+        """Raise the error of the accept loop once."""
+        self.stop_calls += 1
+        if self.stop_calls == 1:
+            raise UnicodeDecodeError("utf-8", UNDECODABLE_PATH, 1, 2, "invalid start byte")
+
+
+async def test_a_server_whose_stop_raises_is_replaced() -> None:
+    """A failed server whose first stop raises the error of the accept loop is stopped again and replaced."""
+    failed, port = FakeServer(), find_free_port()
+    servers = iter((failed, create_health_server(port)))
+    async with run_server(SupervisedServer(lambda: cast("grpc.aio.Server", next(servers)))):
+        await wait_until(partial(is_serving, port))
+    assert failed.stop_calls == 2
 
 
 def test_grpcio_has_an_upper_version_bound() -> None:
