@@ -186,6 +186,9 @@ class KubernetesPodJobs:
         job_page = await run_sized(size_bytes, lambda: write_job_page(pages.popleft() for _ in range(len(pages))))
         if job_page.type_conflicts and job_page.type_conflicts != self._type_conflicts.get(job):
             _log.warning("type conflicts between the pods of a job", job=job, families=job_page.type_conflicts)
+        # Only of jobs that still have pods: names of jobs come and go.
+        jobs = {target.job for target in self._discovery.list_targets()}
+        self._type_conflicts = {name: families for name, families in self._type_conflicts.items() if name in jobs}
         self._type_conflicts[job] = job_page.type_conflicts
         self._service.statistics.dropped["duplicate"] += job_page.dropped_duplicates
         self._service.statistics.dropped["exemplar"] += job_page.dropped_exemplars
