@@ -155,7 +155,7 @@ class ScrapeParts:
 def build_route_groups(settings: ScrapeSettings, parts: ScrapeParts) -> RouteGroups:
     """Return the endpoints."""
     store, registry, discovery = parts.store, parts.registry, parts.discovery
-    agents_file, pushed_pages = AgentsFile(settings.AGENTS_FILE), PushedPages()
+    agents_file, pushed_pages = AgentsFile(settings.AGENTS_FILE), PushedPages(parts.clock)
     # What is wrong with the file is in the log at the start, not at the first scrape.
     agents_file.read_agents()
     limits = PageLimits(settings.MAX_PAGE_BYTES, settings.MAX_PAGE_SAMPLES)
