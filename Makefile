@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes clean
+.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes test-package package clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +40,10 @@ format: setup ## format the sources
 generate: setup ## write the generated files: aggregator/pb, pages in docs, the demo's recording
 	@$(PYTHON_BIN) -m tools.generate
 
+# The second file has the versions of the first, so that what is published is what the tests use.
 lock: setup ## write the lock files from pyproject.toml
-	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --constraint requirements-dev.lock pyproject.toml -o requirements.lock
 
 fuzz: export FUZZ_SEED ?= 1
 fuzz: export FUZZ_TIMES ?= 4
@@ -78,6 +79,12 @@ test-kubernetes: setup ## test with a real Kubernetes; needs Go, and root on Deb
 	@$(PYTHON_BIN) -m tools.parts.kubernetes
 	@$(PYTHON_BIN) -m tools.parts.thanos
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/kubernetes
+
+test-package: setup ## test the wheel and the sdist without the repository
+	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/packaging
+
+package: setup ## build the wheel and the sdist into build/dist
+	@$(PYTHON_BIN) -m build --no-isolation --outdir build/dist
 
 clean: ## remove the files of setup and tests
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info
