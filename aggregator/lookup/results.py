@@ -223,11 +223,11 @@ def execute_lookup(
     kind = plan.resource.kind
     if kind is None:
         encoded = encoder.encode_object(_build_format(plan, encoder).encode_topology(index.topology))
-        return LookupResult(encoded, request_digest, _compute_content_digest([encoded]))
+        return LookupResult(encoded, request_digest, compute_content_digest([encoded]))
     encode_objects = _select_objects_encoder(kind, index, plan, encoder)
     if plan.resource.is_single:
         (encoded,) = encode_objects([index.get_object(kind, names)])
-        return LookupResult(encoded, request_digest, _compute_content_digest([encoded]))
+        return LookupResult(encoded, request_digest, compute_content_digest([encoded]))
     version = index.topology.version
     if plan.continue_token is not None:
         _validate_continue_token(plan.continue_token, version, request_digest)
@@ -242,7 +242,7 @@ def execute_lookup(
     return LookupResult(
         encoder.encode_page(EncodedPage(kind, encoded_items, version, page.total, next_token)),
         f"{request_digest}-{start_position}-{plan.limit or 0}",
-        _compute_content_digest([*encoded_items, f"{page.total} {next_token}".encode()]),
+        compute_content_digest([*encoded_items, f"{page.total} {next_token}".encode()]),
         has_next_page=bool(next_token),
     )
 
@@ -270,7 +270,8 @@ def compute_request_digest(plan: LookupPlan, names: Sequence[str]) -> str:
     return hashlib.blake2b(repr((plan.parameters_digest, *names)).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _compute_content_digest(parts: Sequence[bytes]) -> str:
+def compute_content_digest(parts: Sequence[bytes]) -> str:
+    """Return a hash of the encoded objects of a result."""
     digest = hashlib.blake2b(digest_size=_CONTENT_DIGEST_BYTES)
     for part in parts:
         digest.update(part)

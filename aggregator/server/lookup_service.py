@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from aggregator.errors import NoTopologyError
@@ -44,6 +44,33 @@ _ResultKey = tuple[str, bytes]
 _log = get_logger(__name__)
 
 
+class IndexRequest(Protocol):
+    """A request that is answered from the index of a topology."""
+
+    @property
+    def cache_key(self) -> bytes:
+        """What identifies the request in caches: equal for every order and encoding of its parameters."""
+
+    @property
+    def continue_token(self) -> str:
+        """The position of a page, "" for the first one."""
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether the request is for one page. A client requests each page once, so it is not worth caching."""
+
+    @property
+    def is_node_list(self) -> bool:
+        """Whether the request is for a list of nodes, whose encoding can be prepared for the next topology."""
+
+    @property
+    def has_version(self) -> bool:
+        """Whether the response contains the topology version, which its entity tag does not cover."""
+
+    def execute(self, index: TopologyIndex, encoder: ResultEncoder) -> LookupResult:
+        """Return the result; raise a RequestError if the request is invalid or names an unknown object."""
+
+
 @dataclass(frozen=True)
 class ResourceRequest:
     """A lookup: the resource, the names in its path, and the parameters."""
@@ -53,19 +80,39 @@ class ResourceRequest:
     lookup: LookupRequest
 
     @property
+    def continue_token(self) -> str:
+        """The position of a page, "" for the first one."""
+        return self.lookup.continue_token
+
+    @property
     def is_paged(self) -> bool:
-        """Whether the request is for one page. A client requests each page once, so it is not worth caching."""
+        """Whether the request is for one page."""
         return self.lookup.limit is not None or bool(self.lookup.continue_token)
 
     @property
     def cache_key(self) -> bytes:
-        """What identifies the request in caches: equal for every order and encoding of its parameters."""
+        """What identifies the request in caches."""
         return repr((self.resource.name, self.names, self.lookup)).encode()
 
     @property
     def is_full_list(self) -> bool:
         """Whether the request is for a complete list with all fields."""
         return not self.resource.is_single and self.lookup == LookupRequest()
+
+    @property
+    def is_node_list(self) -> bool:
+        """Whether the request is for a list of nodes."""
+        return self.resource is Resource.NODES
+
+    @property
+    def has_version(self) -> bool:
+        """Whether the response contains the topology version: lists do."""
+        return not self.resource.is_single
+
+    def execute(self, index: TopologyIndex, encoder: ResultEncoder) -> LookupResult:
+        """Return the result of the lookup."""
+        result = execute_lookup(index, create_lookup_plan(self.resource, self.lookup), self.names, encoder)
+        return result._replace(is_full_list=self.is_full_list)
 
 
 class LookupResponse(NamedTuple):
@@ -98,16 +145,12 @@ class LookupService:
         result = self._results.find((visible.topology.version, request_key))
         return None if result is None else LookupResponse(visible, result)
 
-    async def look_up(self, grant: Grant, request_key: bytes, request: ResourceRequest) -> LookupResponse:
+    async def look_up(self, grant: Grant, request_key: bytes, request: IndexRequest) -> LookupResponse:
         """Return the response to a request; raise a RequestError if it is invalid or names an unknown object."""
         visible = await get_visible_snapshot(self._snapshots, grant)
-        snapshot, index = self._select_index(grant, visible, request.lookup.continue_token)
+        snapshot, index = self._select_index(grant, visible, request.continue_token)
         result = await self._run_once((snapshot.topology.version, request_key), index, request)
-        if (
-            request.resource is Resource.NODES
-            and grant.is_unrestricted
-            and index.are_most_nodes_encoded(self._encoder.name)
-        ):
+        if request.is_node_list and grant.is_unrestricted and index.are_most_nodes_encoded(self._encoder.name):
             self._cache_warmer.schedule(snapshot.topology.version)
         if result.has_next_page:
             self._retain_for_paging(grant, snapshot, index)
@@ -115,11 +158,11 @@ class LookupService:
             self._results.add((snapshot.topology.version, request_key), result)
         return LookupResponse(snapshot, result)
 
-    async def _run_once(self, key: _ResultKey, index: TopologyIndex, request: ResourceRequest) -> LookupResult:
+    async def _run_once(self, key: _ResultKey, index: TopologyIndex, request: IndexRequest) -> LookupResult:
         """Run a lookup on a thread, or wait for the same lookup in progress."""
         task = self._running.get(key)
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(_run_lookup, index, request, self._encoder))
+            task = asyncio.create_task(asyncio.to_thread(request.execute, index, self._encoder))
             self._running[key] = task
             task.add_done_callback(partial(self._finish_lookup, key))
         # Shielded: a client that disconnects does not cancel the lookup for the others.
@@ -159,11 +202,6 @@ class LookupService:
         self._paged_snapshots.evict()
         if self._paged_snapshots.has_entries:
             self._schedule_eviction()
-
-
-def _run_lookup(index: TopologyIndex, request: ResourceRequest, encoder: ResultEncoder) -> LookupResult:
-    result = execute_lookup(index, create_lookup_plan(request.resource, request.lookup), request.names, encoder)
-    return result._replace(is_full_list=request.is_full_list)
 
 
 class _ResultCache:

@@ -15,7 +15,9 @@ from aggregator.lookup.fields import (
     list_filter_field_names,
 )
 from aggregator.lookup.request import Resource
-from tests.server.openapi.document import V1_PATHS, find_resource
+from tests.server.openapi.document import GRAPH_PATHS, V1_PATHS, find_resource
+
+_GRAPH_PATTERNS = {"level": "^(nodes)?$", "cluster": "^(icos-south)?$"}
 
 
 def add_parameter_patterns(document: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +25,12 @@ def add_parameter_patterns(document: dict[str, Any]) -> dict[str, Any]:
     for path in V1_PATHS:
         for parameter in document["paths"][path]["get"]["parameters"]:
             pattern = _build_pattern(parameter["name"], find_resource(path))
+            if pattern:
+                parameter["schema"]["pattern"] = pattern
+    for path in GRAPH_PATHS:
+        for parameter in document["paths"][path]["get"].get("parameters", ()):
+            # Of the default level. Other levels have other fields, and no labels.
+            pattern = _GRAPH_PATTERNS.get(parameter["name"]) or _build_pattern(parameter["name"], Resource.NODES)
             if pattern:
                 parameter["schema"]["pattern"] = pattern
     # No value but the current version is valid, and this weight needs another field.

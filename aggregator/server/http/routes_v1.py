@@ -37,18 +37,19 @@ from aggregator.server.http.responses import (
     build_unknown_parameter_error,
     decode_segment,
 )
-from aggregator.server.lookup_service import LookupResponse, LookupService, ResourceRequest
+from aggregator.server.lookup_service import IndexRequest, LookupResponse, LookupService, ResourceRequest
 from aggregator.server.openapi import document
 from aggregator.server.openapi.examples import (
     FIELDS_EXAMPLES,
     FILTER_EXAMPLES,
     LABEL_SELECTOR_EXAMPLES,
 )
-from aggregator.server.visibility import RenderedQuality, SnapshotProvider
+from aggregator.server.visibility import RenderedQuality, SnapshotProvider, get_visible_snapshot
 from aggregator.util.content_coding import IDENTITY
 from aggregator.views import v1_format
 
 _MAX_QUERY_PARAMETERS = 20
+_WHOLE_TOPOLOGY = ResourceRequest(Resource.TOPOLOGY, (), LookupRequest())
 
 
 class _SegmentConvertor(Convertor[str]):
@@ -77,12 +78,12 @@ class LookupResponder:
         self._lookup_service = LookupService(snapshots, JSON_ENCODER)
         self._encoded_lists = EncodedListCache()
 
-    async def build_response(self, http_request: Request, request: ResourceRequest, wait: str) -> HttpResponse:
+    async def build_response(self, http_request: Request, request: IndexRequest, wait: str) -> HttpResponse:
         """Return the response to a lookup; raise a RequestError if it is invalid."""
         scope, access = http_request.scope, get_access(http_request)
         preferences = parse_preferences(scope["method"], scope["headers"])
         poll = LongPoll(parse_wait_seconds(wait), http_request.receive)
-        if request.resource is Resource.TOPOLOGY and request.lookup == LookupRequest():
+        if request == _WHOLE_TOPOLOGY:
             return await self._documents.build_document_response(v1_format.V1_JSON, access, preferences, poll)
         if preferences.wants_refresh:
             await self._snapshots.wait_for_refresh()
@@ -100,7 +101,11 @@ class LookupResponder:
             await self._documents.wait_for_change(access, poll, is_changed)
         return await self._build_lookup_response(_build_entity_tag(request, found), found, preferences)
 
-    async def _look_up(self, access: Access, request: ResourceRequest) -> LookupResponse:
+    async def check_topology(self, access: Access) -> None:
+        """Raise NoTopologyError unless there is a topology."""
+        await get_visible_snapshot(self._snapshots, access.grant)
+
+    async def _look_up(self, access: Access, request: IndexRequest) -> LookupResponse:
         request_key = request.cache_key
         cached = self._lookup_service.find_cached(access.grant, request_key)
         return cached or await self._lookup_service.look_up(access.grant, request_key, request)
@@ -118,8 +123,8 @@ class LookupResponder:
         return self._documents.build_rendered_response(found.snapshot, rendered, preferences.if_none_match)
 
 
-def _build_entity_tag(request: ResourceRequest, found: LookupResponse) -> EntityTag:
-    return EntityTag(found.result.content_digest, found.result.etag_key, is_weak=not request.resource.is_single)
+def _build_entity_tag(request: IndexRequest, found: LookupResponse) -> EntityTag:
+    return EntityTag(found.result.content_digest, found.result.etag_key, is_weak=request.has_version)
 
 
 # --- dependencies
@@ -131,7 +136,7 @@ def get_access(request: Request) -> Access:
     return access
 
 
-async def _check_query_string(request: Request) -> None:
+async def check_query_string(request: Request) -> None:
     """Refuse a query string that FastAPI would read in part: repeated, too many or undecodable parameters."""
     query_string = request.scope["query_string"]
     if not query_string:
@@ -175,15 +180,15 @@ _ObjectDepth = Annotated[int, WithJsonSchema({"type": "integer", "enum": [2, 3]}
 _Limit = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})] | SkipJsonSchema[None]
 
 
-class _LookupParameters(BaseModel):
-    """The query parameters of every lookup. A parameter that the model does not have is an error."""
+Wait = Annotated[
+    str,
+    AfterValidator(_check_wait),
+    WithJsonSchema({"type": "string", "pattern": f"^({WAIT_PATTERN})?$", "examples": ["1s"]}),
+]
 
-    fields: str = ""
-    wait: Annotated[
-        str,
-        AfterValidator(_check_wait),
-        WithJsonSchema({"type": "string", "pattern": f"^({WAIT_PATTERN})?$", "examples": ["1s"]}),
-    ] = Field("", description=document.WAIT_DESCRIPTION)
+
+class QueryParameters(BaseModel):
+    """The query parameters of a path. A parameter that the model does not have is an error."""
 
     @model_validator(mode="before")
     @classmethod
@@ -198,6 +203,13 @@ class _LookupParameters(BaseModel):
     def list_names(cls) -> list[str]:
         """Return the names of the parameters."""
         return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+class _LookupParameters(QueryParameters):
+    """The query parameters of every lookup."""
+
+    fields: str = ""
+    wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
 
     def to_lookup_request(self) -> LookupRequest:
         """Return the request, as gRPC makes it too."""
@@ -295,7 +307,7 @@ async def refuse_parameters(request: Request) -> None:
 
 # --- routes
 
-router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(_check_query_string)])
+router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(check_query_string)])
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 

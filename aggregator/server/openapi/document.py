@@ -25,7 +25,7 @@ from aggregator.server.http.responses import (
     build_problem,
     build_unknown_parameter_error,
 )
-from aggregator.server.openapi import candidates
+from aggregator.server.openapi import candidates, graph
 from aggregator.server.openapi.examples import (
     COMMON_PROBLEM_EXAMPLES,
     EXAMPLE_NAMES,
@@ -160,6 +160,7 @@ def build_schemas() -> dict[str, Schema]:
     candidates.restrict_request_schemas(schemas, _V1_PREFIX)
     return {
         **schemas,
+        **graph.build_graph_schemas(),
         **_build_legacy_schemas(),
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
         "Problem": _build_problem_schema(),
@@ -346,6 +347,74 @@ def describe_candidates() -> dict[str, Any]:
                 "content": {"application/json": body},
             },
         },
+    }
+
+
+def describe_graph(path: str, parameters: Sequence[str], summary: str) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for a graph at a path below /api/v1."""
+    content = {"schema": reference_schema("Graph"), "example": graph.RESPONSE_EXAMPLE}
+    problems = {
+        **graph.build_graph_problem_examples(path, parameters),
+        404: graph.build_cluster_problem_examples(path),
+    }
+    return {
+        **_describe_graph_operation(path, summary),
+        "responses": {
+            200: {
+                "description": summary,
+                "headers": _SNAPSHOT_HEADERS,
+                "content": {"application/json": content},
+            },
+            304: _NOT_MODIFIED,
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
+        },
+        "openapi_extra": {
+            "security": _OPTIONAL_TOKEN,
+            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
+        },
+    }
+
+
+def describe_graph_fields(parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for the fields of a graph."""
+    summary = "The fields of the graph"
+    content = {"schema": reference_schema("GraphFields"), "example": graph.FIELDS_EXAMPLE}
+    problems = graph.build_graph_problem_examples(graph.FIELDS_PATH, parameters)
+    return {
+        **_describe_graph_operation(graph.FIELDS_PATH, summary),
+        "responses": {
+            200: {"description": summary, "content": {"application/json": content}},
+            **{status: _describe_problem(status, problems[status]) for status in (400, 401, 403)},
+        },
+        "openapi_extra": {"security": _OPTIONAL_TOKEN},
+    }
+
+
+def describe_graph_health() -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for the health of the graph."""
+    summary = "Whether there is a graph"
+    content = {"schema": _READY_SCHEMA, "example": graph.HEALTH_EXAMPLE}
+    unknown_parameter = build_example(
+        {"unknown parameter": f"GET {API_V1_PATH}{graph.HEALTH_PATH}?colour=blue"},
+        build_problem(build_unknown_parameter_error("colour", ())),
+    )
+    problems = {400: unknown_parameter, **COMMON_PROBLEM_EXAMPLES}
+    return {
+        **_describe_graph_operation(graph.HEALTH_PATH, summary),
+        "responses": {
+            200: {"description": "There is a graph", "content": {"application/json": content}},
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
+        },
+        "openapi_extra": {"security": _OPTIONAL_TOKEN},
+    }
+
+
+def _describe_graph_operation(path: str, summary: str) -> dict[str, Any]:
+    return {
+        "tags": [graph.GRAPH_TAG],
+        "summary": summary,
+        "operation_id": f"v1{path.replace('/', '_')}",
+        "response_class": Response,
     }
 
 

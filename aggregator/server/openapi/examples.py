@@ -277,7 +277,7 @@ NO_TOPOLOGY_SCENARIO = {"no topology": "before the first successful refresh"}
 
 NO_KEYS_SCENARIO = {"no keys": "with a token, before the keys of the issuer are loaded"}
 
-_MISSPELLED_CLUSTER = "icos-sout"
+MISSPELLED_CLUSTER = "icos-sout"
 
 _UNKNOWN_VERSION = "0" * 32
 
@@ -304,9 +304,9 @@ def build_problem_examples(path: str, resource: Resource, parameters: Sequence[s
     names = [segment.strip("{}") for segment in path.split("/") if segment.startswith("{")]
     examples = {400: _build_bad_request_examples(path, resource, parameters), **COMMON_PROBLEM_EXAMPLES}
     if names:
-        misspelled_names = {**EXAMPLE_NAMES, "cluster": _MISSPELLED_CLUSTER}
+        misspelled_names = {**EXAMPLE_NAMES, "cluster": MISSPELLED_CLUSTER}
         not_found = NotFoundError(
-            f"{CLUSTER_NOT_FOUND_MESSAGE} {_MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north")
+            f"{CLUSTER_NOT_FOUND_MESSAGE} {MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north")
         )
         examples[404] = build_example(
             {"unknown cluster": _format_request_line(path, misspelled_names)}, build_problem(not_found)

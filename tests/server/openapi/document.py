@@ -11,11 +11,12 @@ from tests.support.http_client import ClientResponse
 
 OPENAPI_DOCUMENT: dict[str, Any] = create_api().openapi()
 OPERATIONS = [(path, method) for path, methods in OPENAPI_DOCUMENT["paths"].items() for method in methods]
+GRAPH_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/graph")]
 # The paths of lookups.
 V1_PATHS = [
     path
     for path, methods in OPENAPI_DOCUMENT["paths"].items()
-    if path.startswith("/api/v1/") and path != "/api/v1/quality" and "get" in methods
+    if path.startswith("/api/v1/") and path not in ("/api/v1/quality", *GRAPH_PATHS) and "get" in methods
 ]
 JSON_TYPES: dict[str, Any] = {
     "string": str,

@@ -180,7 +180,9 @@ def find_example_differences(example: Any, answer: Any, location: str = "") -> I
     elif isinstance(example, list):
         known = {get_identity(each): each for each in answer}
         for each in example:
-            yield from find_example_differences(each, known.get(get_identity(each), {}), f"{location}/{each['name']}")
+            yield from find_example_differences(
+                each, known.get(get_identity(each), {}), f"{location}/{get_identity(each)}"
+            )
     elif example != answer:
         yield f"{location}: {example} is {answer}"
 
@@ -250,7 +252,7 @@ def test_every_error_has_an_example() -> None:
     assert shown == {(path, method, status) for path, method, status, _ in list_documented_refusals()}
 
 
-@pytest.mark.parametrize("path", ["/", *V1_PATHS])
+@pytest.mark.parametrize("path", ["/", *V1_PATHS, "/api/v1/graph"])
 def test_response_examples_are_from_the_demo(
     source: FakeSnapshotProvider, ports: ServerPorts, demo: Sequence[Snapshot], path: str
 ) -> None:
