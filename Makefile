@@ -23,8 +23,8 @@ run: setup ## run the gateway on a simulated fleet [FLEET=mixed], or on PROMETHE
 # Some tests mostly wait, so there is one process more than a small machine has cores. All tests of a file run in one
 # process, in order. A test that hangs ends its process. The tests of a process that ends run in the others, because
 # pytest-xdist waits forever for a restarted one.
-test: setup ## run the tests with a real Prometheus: make test [PROCESSES=3]
-	@$(PYTHON_BIN) -m pytest --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder \
+test: setup ## run the tests with a real Prometheus, without tests/fuzz: make test [PROCESSES=3]
+	@$(PYTHON_BIN) -m pytest --ignore tests/fuzz --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --override-ini faulthandler_timeout=180
 
 check: setup ## check format, lint, types and generated files
@@ -47,7 +47,7 @@ lock: setup ## write the lock files from pyproject.toml
 
 fuzz: export FUZZ_SEED ?= 1
 fuzz: export FUZZ_TIMES ?= 4
-fuzz: setup ## run more fuzzing than the tests do: make fuzz [FUZZ_TIMES=4] [FUZZ_SEED=1]
+fuzz: setup ## send random input to the gateway: make fuzz [FUZZ_TIMES=4] [FUZZ_SEED=1]
 	@echo "FUZZ_SEED=$$FUZZ_SEED FUZZ_TIMES=$$FUZZ_TIMES"
 	@$(PYTHON_BIN) -m pytest tests/fuzz
 
