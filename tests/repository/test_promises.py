@@ -32,7 +32,7 @@ def test_pages_make_promises(page: str) -> None:
     [
         "test_that_does_not_exist",
         "tests/repository/test_nothing.py",
-        "tests/repository/test_alerts.py::test_pages_make_promises",
+        "tests/monitoring/test_rules.py::test_pages_make_promises",
         "test_pages_make_promises[an unknown parameter]",
         "later",
     ],

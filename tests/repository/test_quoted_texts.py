@@ -13,7 +13,7 @@ from demo.recording import SHIPPED_RECORDING
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "aggregator"
-QUOTING_FILES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "deploy" / "alerts.yaml"]
+QUOTING_FILES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/monitoring/rules/*.yaml")]
 _LOG_LINE = re.compile(r"log\s+line\s+[`\"]([^`\"]+)[`\"]")
 
 

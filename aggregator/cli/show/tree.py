@@ -171,7 +171,7 @@ def _describe_conditions(conditions: Mapping[str, str]) -> Iterator[Detail]:
 def _describe_alerts(severities: Mapping[str, str]) -> Iterator[Detail]:
     """Yield the name of the alert that fires for an object, or the number of its alerts."""
     if severities:
-        color = TextColor.RED if "critical" in severities.values() else TextColor.YELLOW
+        color = TextColor.RED if {"critical", "emergency"} & set(severities.values()) else TextColor.YELLOW
         text = f"alert {next(iter(severities))}" if len(severities) == 1 else pluralize(len(severities), "alert")
         yield Detail("alerts", [StyledText(text, color)])
 

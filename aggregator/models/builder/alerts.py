@@ -9,7 +9,7 @@ from aggregator.models.catalog.row import AGENT_HOST_LABELS, EntityKind, Row
 from aggregator.models.sample import Sample
 
 # The lowest first. Other severities are like warnings.
-SEVERITIES = ("none", "info", "warning", "error", "critical")
+SEVERITIES = ("none", "info", "warning", "error", "critical", "emergency")
 OTHER_SEVERITY_RANK = SEVERITIES.index("warning")
 
 _NODE_LABELS = ("icos_host_id", "icos_host_name", "node")

@@ -78,12 +78,20 @@ def test_pending_alerts_are_not_shown() -> None:
     assert not list_alerts(topology)
 
 
-@pytest.mark.parametrize("severities", [("warning", "critical", "page"), ("critical", "info"), ("none", "critical")])
-def test_an_alert_has_its_highest_severity(severities: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("severities", "highest"),
+    [
+        (("warning", "critical", "page"), "critical"),
+        (("critical", "info"), "critical"),
+        (("none", "critical"), "critical"),
+        (("warning", "emergency"), "emergency"),
+    ],
+)
+def test_an_alert_has_its_highest_severity(severities: tuple[str, ...], highest: str) -> None:
     """An alert that fires several times for an object has the highest severity."""
     text = "".join(build_alert(f'{EXPORTER},device="{each}"', each) for each in severities)
     topology, stats = build_scenario(CLUSTER + text)
-    assert list_alerts(topology) == {"n1": {"Alert": "critical"}}
+    assert list_alerts(topology) == {"n1": {"Alert": highest}}
     assert not stats.conflicts
 
 

@@ -1,0 +1,1 @@
+"""The alert rules, Alertmanager and Grafana as deploy/monitoring configures them."""
