@@ -5,11 +5,16 @@ Nothing is installed.
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+# Every system has the C library, and programs of one release must not load that of another. The compiler of queries and
+# Perl are large, and the programs run without them.
+_UNUSED_LIBRARIES = ("libc6", "libllvm", "libperl", "libpq-dev")
 
 
 class PackageError(Exception):
@@ -33,6 +38,39 @@ def obtain_packages(folder: Path, packages: Sequence[str], report: Callable[[str
         # Another process may have been faster, with the same files; the rename is atomic.
         with contextlib.suppress(OSError):
             (Path(work) / "root").rename(folder)
+
+
+def find_missing_libraries(packages: Sequence[str], report: Callable[[str], None]) -> list[str]:
+    """Return the packages with libraries that the packages depend on and that are not installed."""
+    if not shutil.which("apt-get"):
+        raise PackageError("no apt-get on PATH")
+    command = ["apt-get", "install", "--simulate", "--no-install-recommends", *packages]
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode != 0 and _update_package_lists(report):
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        raise PackageError(f"apt-get install --simulate {' '.join(packages)}: {completed.stderr.strip()[-300:]}")
+    names = re.findall(r"^Inst (lib\S+)", completed.stdout, re.MULTILINE)
+    return [name for name in names if not name.startswith(_UNUSED_LIBRARIES)]
+
+
+def find_package_version(metapackage: str, report: Callable[[str], None]) -> str:
+    """Return the package with a version in its name that a metapackage depends on, such as postgresql-15."""
+    if not shutil.which("apt-cache"):
+        raise PackageError("no apt-cache on PATH")
+    package = _find_dependency_with_version(metapackage)
+    if package is None and _update_package_lists(report):
+        package = _find_dependency_with_version(metapackage)
+    if package is None:
+        raise PackageError(f"apt-cache depends {metapackage}: no package {metapackage}-VERSION")
+    return package
+
+
+def _find_dependency_with_version(metapackage: str) -> str | None:
+    command = ["apt-cache", "depends", "--important", metapackage]
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    match = re.search(rf"^\s*Depends: ({re.escape(metapackage)}-[\d.]+)$", completed.stdout, re.MULTILINE)
+    return match[1] if match else None
 
 
 def _download_packages(work: str, packages: Sequence[str]) -> str:

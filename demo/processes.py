@@ -1,6 +1,7 @@
 """The processes that the demo starts: supervised, waited for, and stopped in order after a signal."""
 
 import contextlib
+import pwd
 import signal
 import subprocess
 import time
@@ -59,13 +60,26 @@ class ManagedProcess:
 
 @contextlib.contextmanager
 def run_process(
-    name: str, command: Sequence[str], environ: Mapping[str, str], log_path: Path
+    name: str, command: Sequence[str], environ: Mapping[str, str], log_path: Path, user: str | None = None
 ) -> Iterator[ManagedProcess]:
-    """Run a command in the folder of the project while the block runs; its output goes to a file."""
+    """Run a command while the block runs; its output goes to a file.
+
+    It runs in the folder of the project, or as another user in that of the log.
+    """
     with (
         log_path.open("wb") as log,
-        # In a new session, Ctrl-C reaches only the demo, which then stops all processes in order.
-        subprocess.Popen(command, cwd=PROJECT, env=environ, stdout=log, stderr=log, start_new_session=True) as process,
+        subprocess.Popen(
+            command,
+            cwd=log_path.parent if user else PROJECT,
+            env=environ,
+            stdout=log,
+            stderr=log,
+            # In a new session, Ctrl-C reaches only the demo, which then stops all processes in order.
+            start_new_session=True,
+            user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
+        ) as process,
     ):
         try:
             yield ManagedProcess(name, process, log_path)

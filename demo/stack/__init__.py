@@ -1,0 +1,1 @@
+"""The whole monitoring stack as processes on one machine: `make stack`."""
