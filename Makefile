@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes test-package package clean
+.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes test-package package sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ test-package: setup ## test the wheel and the sdist without the repository
 
 package: setup ## build the wheel and the sdist into build/dist
 	@$(PYTHON_BIN) -m build --no-isolation --outdir build/dist
+
+sbom: setup ## write the SBOM of an installation to build/sbom.cdx.json
+	@$(PYTHON_BIN) -m tools.release.sbom build/sbom.cdx.json
 
 clean: ## remove the files of setup and tests
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info

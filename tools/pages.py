@@ -1,7 +1,8 @@
 """Writes the pages that are rendered by the program itself; with --check, reports the outdated ones and exits with 1.
 
-These are the OpenAPI document, the pages of the settings, the catalog, the fields, the gateway's own metrics and the
-evidence, and the recording of the demo, which is outdated if it does not contain exactly the queries of the catalog.
+These are the OpenAPI document, the pages of the settings, the catalog, the fields, the gateway's own metrics, the
+evidence and the licenses, and the recording of the demo, which is outdated if it does not contain exactly the queries
+of the catalog.
 """
 
 import sys
@@ -20,6 +21,7 @@ from demo import recording
 from tools import evidence, fields_page, metrics_page
 from tools.code import ROOT, find_outdated_files, write_files
 from tools.field_table import find_all_problems
+from tools.release import licenses
 
 _CONFIGURATION_HEADER = """\
 # Configuration
@@ -92,6 +94,7 @@ def render_pages() -> dict[str, str]:
         "docs/configuration.md": render_configuration_page(),
         "docs/evidence.md": evidence.render_evidence_page(),
         "docs/fields.md": fields_page.render_fields_page(),
+        "docs/licenses.md": licenses.render_licenses_page(),
         "docs/metrics.md": metrics_page.render_catalog_page(),
         "docs/own-metrics.md": render_own_metrics_page(),
     }

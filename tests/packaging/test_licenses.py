@@ -1,0 +1,81 @@
+"""The licenses of the packages that an installation contains."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tools.release import licenses, packages
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = packages.list_packages()
+
+
+def list_locked_versions(name: str) -> set[str]:
+    """Return `name==version` of each package in a lock file."""
+    return set(re.findall(r"^[\w.-]+==[^\s;]+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_locked_package_is_checked() -> None:
+    """The packages are those of requirements.lock."""
+    assert {f"{one.name}=={one.version}" for one in PACKAGES} == list_locked_versions("requirements.lock")
+
+
+def test_published_versions_are_tested_versions() -> None:
+    """requirements.lock has the versions of requirements-dev.lock, and they are installed; if not, run `make setup`."""
+    assert list_locked_versions("requirements.lock") <= list_locked_versions("requirements-dev.lock")
+    assert packages.find_version_differences() == []
+
+
+def test_licenses_are_permissive() -> None:
+    """Each package, and each library that its wheel describes, has a permissive or accepted license."""
+    assert licenses.find_license_problems(PACKAGES) == []
+    assert any(one.bundled_libraries for one in PACKAGES)
+
+
+def test_accepted_licenses_are_in_use() -> None:
+    """No exception is for a package that is gone, for a permissive license, or for the GPL or AGPL."""
+    by_name = {one.name: one.license for one in PACKAGES}
+    assert {name: text for name, (text, _) in licenses.ACCEPTED_LICENSES.items()} == {
+        name: by_name.get(name) for name in licenses.ACCEPTED_LICENSES
+    }
+    accepted = {text for text, _ in licenses.ACCEPTED_LICENSES.values()}
+    assert not any(licenses.is_permissive(text) for text in accepted)
+    assert not any("GPL" in text.replace("LGPL", "") for text in accepted)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("MIT", True),
+        ("Apache-2.0 AND MIT", True),
+        ("GPL-3.0-only OR MIT", True),
+        ("(MIT OR Apache-2.0) AND Unicode-3.0", True),
+        ("Apache-2.0 WITH LLVM-exception", True),
+        ("GPL-2.0-only", False),
+        ("AGPL-3.0-or-later", False),
+        ("LGPL-2.1-or-later", False),
+        ("MIT AND GPL-3.0-only", False),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", False),
+        ("GNU General Public License", False),
+        ("none", False),
+        ("", False),
+    ],
+)
+def test_an_expression_is_permissive(expression: str, expected: bool) -> None:
+    """All parts of `AND` and one part of `OR` must be permissive; a text that is not SPDX is not."""
+    assert licenses.is_permissive(expression) is expected
+
+
+def test_a_problem_names_package_version_and_license() -> None:
+    """A package or a bundled library under another license is reported by name; certifi only has the MPL."""
+    package = next(one for one in PACKAGES if one.bundled_libraries)
+    library = replace(package.bundled_libraries[0], name="libx", version="1", license="AGPL-3.0-only")
+    changed = replace(package, name="x", version="2", license="LGPL-3.0-only", bundled_libraries=(library,))
+    certifi = replace(package, name="certifi", version="3", license="GPL-3.0-only", bundled_libraries=())
+    assert licenses.find_license_problems([changed, certifi]) == [
+        "x 2: license LGPL-3.0-only is not permissive",
+        "libx 1: license AGPL-3.0-only is not permissive",
+        "certifi 3: license GPL-3.0-only is not permissive",
+    ]

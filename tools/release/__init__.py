@@ -1,0 +1,1 @@
+"""What is published beside the program: licenses, the SBOM and the site of the documentation."""
