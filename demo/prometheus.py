@@ -190,13 +190,14 @@ def wait_until_ready(port: int, process: subprocess.Popen[bytes], log_path: Path
     while time.monotonic() < end:
         if process.poll() is not None:
             break
-        if _is_ready(port):
+        if is_ready(port):
             return
         time.sleep(0.02)
     raise RuntimeError(f"Prometheus on port {port} did not become ready: {log_path.read_text()[-1000:]}")
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Return whether a program of Prometheus on this port of 127.0.0.1 is ready."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
         try:
             connection.request("GET", "/-/ready")

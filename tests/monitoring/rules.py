@@ -83,3 +83,15 @@ def find_metric_names(expr: str) -> set[str]:
     promql_parser.walk(promql_parser.parse(expr), pre_visit=visit)
     assert all(names), f"a selector without a metric name: {expr}"
     return {name for name in names if name}
+
+
+def find_grouping_labels(expr: str) -> set[str]:
+    """Return the labels by which the aggregations of an expression group."""
+    labels: set[str] = set()
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
+            labels.update(node.modifier.labels)
+
+    promql_parser.walk(promql_parser.parse(expr), pre_visit=visit)
+    return labels
