@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes test-package package sbom clean
+.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,11 +80,14 @@ test-kubernetes: setup ## test with a real Kubernetes; needs Go, and root on Deb
 	@$(PYTHON_BIN) -m tools.parts.thanos
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/kubernetes
 
-test-package: setup ## test the wheel and the sdist without the repository
+test-package: setup ## test the wheel and the sdist without the repository, and the site of docs
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/packaging
 
 package: setup ## build the wheel and the sdist into build/dist
 	@$(PYTHON_BIN) -m build --no-isolation --outdir build/dist
+
+docs: setup ## build the documentation as a site in build/docs
+	@$(PYTHON_BIN) -m tools.release.site build/docs
 
 sbom: setup ## write the SBOM of an installation to build/sbom.cdx.json
 	@$(PYTHON_BIN) -m tools.release.sbom build/sbom.cdx.json

@@ -50,6 +50,15 @@ def test_links_resolve(page: Path) -> None:
     assert list(find_broken_links(page)) == []
 
 
+def test_every_page_is_listed() -> None:
+    """docs/README.md links to every page, from which the site of the documentation gets its navigation."""
+    index = ROOT / "docs" / "README.md"
+    links = re.findall(r"\]\(([^)\s#]+)\)", index.read_text(encoding="utf-8"))
+    listed = {(index.parent / link).resolve() for link in links}
+    decisions = set(ROOT.glob("docs/decisions/[0-9]*.md"))
+    assert {str(page.relative_to(ROOT)) for page in {*PAGES} - listed - decisions - {index}} == set()
+
+
 def test_sources_name_pages_that_exist() -> None:
     """A page of docs/ that a source, a manifest or an alert names exists."""
     named = {name for source in SOURCES for name in re.findall(r"docs/[\w/-]+\.md", source.read_text(encoding="utf-8"))}
