@@ -9,6 +9,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from aggregator.agent.page import FAMILIES
 from aggregator.observability.metrics import METRICS
+from demo.example_service.metrics import ServiceMetrics
 
 ROOT = Path(__file__).parents[2]
 DATA_DIR = ROOT / "tests" / "data"
@@ -21,6 +22,7 @@ def collect_exposed_metrics() -> set[str]:
     names = set(SCRAPE_METRICS)
     names |= set(_expand((metric.name, metric.kind.__name__.lower()) for metric in METRICS))
     names |= set(_expand((family.name, family.kind) for family in FAMILIES))
+    names |= {sample.name for family in ServiceMetrics().registry.collect() for sample in family.samples}
     names |= {
         sample.name for family in ProcessCollector(registry=CollectorRegistry()).collect() for sample in family.samples
     }

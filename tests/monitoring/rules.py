@@ -42,7 +42,7 @@ def load_rules(path: Path) -> list[AlertRule]:
             rule["alert"],
             rule["labels"]["severity"],
             rule["expr"],
-            promql_parser.parse_duration(rule.get("for", "0s")),
+            promql_parser.parse_duration(rule["for"]) if "for" in rule else timedelta(0),
             rule,
         )
         for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
