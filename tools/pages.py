@@ -21,6 +21,7 @@ from demo import recording
 from tools import evidence, fields_page, metrics_page
 from tools.code import ROOT, find_outdated_files, write_files
 from tools.field_table import find_all_problems
+from tools.monitoring.files import render_monitoring_files
 from tools.release import licenses
 
 _CONFIGURATION_HEADER = """\
@@ -125,7 +126,7 @@ def main() -> None:
     """Write everything, or check everything. A page of fields with gaps is not written."""
     if problems := find_all_problems():
         sys.exit("\n".join(("docs/fields.md would be incomplete:", *problems)))
-    generated = {**render_openapi(), **render_pages()}
+    generated = {**render_openapi(), **render_pages(), **render_monitoring_files()}
     if sys.argv[1:] == ["--check"]:
         outdated = find_outdated_files(generated)
         # Not compared byte by byte: floating-point results differ in the last digit between machines.

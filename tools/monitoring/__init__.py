@@ -1,0 +1,1 @@
+"""Generates the files of deploy/monitoring."""
