@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ run: export GRPC_HOST := $(or $(GRPC_HOST),127.0.0.1)
 run: export METRICS_HOST := $(or $(METRICS_HOST),127.0.0.1)
 run: setup ## run the gateway on a simulated fleet [FLEET=mixed], or on PROMETHEUS_ADDRESS=...
 	@if [ -n "$$PROMETHEUS_ADDRESS" ]; then exec $(PYTHON_BIN) -m aggregator; else exec $(PYTHON_BIN) -m demo; fi
+
+stack: setup ## run the whole monitoring stack with alerts by mail; needs Debian or Ubuntu
+	@exec $(PYTHON_BIN) -m demo.stack
 
 # Some tests mostly wait, so there is one process more than a small machine has cores. All tests of a file run in one
 # process, in order. A test that hangs ends its process. The tests of a process that ends run in the others, because
@@ -43,6 +46,8 @@ generate: setup ## write the generated files: aggregator/pb, pages in docs, the 
 # The second file has the versions of the first, so that what is published is what the tests use.
 lock: setup ## write the lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--constraint requirements-dev.lock demo/example_service/requirements.in -o demo/example_service/requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --constraint requirements-dev.lock pyproject.toml -o requirements.lock
 
 fuzz: export FUZZ_SEED ?= 1
@@ -70,6 +75,10 @@ soak: setup ## inject faults at random, in two scenarios of MINUTES each: make s
 test-docker: setup ## test the agent with real Docker Engines; needs root on Debian or Ubuntu, and Go for the newest one
 	@$(PYTHON_BIN) -m tools.parts.docker
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/docker
+
+test-stack: setup ## test the whole monitoring stack, from a broken endpoint to its mails; needs Debian or Ubuntu
+	@$(PYTHON_BIN) -m tests.stack.programs
+	@$(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/stack
 
 test-thanos: setup ## test with a real Thanos and Prometheus 3; needs Go
 	@$(PYTHON_BIN) -m tools.parts.thanos

@@ -50,8 +50,13 @@ class RunningAgents:
 
 
 @contextlib.contextmanager
-def run_agents(folder: Path, environ: Mapping[str, str] = os.environ) -> Iterator[RunningAgents]:
-    """Run both while the block runs, with the Engine of this machine if it can be reached, else a simulated one."""
+def run_agents(
+    folder: Path, environ: Mapping[str, str] = os.environ, *, has_stopped_node: bool = True
+) -> Iterator[RunningAgents]:
+    """Run both while the block runs, with the Engine of this machine if it can be reached, else a simulated one.
+
+    `has_stopped_node` registers a host that no longer reports.
+    """
     node, engine = build_node_name(socket.gethostname()), find_engine(environ)
     agent_port, scrape_port = find_free_port(), find_free_port()
     inherited = {name: environ[name] for name in _INHERITED_NAMES if name in environ}
@@ -69,7 +74,8 @@ def run_agents(folder: Path, environ: Mapping[str, str] = os.environ) -> Iterato
         )
         url = f"http://{LOOPBACK}:{scrape_port}"
         scrape_server.wait_until(lambda: get_http(url, "/readyz")[0] == 200, "start", START_TIMEOUT_SECONDS)
-        _register_stopped_node(scrape_port)
+        if has_stopped_node:
+            _register_stopped_node(scrape_port)
         agent = stack.enter_context(
             run_process(
                 "the agent",

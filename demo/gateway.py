@@ -35,8 +35,8 @@ class GatewayPorts:
 def select_ports(environ: Mapping[str, str]) -> GatewayPorts:
     """Return the ports in the environment, or the default ports; raise PortError if one is not free."""
     ports = GatewayPorts(
-        _parse_free_port("HTTP_PORT", environ.get("HTTP_PORT") or "8080"),
-        _parse_free_port("GRPC_PORT", environ.get("GRPC_PORT") or "8181"),
+        parse_free_port("HTTP_PORT", environ.get("HTTP_PORT") or "8080"),
+        parse_free_port("GRPC_PORT", environ.get("GRPC_PORT") or "8181"),
     )
     if ports.http == ports.grpc:
         raise PortError(f"HTTP_PORT and GRPC_PORT must differ, got {ports.http} for both")
@@ -101,7 +101,8 @@ def get_http(url: str, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def _parse_free_port(variable: str, text: str) -> int:
+def parse_free_port(variable: str, text: str) -> int:
+    """Return the port that a variable names; raise PortError if it is no free port."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise PortError(f"{variable} must be a port number from 1 to 65535, got {text}")
     try:

@@ -1,6 +1,7 @@
 """The processes that the demo starts: supervised, waited for, and stopped in order after a signal."""
 
 import contextlib
+import os
 import pwd
 import signal
 import subprocess
@@ -66,21 +67,25 @@ def run_process(
 
     It runs in the folder of the project, or as another user in that of the log.
     """
+    account = pwd.getpwnam(user) if user else None
     with (
         log_path.open("wb") as log,
         subprocess.Popen(
             command,
-            cwd=log_path.parent if user else PROJECT,
+            cwd=log_path.parent if account else PROJECT,
             env=environ,
             stdout=log,
             stderr=log,
             # In a new session, Ctrl-C reaches only the demo, which then stops all processes in order.
             start_new_session=True,
-            user=user,
-            group=pwd.getpwnam(user).pw_gid if user else None,
-            extra_groups=[] if user else None,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
         ) as process,
     ):
+        if account:
+            # Programs open their log again, as /dev/stderr.
+            os.fchown(log.fileno(), account.pw_uid, account.pw_gid)
         try:
             yield ManagedProcess(name, process, log_path)
         finally:

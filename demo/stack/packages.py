@@ -10,7 +10,6 @@ from pathlib import Path
 from demo.debian_packages import find_missing_libraries, find_package_version, obtain_packages
 
 MONITORING_PACKAGES = (
-    "prometheus-alertmanager",
     "prometheus-node-exporter",
     "prometheus-blackbox-exporter",
     "prometheus-apache-exporter",
@@ -60,7 +59,7 @@ class ServerPrograms:
 
 @dataclass(frozen=True)
 class StackPrograms:
-    """All programs of the stack but Prometheus."""
+    """All programs of the stack but Prometheus and Alertmanager."""
 
     monitoring: Path
     servers: ServerPrograms

@@ -1,0 +1,174 @@
+"""The whole stack as a user runs it: `make test-stack`."""
+
+import contextlib
+import email
+import email.policy
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from demo.gateway import get_http
+from demo.processes import PROJECT
+from demo.prometheus import find_free_port
+from demo.stack.monitoring import MONITORING_FOLDER
+from demo.stack.ports import PUBLISHED_PORTS
+
+START_SECONDS = 150.0
+MAIL_SECONDS = 120.0
+# The alert ends with its window, and Alertmanager sends the next mail of a group after a minute.
+RESOLVED_SECONDS = 180.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.5
+# It fires as long as the monitoring works.
+DEAD_MANS_SWITCH = "Watchdog"
+
+
+@dataclass
+class StackProcess:
+    """A running `python -m demo.stack`, and what it has printed."""
+
+    process: "subprocess.Popen[str]"
+    lines: list[str] = field(default_factory=list)
+
+    def wait_for(self, condition: Callable[[], Any], description: str, timeout_seconds: float) -> Any:
+        """Poll until the condition is true, and return its value."""
+        end = time.monotonic() + timeout_seconds
+        while not (value := condition()):
+            assert time.monotonic() < end, f"no {description} in {timeout_seconds:.0f} s:\n{self.output}"
+            time.sleep(POLL_SECONDS)
+        return value
+
+    def wait_for_output(self, text: str, timeout_seconds: float) -> None:
+        """Wait until a text has been printed."""
+        self.wait_for(lambda: text in self.output or self.process.poll() is not None, text, timeout_seconds)
+        assert text in self.output, self.output
+
+    def wait_for_end(self) -> int:
+        """Return the exit status."""
+        return self.process.wait(STOP_SECONDS)
+
+    @property
+    def output(self) -> str:
+        """Everything that has been printed."""
+        return "".join(self.lines)
+
+    def find_command(self, method: str, ending: str = "") -> str:
+        """Return a command that the output recommends."""
+        return next(line.strip() for line in self.lines if f"curl -X {method}" in line and ending in line)
+
+    def read_mails(self) -> list[EmailMessage]:
+        """Return the mails that have arrived."""
+        match = re.search(r"stored in (\S+) until", self.output)
+        assert match is not None
+        return [
+            email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            for path in sorted(Path(match[1]).glob("*.eml"))
+        ]
+
+    def query_prometheus(self, path: str) -> Any:
+        """Return the data of a response of Prometheus."""
+        match = re.search(r"Prometheus +(http://localhost:\d+)/alerts", self.output)
+        assert match is not None
+        return json.loads(get_http(match[1], path)[1])["data"]
+
+    def list_firing_alerts(self) -> set[str]:
+        """Return the names of the alerts that fire."""
+        alerts = self.query_prometheus("/api/v1/alerts")["alerts"]
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+@contextlib.contextmanager
+def run_stack() -> Iterator[StackProcess]:
+    """Run the stack on free ports while the block runs."""
+    environ = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CACHE_HOME") if name in os.environ}
+    environ |= {setting: str(find_free_port()) for setting, _ in PUBLISHED_PORTS.values()}
+    command = [sys.executable, "-m", "demo.stack"]
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        stack = StackProcess(process)
+        assert process.stdout is not None
+        reader = threading.Thread(target=stack.lines.extend, args=(process.stdout,))
+        reader.start()
+        try:
+            yield stack
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOP_SECONDS)
+            reader.join()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[StackProcess]:
+    """A healthy stack."""
+    with run_stack() as stack:
+        stack.wait_for_output("Ctrl-C stops everything.", START_SECONDS)
+        yield stack
+
+
+def run_command(command: str) -> None:
+    """Run a command that the output recommends."""
+    subprocess.run(["bash", "-c", f"{command} --silent --show-error --fail"], check=True)
+
+
+def test_every_target_of_every_job_is_up(stack: StackProcess) -> None:
+    """Prometheus scrapes all targets of deploy/monitoring under the names of the compose file."""
+    expected = set()
+    for path in (MONITORING_FOLDER / "targets").iterdir():
+        for group in yaml.safe_load(path.read_text(encoding="utf-8")):
+            instances = [group["labels"]["instance"]] if "labels" in group else group["targets"]
+            expected |= {(path.stem, instance, "up") for instance in instances}
+    targets = stack.query_prometheus("/api/v1/targets?state=active")["activeTargets"]
+    assert {(one["labels"]["job"], one["labels"]["instance"], one["health"]) for one in targets} == expected
+
+
+def test_a_broken_endpoint_is_mailed_and_its_repair_as_well(stack: StackProcess) -> None:
+    """No alert fires until the endpoint is broken. The warning arrives within two minutes, then the end, each once."""
+    assert stack.list_firing_alerts() - {DEAD_MANS_SWITCH} == set()
+    assert stack.read_mails() == []
+    run_command(stack.find_command("PUT", "delay_seconds=0.5'"))
+    (warning,) = stack.wait_for(stack.read_mails, "mail", MAIL_SECONDS)
+    assert "[WARNING]" in warning["Subject"]
+    assert "check_flight" in str(warning)
+    assert warning["To"] == "operations@stack.example"
+    run_command(stack.find_command("DELETE"))
+    _, resolved = stack.wait_for(lambda: stack.read_mails()[1:] and stack.read_mails(), "mail", RESOLVED_SECONDS)
+    assert "[RESOLVED]" in resolved["Subject"]
+    assert "check_flight" in str(resolved)
+    assert stack.list_firing_alerts() - {DEAD_MANS_SWITCH} == set()
+
+
+def test_a_part_that_ends_stops_the_stack_with_a_reason(stack: StackProcess) -> None:
+    """The message names the part and how it ended, and no other part is left."""
+    children = psutil.Process(stack.process.pid).children(recursive=True)
+    (service,) = (one for one in children if one.cmdline()[-2:] == ["-m", "demo.example_service"])
+    service.kill()
+    assert stack.wait_for_end() == 1
+    assert "stack: example service ended by signal 9" in stack.output
+    assert [one for one in children if one.is_running()] == []
+
+
+def test_an_interrupt_during_the_start_stops_the_stack() -> None:
+    """Ctrl-C stops what has been started, and nothing is left."""
+    with run_stack() as stack:
+        stack.wait_for_output("3/5", START_SECONDS)
+        children = psutil.Process(stack.process.pid).children(recursive=True)
+        stack.process.send_signal(signal.SIGINT)
+        assert stack.wait_for_end() == 0
+        assert [one for one in children if one.is_running()] == []
+    assert stack.lines[-1] == "stopped\n"
+    assert len(children) > 5

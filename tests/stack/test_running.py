@@ -1,0 +1,86 @@
+"""The parts of `python -m demo.stack` that need no other program: ports, mails, load and output."""
+
+import itertools
+import smtplib
+import socket
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from demo.example_service.load import generate_dni_requests, generate_entry_requests, generate_flight_requests
+from demo.gateway import PortError
+from demo.prometheus import find_free_port
+from demo.stack.__main__ import find_missing_targets, format_instructions
+from demo.stack.mail import run_mail_sink
+from demo.stack.ports import PUBLISHED_PORTS, StackPorts, select_stack_ports
+from tests.stack.service import RunningService
+
+
+def test_all_ports_differ() -> None:
+    """Each part gets a port of its own, and a setting chooses that of a part that people open."""
+    port = find_free_port()
+    ports = select_stack_ports({"PROMETHEUS_PORT": str(port)})
+    assert ports.prometheus == port
+    numbers = [getattr(ports, name) for name in StackPorts.__dataclass_fields__]
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.parametrize("setting", [setting for setting, _ in PUBLISHED_PORTS.values()])
+def test_a_port_in_use_is_replaced_unless_it_is_set(setting: str) -> None:
+    """Without a setting another port is used; a port that is set and in use is an error that names the setting."""
+    in_use = pytest.raises(PortError, match=f"is in use: choose another one with {setting}=")
+    with socket.create_server(("127.0.0.1", 0)) as taken, in_use:
+        select_stack_ports({setting: str(taken.getsockname()[1])})
+    with pytest.raises(PortError, match=f"{setting} must be a port number"):
+        select_stack_ports({setting: "x"})
+
+
+def test_mails_are_shown_and_stored(tmp_path: Path) -> None:
+    """The sink reports recipients, subject and text without control characters, and stores the whole mail."""
+    message = EmailMessage()
+    message["From"], message["To"] = "alerts@stack.example", "operations@stack.example"
+    message["Subject"] = "[WARNING] ApiSlow"
+    message.set_content("check_flight is slow\x1b[2J\nsecond line")
+    shown: list[str] = []
+    port = find_free_port()
+    with run_mail_sink(tmp_path, port, shown.append), smtplib.SMTP("127.0.0.1", port) as client:
+        client.send_message(message)
+    (text,) = shown
+    assert text.splitlines() == [
+        "",
+        "  mail to operations@stack.example: [WARNING] ApiSlow",
+        "  check_flight is slow[2J",
+        "  second line",
+        f"  the whole mail: {tmp_path / '0001.eml'}",
+    ]
+    assert b"Subject: [WARNING] ApiSlow" in (tmp_path / "0001.eml").read_bytes()
+
+
+def test_the_load_uses_every_endpoint(service: RunningService) -> None:
+    """A minute of load is answered without errors of the server, and some of it is not found or stored."""
+    statuses = {}
+    for name, stream in (
+        ("dni", generate_dni_requests()),
+        ("flights", generate_flight_requests()),
+        ("immigration", generate_entry_requests(10**12)),
+    ):
+        requests = itertools.islice(stream, 11)
+        statuses[name] = [
+            service.request(one.method, one.path, one.body.encode() if one.body else None)[0] for one in requests
+        ]
+    assert statuses == {"dni": [404, *[200] * 9, 404], "flights": [404, *[200] * 9, 404], "immigration": [201] * 11}
+
+
+def test_a_silent_prometheus_has_no_targets_up() -> None:
+    """Without an answer, the targets count as missing."""
+    assert find_missing_targets(f"http://127.0.0.1:{find_free_port()}") == ["Prometheus does not answer"]
+
+
+def test_the_instructions_name_ports_and_mails() -> None:
+    """The output has an address for everything that people open, and where mails go."""
+    ports = select_stack_ports({})
+    text = format_instructions(ports, "shown here")
+    for name in PUBLISHED_PORTS:
+        assert f"localhost:{getattr(ports, name)}" in text
+    assert "mails         shown here" in text
