@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run stack test check format generate lock fuzz soak parity bench test-image test-docker test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate lock fuzz soak parity bench test-image test-chart test-docker test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ soak: setup ## inject faults at random, in two scenarios of MINUTES each: make s
 test-docker: setup ## test the agent with real Docker Engines; needs root on Debian or Ubuntu, and Go for the newest one
 	@$(PYTHON_BIN) -m tools.parts.docker
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/docker
+
+test-chart: setup ## test the Helm chart with a real Helm; needs Go
+	@$(PYTHON_BIN) -m tools.parts.helm
+	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/chart
 
 test-stack: setup ## test the whole monitoring stack, from a broken endpoint to its mails; needs Debian or Ubuntu
 	@$(PYTHON_BIN) -m tests.stack.programs

@@ -1,8 +1,8 @@
 """Writes the pages that are rendered by the program itself; with --check, reports the outdated ones and exits with 1.
 
 These are the OpenAPI document, the pages of the settings, the catalog, the fields, the gateway's own metrics, the
-evidence and the licenses, and the recording of the demo, which is outdated if it does not contain exactly the queries
-of the catalog.
+evidence and the licenses, the generated files of the chart, and the recording of the demo, which is outdated if it does
+not contain exactly the queries of the catalog.
 """
 
 import sys
@@ -19,6 +19,7 @@ from aggregator.settings.settings import describe_settings
 from aggregator.settings.types import SettingsGroup
 from demo import recording
 from tools import evidence, fields_page, metrics_page
+from tools.chart.files import render_chart_files
 from tools.code import ROOT, find_outdated_files, write_files
 from tools.field_table import find_all_problems
 from tools.monitoring.files import render_monitoring_files
@@ -126,7 +127,7 @@ def main() -> None:
     """Write everything, or check everything. A page of fields with gaps is not written."""
     if problems := find_all_problems():
         sys.exit("\n".join(("docs/fields.md would be incomplete:", *problems)))
-    generated = {**render_openapi(), **render_pages(), **render_monitoring_files()}
+    generated = {**render_openapi(), **render_pages(), **render_monitoring_files(), **render_chart_files()}
     if sys.argv[1:] == ["--check"]:
         outdated = find_outdated_files(generated)
         # Not compared byte by byte: floating-point results differ in the last digit between machines.

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RUN_TIMEOUT_SECONDS = 300.0
-COPIED_DIRECTORIES = ("aggregator", "demo", "docs", "proto", "tests", "tools")
+COPIED_DIRECTORIES = ("aggregator", "demo", "deploy", "docs", "proto", "tests", "tools")
 NODE_EXPORTER_PATH = "aggregator/models/catalog/node_exporter.py"
 KUBERNETES_PATH = "aggregator/models/catalog/kubernetes.py"
 MODEL_PATH = "aggregator/models/topology.py"
@@ -61,7 +61,8 @@ def repository(tmp_path: Path) -> Path:
     """Copy the parts of the repository that the example changes, and their tests."""
     for directory in COPIED_DIRECTORIES:
         shutil.copytree(ROOT / directory, tmp_path / directory, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
 

@@ -1,0 +1,306 @@
+"""The chart, rendered by a real Helm for each file in values/: valid objects that fit together, and errors."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aggregator.settings.agent import AgentSettings
+from aggregator.settings.gateway import Settings
+from aggregator.settings.scrape import ScrapeSettings
+from aggregator.settings.settings import SECRET_FILE_SUFFIX, list_secret_names
+from aggregator.settings.types import SettingsGroup
+from tests.chart.helm import (
+    CHART,
+    KUBERNETES_VERSIONS,
+    ROOT,
+    VALUES_FOLDER,
+    Manifest,
+    Rendering,
+    find_error,
+    render,
+    run_helm,
+    validate,
+)
+from tools.chart.files import RULES
+
+VALUES_FILES = sorted(VALUES_FOLDER.glob("*.yaml"))
+WORKLOADS = ("Deployment", "DaemonSet")
+# The settings of each container by its first argument.
+SETTINGS: dict[str, type[SettingsGroup]] = {"": Settings, "scrape": ScrapeSettings, "agent": AgentSettings}
+
+
+def get_name(path: Path) -> str:
+    """Return the name of a file of values."""
+    return path.stem
+
+
+@pytest.fixture(params=VALUES_FILES, ids=get_name)
+def values_file(request: pytest.FixtureRequest) -> Path:
+    """A file of values."""
+    path: Path = request.param
+    return path
+
+
+@pytest.fixture
+def rendering(values_file: Path) -> Rendering:
+    """What the chart renders with the file of values."""
+    return render(f"--values={values_file}")
+
+
+def test_the_linter_has_no_complaint(values_file: Path) -> None:
+    """`helm lint --strict` accepts the chart with these values."""
+    completed = run_helm("lint", "--strict", str(CHART), f"--values={values_file}")
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "[WARNING]" not in completed.stdout
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
+def test_all_objects_are_valid(values_file: Path, kubernetes: str) -> None:
+    """Each object fits the schema of the oldest and of the newest Kubernetes, without unknown fields."""
+    objects = render(f"--values={values_file}", kubernetes=kubernetes).objects
+    assert objects
+    for one in objects:
+        validate(one, kubernetes)
+
+
+def test_no_object_is_rendered_twice(rendering: Rendering) -> None:
+    """No two objects have the same kind, namespace and name."""
+    keys = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in rendering.objects]
+    assert len(set(keys)) == len(keys)
+
+
+def get_pod(workload: Manifest) -> Manifest:
+    """Return the pod template of a workload."""
+    template: Manifest = workload["spec"]["template"]
+    return template
+
+
+def get_container(workload: Manifest) -> Manifest:
+    """Return the only container of a workload."""
+    (container,) = get_pod(workload)["spec"]["containers"]
+    container_: Manifest = container
+    return container_
+
+
+def list_selecting(rendering: Rendering) -> Iterator[tuple[Manifest, dict[str, str], set[str]]]:
+    """Yield each object that selects pods, its labels, and the ports that it names."""
+    for one in rendering.list_kind("Service"):
+        yield one, one["spec"]["selector"], {port["targetPort"] for port in one["spec"]["ports"]}
+    for one in rendering.list_kind("PodDisruptionBudget"):
+        yield one, one["spec"]["selector"]["matchLabels"], set()
+    for one in rendering.list_kind("NetworkPolicy"):
+        ports = {port["port"] for rule in one["spec"]["ingress"] for port in rule["ports"]}
+        yield one, one["spec"]["podSelector"]["matchLabels"], ports
+
+
+def test_selectors_match_exactly_one_workload(rendering: Rendering) -> None:
+    """Each selector matches the pods of one workload, and the ports that it names are ports of them."""
+    pods = {(one["kind"], one["metadata"]["name"]): one for one in rendering.list_kind(*WORKLOADS)}
+    for one in pods.values():
+        assert one["spec"]["selector"]["matchLabels"].items() <= get_pod(one)["metadata"]["labels"].items()
+    for selecting, labels, ports in list_selecting(rendering):
+        selected = [one for one in pods.values() if labels.items() <= get_pod(one)["metadata"]["labels"].items()]
+        assert len(selected) == 1, selecting["metadata"]["name"]
+        assert ports <= {port["name"] for port in get_container(selected[0])["ports"]}
+
+
+def test_service_monitors_match_exactly_one_service(rendering: Rendering) -> None:
+    """Each ServiceMonitor selects one Service, and its ports are ports of that Service."""
+    for monitor in rendering.list_kind("ServiceMonitor"):
+        labels = monitor["spec"]["selector"]["matchLabels"]
+        selected = [
+            one for one in rendering.list_kind("Service") if labels.items() <= one["metadata"]["labels"].items()
+        ]
+        assert len(selected) == 1
+        ports = {port["name"] for port in selected[0]["spec"]["ports"]}
+        assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+
+
+def test_references_to_objects_lead_somewhere(rendering: Rendering, values_file: Path) -> None:
+    """Service accounts, Secrets and claims of pods are rendered, or are named in the values."""
+    values = values_file.read_text(encoding="utf-8")
+    rendered = {(one["kind"], one["metadata"]["name"]) for one in rendering.objects}
+    for workload in rendering.list_kind(*WORKLOADS):
+        spec = get_pod(workload)["spec"]
+        references = {("ServiceAccount", spec["serviceAccountName"])} - {("ServiceAccount", "default")}
+        for volume in spec.get("volumes", []):
+            if "secret" in volume:
+                references.add(("Secret", volume["secret"]["secretName"]))
+            if "persistentVolumeClaim" in volume:
+                references.add(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
+        for kind, name in references - rendered:
+            assert re.search(rf"\b{name}\b", values), (kind, name)
+        mounts = {mount["name"] for mount in get_container(workload).get("volumeMounts", [])}
+        assert mounts == {volume["name"] for volume in spec.get("volumes", [])}
+
+
+def test_every_variable_is_a_setting(rendering: Rendering) -> None:
+    """Each variable is a setting of the program that the container runs; secrets are files of the mounted Secret."""
+    for workload in rendering.list_kind(*WORKLOADS):
+        container = get_container(workload)
+        settings_type = SETTINGS[(container.get("args") or [""])[0]]
+        secret_names = list_secret_names(settings_type)
+        names = [one["name"] for one in container["env"]]
+        assert len(set(names)) == len(names)
+        files = {f"{name}{SECRET_FILE_SUFFIX}" for name in secret_names}
+        assert set(names) <= (settings_type.model_fields.keys() - secret_names) | files
+        for one in container["env"]:
+            if one["name"] in files:
+                key = one["name"].removesuffix(SECRET_FILE_SUFFIX).lower().replace("_", "-")
+                assert one["value"] == f"/etc/aggregator/secret/{key}"
+
+
+def test_pods_have_no_privileges(rendering: Rendering, values_file: Path) -> None:
+    """Containers run without root, capabilities and a writable file system; only the agent sees the node."""
+    for workload in rendering.list_kind(*WORKLOADS):
+        spec, security = get_pod(workload)["spec"], get_container(workload)["securityContext"]
+        assert (spec["securityContext"]["runAsNonRoot"], spec["securityContext"]["runAsUser"]) == (True, 1001)
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert (security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"]) == (False, True)
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert ("hostNetwork" in spec) == (workload["kind"] == "DaemonSet")
+        assert not spec.keys() & {"hostPID", "hostIPC"}
+
+
+def test_values_of_the_go_chart_keep_their_meaning() -> None:
+    """Each value of the chart of the Go service has its effect on the object and the field where it had it."""
+    rendering = render(f"--values={VALUES_FOLDER / 'go-chart.yaml'}", release="icos")
+    deployment = rendering.find("Deployment", "icos-aggregator")
+    pod, container = get_pod(deployment), get_container(deployment)
+    secret = rendering.find("Secret", "icos-aggregator")["stringData"]
+    assert secret["prometheus-address"] == "http://icos-thanos-query:9090/"
+    assert secret["key"].startswith("MIIBIjANBg")
+    assert container["image"] == "registry.example/aggregator:develop"
+    assert container["imagePullPolicy"] == "Always"
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "global-registry"}]
+    assert pod["metadata"]["annotations"]["example.com/team"] == "icos"
+    assert pod["metadata"]["labels"]["example.com/tier"] == "backend"
+    assert container["resources"]["limits"] == {"cpu": "100m", "memory": "128Mi"}
+    assert {"name": "foo", "mountPath": "/etc/foo", "readOnly": True} in container["volumeMounts"]
+    assert pod["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert pod["spec"]["tolerations"] == [{"key": "example.com/spot", "operator": "Exists"}]
+    assert "podAntiAffinity" in pod["spec"]["affinity"]
+    assert "replicas" not in deployment["spec"]
+    service = rendering.find("Service", "icos-aggregator")["spec"]
+    assert service["type"] == "NodePort"
+    assert service["ports"][0] == {"name": "http", "port": 8090, "targetPort": "http", "nodePort": 30080}
+    (rule,) = rendering.find("Ingress", "icos-aggregator")["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert (rule["host"], path["path"], path["pathType"]) == ("icos.example", "/aggregator", "Prefix")
+    assert path["backend"] == {"service": {"name": "icos-aggregator", "port": {"name": "http"}}}
+    scaler = rendering.find("HorizontalPodAutoscaler", "icos-aggregator")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
+    targets = {one["resource"]["name"]: one["resource"]["target"]["averageUtilization"] for one in scaler["metrics"]}
+    assert targets == {"cpu": 70, "memory": 80}
+
+
+def test_an_upgrade_keeps_what_cannot_change() -> None:
+    """The selector of the Deployment and the name of the container are those of the chart of the Go service."""
+    deployment = render(release="icos").find("Deployment", "icos-aggregator")
+    assert deployment["spec"]["selector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "aggregator",
+        "app.kubernetes.io/instance": "icos",
+    }
+    assert get_container(deployment)["name"] == "aggregator"
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [
+        ("replicas=2", "replicas"),
+        ("replicaCount=two", "replicaCount"),
+        ("service.port=0", "service/port"),
+        ("service.port=http", "service/port"),
+        ("service.type=Public", "service/type"),
+        ("image.pullPolicy=never", "image/pullPolicy"),
+        ("aggregator.prometheus=", "aggregator/prometheus"),
+        ("aggregator.settings.REFRESH_INTERVALL=30s", "REFRESH_INTERVALL"),
+        ("aggregator.settings.PROMETHEUS_BEARER_TOKEN=a", "PROMETHEUS_BEARER_TOKEN"),
+        ("aggregator.settings.HTTP_PORT=80", "HTTP_PORT"),
+        ("aggregator.settings.GRPC_AUTH=true", "GRPC_AUTH"),
+        ("aggregator.secrets.KEY=a", "KEY"),
+        ("ingress.hosts[0].host=a", "ingress/hosts/0"),
+        ("autoscaling.minReplicas=0", "autoscaling/minReplicas"),
+        ("podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget/maxUnavailable"),
+        ("scrape.persistence.size=big", "scrape/persistence/size"),
+        ("agent.dockerSocket=var/run/docker.sock", "agent/dockerSocket"),
+        ("networkPolicy.nodes[0]=10.0.0.0", "networkPolicy/nodes/0"),
+        ("serviceMonitor.interval=30", "serviceMonitor/interval"),
+    ],
+)
+def test_the_schema_refuses_invalid_values(setting: str, error: str) -> None:
+    """The error names the value, in the way of the JSON schema."""
+    text = find_error(setting)
+    assert "don't meet the specifications of the schema" in text
+    assert error in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        (["service.port=8181"], "service.port and service.grpcPort must differ, got 8181 for both"),
+        (["aggregator.metricsPort=8080"], "aggregator.metricsPort must not be 8080 or 8181"),
+        (
+            ["autoscaling.enabled=true", "autoscaling.minReplicas=3", "autoscaling.maxReplicas=2"],
+            "autoscaling.minReplicas must be at most autoscaling.maxReplicas, got 3 and 2",
+        ),
+        (
+            ["autoscaling.enabled=true", "autoscaling.targetCPUUtilizationPercentage=null"],
+            "autoscaling.enabled requires autoscaling.targetCPUUtilizationPercentage or",
+        ),
+        (
+            ["aggregator.existingSecret=a", "aggregator.existingSecretKeys={KEY}"],
+            "aggregator.existingSecretKeys must contain PROMETHEUS_ADDRESS",
+        ),
+        (["agent.enabled=true"], "agent.enabled requires scrape.enabled, or agent.masters"),
+        (["scrape.service.port=5000"], "scrape.service.port must not be 5000"),
+        (
+            ["agent.enabled=true", "scrape.enabled=true", "networkPolicy.enabled=true"],
+            "networkPolicy.nodes must contain the networks of the nodes",
+        ),
+    ],
+)
+def test_conflicts_of_values_have_an_error(settings: list[str], error: str) -> None:
+    """The error names both values and what is expected."""
+    assert error in find_error(*settings)
+
+
+def test_the_rules_are_those_of_the_repository() -> None:
+    """There is a PrometheusRule for each file of alert rules, with the same groups."""
+    rules = render("--set=prometheusRule.enabled=true").list_kind("PrometheusRule")
+    files = {f"aggregator-{path.stem}": path for path in (ROOT / RULES).glob("*.yaml")}
+    assert {rule["metadata"]["name"] for rule in rules} == files.keys()
+    for rule in rules:
+        text = files[rule["metadata"]["name"]].read_text(encoding="utf-8")
+        assert rule["spec"]["groups"] == yaml.safe_load(text)["groups"]
+
+
+@pytest.fixture
+def chart_with_visible_notes(tmp_path: Path) -> Path:
+    """A copy of the chart with a ConfigMap that contains the notes, which `helm template` does not print."""
+    copy = tmp_path / "chart"
+    shutil.copytree(CHART, copy)
+    (copy / "templates" / "notes.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\n"
+        'data: {text: {{ include (print $.Template.BasePath "/NOTES.txt") . | quote }}}\n'
+    )
+    return copy
+
+
+def test_the_notes_warn_about_a_gateway_that_is_open(chart_with_visible_notes: Path) -> None:
+    """There is a warning unless tokens are required or a NetworkPolicy restricts access."""
+
+    def has_warning(*settings: str) -> bool:
+        arguments = (*(f"--set={one}" for one in settings), "--set=scrape.enabled=true")
+        notes: str = render(*arguments, chart=chart_with_visible_notes).find("ConfigMap", "notes")["data"]["text"]
+        assert "service/aggregator 8080:8080" in notes
+        assert "service/aggregator-scrape 5000:5000" in notes
+        return "WARNING: every client" in notes
+
+    assert has_warning()
+    for setting in ("aggregator.keycloakPublicKey=a", "aggregator.issuer=https://a", "networkPolicy.enabled=true"):
+        assert not has_warning(setting)
