@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from demo.prometheus import ScrapedExposition, run_prometheus_with_data
 from tests.support.certificate_authority import CertificateAuthority, write_certificate_files
 
 from .containers import (
+    DATA_PATH,
     GRACE_SECONDS,
     GRPC_PORT,
     HTTP_PORT,
@@ -28,6 +30,7 @@ from .containers import (
     expose_to_network,
     run_container,
     run_docker,
+    run_program,
     wait_until,
 )
 
@@ -35,6 +38,7 @@ FIXTURE_PATH = Path("tests/data/parity/ocm-two-clusters.prom")
 CLUSTER = "icos-cluster-a"
 NODE_COUNT = 3
 CHECK_TIMEOUT_SECONDS = 30.0
+COMMANDS = ("agent", "doctor", "record", "scrape", "show", "tokens")
 UNREACHABLE_URL = "http://127.0.0.1:9"
 
 
@@ -179,6 +183,53 @@ def check_without_prometheus(report: CheckReport, image: str) -> None:
             check_stop(report, container)
 
 
+def check_commands(report: CheckReport, image: str) -> None:
+    """Check that every command of the program is in the image, and that the version is that of the sources."""
+    version_text = run_program(image, "--version")
+    report.check(version_text == f"aggregator {version('aggregator')}", f"--version prints {version_text}")
+    for command in COMMANDS:
+        usage = run_program(image, command, "--help").partition("\n")[0]
+        report.check(usage.startswith(f"usage: aggregator {command} "), f"{command} --help prints {usage[:40]} …")
+
+
+def check_agent_and_scrape_server(report: CheckReport, image: str) -> None:
+    """Check that an agent of the image registers at a scrape server of the image, which lists it as a target."""
+    scrape_settings = {
+        "AGENTS_FILE": f"{DATA_PATH}/agents.yaml",
+        "REGISTRY_FILE": f"{DATA_PATH}/registry.sqlite",
+        "KUBERNETES": "off",
+    }
+    command = ["scrape", "--port", str(HTTP_PORT)]
+    with run_container(image, image, "scrape", scrape_settings, command=command) as scrape_server:
+        agent_settings = {
+            "AGENT_HOST": "0.0.0.0",  # noqa: S104 - in a network of this run
+            "AGENT_OPEN": "yes",
+            "AGENT_PORT": str(HTTP_PORT),
+            "MASTER": f"{scrape_server.get_address()}:{HTTP_PORT}",
+            "NODE_NAME": "image-test",
+            "REPORT_INTERVAL": "1",
+        }
+        with run_container(image, image, "agent", agent_settings, command=["agent"]) as agent:
+            check_serves(report, agent, "agent", "/metrics", "docker_engine_up")
+            check_serves(report, scrape_server, "scrape server", "/scrape?nodes=", 'node="image-test"')
+            check_serves(report, scrape_server, "scrape server", "/sd/agents", f"{agent.get_address()}:{HTTP_PORT}")
+            check_stop(report, agent)
+            check_stop(report, scrape_server)
+
+
+def check_serves(report: CheckReport, container: RunningContainer, name: str, path: str, text: str) -> None:
+    """Wait until a path of a container returns 200 and contains a text."""
+
+    def contains_text() -> bool:
+        response = container.get(path)
+        return response is not None and response.status == 200 and text in response.body.decode()
+
+    seconds = wait_until(contains_text, CHECK_TIMEOUT_SECONDS)
+    report.check(seconds is not None, f"{name}: GET {path} contains {text}")
+    if seconds is None:
+        print(container.read_logs())
+
+
 def check_tls(report: CheckReport, image: str) -> None:
     """Check that the health check works with TLS and with mutual TLS."""
     authority = CertificateAuthority()
@@ -211,12 +262,14 @@ def main(image: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     report = CheckReport()
     check_image_metadata(report, image)
+    check_commands(report, image)
     with (
         run_prometheus_with_data([ScrapedExposition(FIXTURE_PATH.read_text(), time.time() - 1)]) as url,
         expose_to_network(image, urlsplit(url).port or 0) as prometheus,
     ):
         check_with_prometheus(report, image, prometheus)
     check_without_prometheus(report, image)
+    check_agent_and_scrape_server(report, image)
     check_tls(report, image)
     print(f"{report.passed_count} checks passed, {len(report.failed_checks)} failed")
     return 1 if report.failed_checks else 0

@@ -8,7 +8,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ HARDENED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privil
 FAST_HEALTH_CHECK = ["--health-interval", "1s", "--health-retries", "1"]
 GRACE_SECONDS = 25
 MOUNT_PATH = "/files"
+DATA_PATH = "/data"
 HTTP_PORT, GRPC_PORT = 8080, 8181
 
 
@@ -71,6 +72,10 @@ class RunningContainer:
         finally:
             connection.close()
 
+    def get_address(self) -> str:
+        """Return the address of the container in the network of the run."""
+        return run_docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
+
     def run_python(self, source: str) -> dict[str, Any]:
         """Run a program with the Python of the container and return the JSON that it prints."""
         output: dict[str, Any] = json.loads(run_docker("exec", "--interactive", self.name, "python", "-", stdin=source))
@@ -97,22 +102,43 @@ class RunningContainer:
         return (completed.stdout + completed.stderr)[-3000:]
 
 
+def run_program(image: str, *arguments: str) -> str:
+    """Return the output of the image's program with these arguments."""
+    return run_docker("run", "--rm", "--network", "none", *HARDENED, image, *arguments)
+
+
 @contextlib.contextmanager
 def run_container(
-    image: str, network: str, name: str, environment: dict[str, str], folder: Path | None = None
+    image: str,
+    network: str,
+    name: str,
+    environment: dict[str, str],
+    folder: Path | None = None,
+    command: Sequence[str] = (),
 ) -> Iterator[RunningContainer]:
     """Run the image with hardened options and ports published on 127.0.0.1; remove the container afterwards.
 
-    `folder` is mounted read-only at MOUNT_PATH.
+    `folder` is mounted read-only at MOUNT_PATH. The user of the image can write to DATA_PATH.
     """
     container = RunningContainer(f"{network}-{name}")
     settings = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
     ports = ["--publish", f"127.0.0.1::{HTTP_PORT}", "--publish", f"127.0.0.1::{GRPC_PORT}"]
     files = ["--volume", f"{folder}:{MOUNT_PATH}:ro"] if folder is not None else []
+    data = ["--tmpfs", f"{DATA_PATH}:uid=1001,gid=1001"]
     identity_options = ["--name", container.name, "--label", network, "--network", network]
     try:
         run_docker(
-            "run", "--detach", *identity_options, *ports, *files, *HARDENED, *FAST_HEALTH_CHECK, *settings, image
+            "run",
+            "--detach",
+            *identity_options,
+            *ports,
+            *files,
+            *data,
+            *HARDENED,
+            *FAST_HEALTH_CHECK,
+            *settings,
+            image,
+            *command,
         )
         yield container
     finally:
