@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.docker.address import EngineAddress, find_default_socket, parse_engine_address
-from demo.engine import run_simulated_engine
+from demo.engine import CONTAINERS, HEALTHY_CONTAINERS, SimulatedEngine, run_simulated_engine
 from demo.gateway import GATEWAY_COMMAND, LOOPBACK, REQUEST_TIMEOUT_SECONDS, get_http
 from demo.processes import ManagedProcess, run_process
 from demo.prometheus import find_free_port
@@ -51,11 +51,11 @@ class RunningAgents:
 
 @contextlib.contextmanager
 def run_agents(
-    folder: Path, environ: Mapping[str, str] = os.environ, *, has_stopped_node: bool = True
+    folder: Path, environ: Mapping[str, str] = os.environ, *, has_problems: bool = True
 ) -> Iterator[RunningAgents]:
     """Run both while the block runs, with the Engine of this machine if it can be reached, else a simulated one.
 
-    `has_stopped_node` registers a host that no longer reports.
+    With `has_problems`, a host is registered that no longer reports, and simulated containers fail.
     """
     node, engine = build_node_name(socket.gethostname()), find_engine(environ)
     agent_port, scrape_port = find_free_port(), find_free_port()
@@ -63,7 +63,8 @@ def run_agents(
     socket_path = folder / "engine.sock"
     with contextlib.ExitStack() as stack:
         if engine is None:
-            stack.enter_context(run_simulated_engine(socket_path))
+            engine_state = SimulatedEngine(containers=CONTAINERS if has_problems else HEALTHY_CONTAINERS)
+            stack.enter_context(run_simulated_engine(socket_path, engine_state))
         scrape_server = stack.enter_context(
             run_process(
                 "the scrape server",
@@ -74,7 +75,7 @@ def run_agents(
         )
         url = f"http://{LOOPBACK}:{scrape_port}"
         scrape_server.wait_until(lambda: get_http(url, "/readyz")[0] == 200, "start", START_TIMEOUT_SECONDS)
-        if has_stopped_node:
+        if has_problems:
             _register_stopped_node(scrape_port)
         agent = stack.enter_context(
             run_process(

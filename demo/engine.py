@@ -55,12 +55,15 @@ CONTAINERS = (
     SimulatedContainer(specify_container("update", "registry.example/update:2", 100, 64), state="exited", exit_code=1),
 )
 
+HEALTHY_CONTAINERS = tuple(SimulatedContainer(each.spec, health="healthy") for each in CONTAINERS)
+
 
 @dataclass(frozen=True)
 class SimulatedEngine:
     """What the Engine reports at a time, as far as agents read it. It started the containers a day before."""
 
     started_seconds: float = field(default_factory=lambda: time.time() - UPTIME_SECONDS)
+    containers: tuple[SimulatedContainer, ...] = CONTAINERS
 
     def render(self, path: str, at_seconds: float) -> Any:
         """Return the JSON of a path, None if there is no such path."""
@@ -70,21 +73,21 @@ class SimulatedEngine:
         if resource == "/info":
             return self._describe_engine()
         if resource == "/containers/json":
-            return [self._list_container(each) for each in CONTAINERS]
+            return [self._list_container(each) for each in self.containers]
         match = _CONTAINER_PATH_PATTERN.fullmatch(resource)
-        container = next((each for each in CONTAINERS if match is not None and each.id == match["id"]), None)
+        container = next((each for each in self.containers if match is not None and each.id == match["id"]), None)
         if match is None or container is None:
             return None
         return self._inspect(container) if match["part"] == "json" else self._measure(container, at_seconds)
 
     def _describe_engine(self) -> Mapping[str, Any]:
-        states = [each.state for each in CONTAINERS]
+        states = [each.state for each in self.containers]
         return {
             "Name": "simulated-engine",
             "Driver": "overlayfs",
             "CgroupVersion": "2",
-            "Images": len({each.spec.image for each in CONTAINERS}),
-            "Containers": len(CONTAINERS),
+            "Images": len({each.spec.image for each in self.containers}),
+            "Containers": len(self.containers),
             "ContainersRunning": states.count("running"),
             "Labels": [],
         }
@@ -145,10 +148,10 @@ class _UnixHttpServer(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def run_simulated_engine(socket_path: Path) -> Iterator[None]:
-    """Serve the Engine on a socket while the block runs."""
+def run_simulated_engine(socket_path: Path, engine: SimulatedEngine | None = None) -> Iterator[None]:
+    """Serve an Engine, by default one with problems, on a socket while the block runs."""
     stopping = threading.Event()
-    with _UnixHttpServer(str(socket_path), _create_handler(SimulatedEngine(), stopping)) as server:  # type: ignore[arg-type] # typeshed knows only addresses of TCP
+    with _UnixHttpServer(str(socket_path), _create_handler(engine or SimulatedEngine(), stopping)) as server:  # type: ignore[arg-type] # typeshed knows only addresses of TCP
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

@@ -113,7 +113,7 @@ def start_services(run: StackRun, programs: StackPrograms) -> list[ManagedProces
 
 def start_agents(run: StackRun) -> RunningAgents:
     """Start an agent and the scrape server."""
-    agents = run.stack.enter_context(run_agents(run.folder, has_stopped_node=False))
+    agents = run.stack.enter_context(run_agents(run.folder, has_problems=False))
     agents.wait_until_registered()
     return agents
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def test_an_agent_reports_to_the_scrape_server(tmp_path: Path) -> None:
         processes = [each.process for each in agents.processes]
         assert [process.poll() for process in processes] == [None, None]
     assert [process.poll() for process in processes] == [0, 0]
+
+
+def test_agents_without_problems_raise_no_alerts(tmp_path: Path) -> None:
+    """For a healthy stack, all containers are healthy, and no host has stopped."""
+    environ = {"PATH": PATH, "PYTHONPATH": str(PROJECT), "DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
+    with run_agents(tmp_path, environ, has_problems=False) as agents:
+        agents.wait_until_registered()
+        page = get_http(f"http://{agents.agent_address}", "/metrics")[1]
+        states = re.findall(r'^docker_container_health\{.*status="(\w+)"\} 1$', page, re.MULTILINE)
+        assert states == ["healthy"] * len(CONTAINERS)
+        registrations = json.loads(get_http(f"http://{agents.scrape_address}", "/api/v1/registrations")[1])
+        assert [each["name"] for each in registrations["registrations"]] == [agents.node]
 
 
 def test_an_engine_of_this_machine_is_used(tmp_path: Path) -> None:
