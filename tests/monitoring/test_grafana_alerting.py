@@ -60,7 +60,7 @@ def test_texts_contain_no_variables_of_the_environment() -> None:
     """Grafana replaces $NAME by variables of the environment, so the texts contain no dollar sign."""
     assert not [rule["uid"] for rule in GRAFANA_RULES if "$" in "".join(rule["annotations"].values())]
     variables = set(re.findall(r"\$\{?(\w+)", render_alerting_files()[ALERTING_PATH])) - {"query"}
-    assert variables == {"GRAFANA_ALERTS_PAUSED", "OPERATIONS_CONTACTS", "MONITOR_NET_CONTACTS"}
+    assert variables == {"OPERATIONS_CONTACTS", "MONITOR_NET_CONTACTS"}
 
 
 def test_templates_are_translated() -> None:

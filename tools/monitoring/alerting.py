@@ -20,8 +20,8 @@ _QUERY, _MATH, _THRESHOLD = "query", "prometheus_math", "threshold"
 _HEADER = """\
 # Generated from deploy/monitoring/rules and deploy/monitoring/alertmanager.yaml by `make generate`.
 #
-# For a Grafana without Alertmanager. Variables: GRAFANA_ALERTS_PAUSED (true or false), OPERATIONS_CONTACTS and
-# MONITOR_NET_CONTACTS. docs/monitoring.md describes them.
+# For a Grafana without Alertmanager, with the variables OPERATIONS_CONTACTS and MONITOR_NET_CONTACTS. If both send
+# mails, each alert is mailed twice.
 """
 
 
@@ -76,7 +76,6 @@ def build_rule(rule: dict[str, Any]) -> dict[str, Any]:
         # No series is the normal state.
         "noDataState": "OK",
         "execErrState": "Alerting" if rule["alert"] == UNREACHABLE_ALERT else "OK",
-        "isPaused": "${GRAFANA_ALERTS_PAUSED}",
         "labels": dict(rule["labels"]),
         "annotations": {name: translate_template(text) for name, text in rule["annotations"].items()},
     }
