@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run stack test check format generate lock fuzz soak parity bench test-image test-chart test-docker test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ generate: setup ## write the generated files: aggregator/pb, pages in docs, the 
 	@$(PYTHON_BIN) -m tools.generate
 
 # The second file has the versions of the first, so that what is published is what the tests use.
+manifests: setup ## write deploy/kubernetes.yaml and deploy/scrape.yaml from the Helm chart; needs Go
+	@$(PYTHON_BIN) -m tools.chart.manifests
+
 lock: setup ## write the lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \

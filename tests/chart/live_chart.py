@@ -26,6 +26,8 @@ from tests.chart.helm import (
     validate,
 )
 from tools.chart.files import RULES
+from tools.chart.manifests import render_manifests
+from tools.code import find_outdated_files
 
 VALUES_FILES = sorted(VALUES_FOLDER.glob("*.yaml"))
 WORKLOADS = ("Deployment", "DaemonSet")
@@ -304,3 +306,8 @@ def test_the_notes_warn_about_a_gateway_that_is_open(chart_with_visible_notes: P
     assert has_warning()
     for setting in ("aggregator.keycloakPublicKey=a", "aggregator.issuer=https://a", "networkPolicy.enabled=true"):
         assert not has_warning(setting)
+
+
+def test_the_manifests_in_deploy_are_those_of_the_chart() -> None:
+    """deploy/kubernetes.yaml and deploy/scrape.yaml are what the chart renders with default values."""
+    assert find_outdated_files(render_manifests()) == []

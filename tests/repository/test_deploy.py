@@ -61,18 +61,16 @@ def test_the_user_is_that_of_the_image() -> None:
 
 
 def test_every_variable_is_a_setting(tmp_path: Path) -> None:
-    """All variables are settings, also those in comments, and their values are valid."""
+    """All variables are settings, and their values are valid."""
     known = {*Settings.model_fields, *(name + SECRET_FILE_SUFFIX for name in list_secret_names(Settings))}
     assert known >= ENVIRONMENT.keys()
-    # Variables in comments count, because readers uncomment them.
-    whole = parse_manifest(MANIFEST.read_text(encoding="utf-8").replace("# - ", "- ").replace("#   secret", "  secret"))
-    (container,) = whole["Deployment"]["spec"]["template"]["spec"]["containers"]
-    assert known >= {one["name"] for one in container["env"]} > ENVIRONMENT.keys()
     address = tmp_path / "address"
     address.write_text(OBJECTS["Secret"]["stringData"]["prometheus-address"])
     settings = load_settings(ENVIRONMENT | {"PROMETHEUS_ADDRESS_FILE": str(address)}, Settings)
-    assert {settings.http_port, settings.GRPC_PORT} == {port["containerPort"] for port in CONTAINER["ports"]}
-    assert POD["terminationGracePeriodSeconds"] > settings.GRACE
+    ports = {settings.http_port, settings.GRPC_PORT, settings.METRICS_PORT}
+    assert ports == {port["containerPort"] for port in CONTAINER["ports"]}
+    (_sleep, pause) = CONTAINER["lifecycle"]["preStop"]["exec"]["command"]
+    assert POD["terminationGracePeriodSeconds"] > int(pause) + settings.GRACE
 
 
 def test_secrets_are_files() -> None:
@@ -98,7 +96,7 @@ def test_probes_and_ports_match() -> None:
     }
     names = {port["name"] for port in CONTAINER["ports"]}
     assert {probe["port"] for probe in paths.values()} <= names
-    assert {port["targetPort"] for port in OBJECTS["Service"]["spec"]["ports"]} == names
+    assert {port["targetPort"] for port in OBJECTS["Service"]["spec"]["ports"]} == names - {"metrics"}
     selector = OBJECTS["Service"]["spec"]["selector"]
     assert selector == OBJECTS["Deployment"]["spec"]["selector"]["matchLabels"]
     assert selector.items() <= OBJECTS["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
