@@ -1,11 +1,15 @@
 """Grafana's form of the alerts: the same rules and contact points, in a file that Grafana reads as it is meant."""
 
+import json
 import re
 from typing import Any
 
 import promql_parser
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models import alerting
 
 from tests.monitoring.rules import RULE_FILES, load_rules
 from tools.monitoring.alerting import ALERTING_PATH, MAILED_SEVERITIES, render_alerting_files, translate_template
@@ -22,6 +26,25 @@ def test_grafana_has_every_rule_that_is_mailed() -> None:
     """Expression, duration and labels of each warning and emergency are those of Prometheus."""
     in_grafana = [(rule["data"][0]["model"]["expr"], rule["for"], rule["labels"]) for rule in GRAFANA_RULES]
     assert in_grafana == [(rule.expr, rule.source["for"], rule.source["labels"]) for rule in SOURCE_RULES]
+
+
+def test_the_models_of_grafana_have_every_member() -> None:
+    """What is read into the models of the SDK and written again keeps its members."""
+    register_default_plugins()
+    for rule in GRAFANA_RULES:
+        assert rule.items() <= rewrite(alerting.Rule, rule).items()
+    for point in DOCUMENT["contactPoints"]:
+        (receiver,) = point["receivers"]
+        assert receiver.items() <= rewrite(alerting.ContactPoint, receiver).items()
+    # The organization is a member of the file, not of the model.
+    (policy,) = DOCUMENT["policies"]
+    assert {**rewrite(alerting.NotificationPolicy, policy), "orgId": 1}.items() >= policy.items()
+
+
+def rewrite(model: Any, document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as a model of the SDK writes it."""
+    written: dict[str, Any] = json.loads(json.dumps(model.from_json(document), cls=JSONEncoder))
+    return written
 
 
 def test_names_are_unique() -> None:

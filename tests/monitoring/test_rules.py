@@ -7,9 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.monitoring.exposed import collect_exposed_metrics
-from tests.monitoring.rules import CASE_FILES, RULE_FILES, AlertRule, find_metric_names, load_cases, load_rules
+from tests.monitoring.rules import (
+    CASE_FILES,
+    MONITORING_DIR,
+    RULE_FILES,
+    AlertRule,
+    find_metric_names,
+    load_cases,
+    load_rules,
+)
 from tests.support.exposition import run_promtool
 
 ALL_RULES = [rule for path in RULE_FILES for rule in load_rules(path)]
@@ -103,6 +112,21 @@ def test_every_rule_has_labels_and_annotations(rule: AlertRule) -> None:
 def test_every_rule_uses_metrics_that_exist(rule: AlertRule) -> None:
     """Each metric in a rule is one that our processes or the usual exporters expose."""
     assert find_metric_names(rule.expr) <= collect_exposed_metrics()
+
+
+def test_rules_name_jobs_that_exist() -> None:
+    """Each job in an expression is one of deploy/monitoring/prometheus.yaml."""
+    config = yaml.safe_load((MONITORING_DIR / "prometheus.yaml").read_text(encoding="utf-8"))
+    jobs = {job["job_name"] for job in config["scrape_configs"]}
+    named = {job for rule in ALL_RULES for text in re.findall(r'job=~?"([^"]+)"', rule.expr) for job in text.split("|")}
+    assert named
+    assert named <= jobs
+
+
+def test_prometheus_loads_all_rules_and_no_tests() -> None:
+    """The pattern of deploy/monitoring/prometheus.yaml selects the rule files, and not their promtool cases."""
+    config = yaml.safe_load((MONITORING_DIR / "prometheus.yaml").read_text(encoding="utf-8"))
+    assert sorted(path for pattern in config["rule_files"] for path in MONITORING_DIR.glob(pattern)) == RULE_FILES
 
 
 def test_a_metric_that_nothing_exposes_is_noticed() -> None:
