@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ test-docker: setup ## test the agent with real Docker Engines; needs root on Deb
 test-chart: setup ## test the Helm chart with a real Helm; needs Go
 	@$(PYTHON_BIN) -m tools.parts.helm
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/chart
+
+test-grafana: setup ## compare the dashboards with the types of Grafana; needs Node.js
+	@$(PYTHON_BIN) -m tools.parts.grafana_schema
+	@$(PYTHON_BIN) -m pytest -o python_files='live_schema.py' tests/monitoring
 
 test-stack: setup ## test the whole monitoring stack, from a broken endpoint to its mails; needs Debian or Ubuntu
 	@$(PYTHON_BIN) -m tests.stack.programs

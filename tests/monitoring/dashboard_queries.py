@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from tools.monitoring.dashboards.parts import Choice, Dashboard, Telemetry, Variable
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-# What Grafana fills in itself: a rate over four scrapes or more, and the range of the dashboard.
-BUILT_IN_VALUES = {"__rate_interval": "5m", "__interval": "1m", "__range": "1h"}
+# What Grafana fills in itself. The first is four times the scrape interval in the provisioned data source.
+BUILT_IN_VALUES = {"__rate_interval": "1m", "__interval": "15s", "__range": "1h"}
 _LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -94,12 +94,16 @@ class PrometheusQueries:
             ]
         return selections
 
-    def find_empty_queries(self, dashboard: Dashboard, telemetry: Telemetry) -> list[DashboardQuery]:
-        """Return the expressions of a dashboard that have no result with some selection of its variables."""
+    def find_empty_queries(self, dashboard: Dashboard, telemetry: Telemetry, **fixed: str) -> list[DashboardQuery]:
+        """Return the expressions of a dashboard that have no number with some selection of its variables.
+
+        Variables in `fixed` have only that value.
+        """
         queries = list(list_panel_queries(dashboard, telemetry))
         filled = {
             DashboardQuery(each.place, fill_variables(each.expression, selection))
             for selection in (self.list_selections(dashboard) if queries else ())
+            if all(selection[name] == value for name, value in fixed.items())
             for each in queries
         }
         return sorted((each for each in filled if not self.has_values(each.expression)), key=lambda each: each.place)

@@ -26,11 +26,15 @@ from demo.processes import PROJECT
 from demo.prometheus import find_free_port
 from demo.stack.monitoring import MONITORING_FOLDER
 from demo.stack.ports import PUBLISHED_PORTS
+from tests.monitoring.dashboard_queries import DashboardQuery, PrometheusQueries
+from tools.monitoring.dashboards.all_dashboards import DASHBOARDS
+from tools.monitoring.dashboards.parts import Telemetry
 
 START_SECONDS = 150.0
 MAIL_SECONDS = 120.0
 # The alert ends with its window, and Alertmanager sends the next mail of a group after a minute.
 RESOLVED_SECONDS = 180.0
+PANEL_SECONDS = 90.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
 # It fires as long as the monitoring works.
@@ -81,9 +85,14 @@ class StackProcess:
 
     def query_prometheus(self, path: str) -> Any:
         """Return the data of a response of Prometheus."""
+        return json.loads(get_http(self.prometheus_url, path)[1])["data"]
+
+    @property
+    def prometheus_url(self) -> str:
+        """The URL of Prometheus."""
         match = re.search(r"Prometheus +(http://localhost:\d+)/alerts", self.output)
         assert match is not None
-        return json.loads(get_http(match[1], path)[1])["data"]
+        return match[1]
 
     def list_firing_alerts(self) -> set[str]:
         """Return the names of the alerts that fire."""
@@ -150,6 +159,25 @@ def test_a_broken_endpoint_is_mailed_and_its_repair_as_well(stack: StackProcess)
     assert "[RESOLVED]" in resolved["Subject"]
     assert "check_flight" in str(resolved)
     assert stack.list_firing_alerts() - {DEAD_MANS_SWITCH} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in DASHBOARDS if name != "cluster"])
+def test_no_panel_is_empty(stack: StackProcess, name: str) -> None:
+    """Each query of each dashboard has a number, except those about Kubernetes, which the stack does not have.
+
+    Only node_exporter has the details of a host; the agent has none.
+    """
+    queries, dashboard = PrometheusQueries(stack.prometheus_url), DASHBOARDS[name]
+    fixed = {"job": "node-exporter"} if name == "node" else {}
+
+    def find_empty_queries() -> list[DashboardQuery]:
+        stack_queries = queries.find_empty_queries(dashboard, Telemetry.STACK, **fixed)
+        return queries.find_empty_queries(dashboard, Telemetry.FLEET) + stack_queries
+
+    # Rates need two scrapes of the load on the service.
+    with contextlib.suppress(AssertionError):
+        stack.wait_for(lambda: not find_empty_queries(), "numbers", PANEL_SECONDS)
+    assert find_empty_queries() == []
 
 
 def test_a_part_that_ends_stops_the_stack_with_a_reason(stack: StackProcess) -> None:

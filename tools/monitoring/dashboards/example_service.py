@@ -107,7 +107,6 @@ REST_API = Dashboard(
     description="Requests, errors and latency of the example service.",
     rows=(_REQUESTS, _LATENCY),
     variables=(Variable("job", "label_values(rest_api_requests_total, job)", "Job", preferred="rest-api"),),
-    telemetry=Telemetry.STACK,
 )
 
 _APACHE = 'instance="$instance"'
@@ -141,7 +140,6 @@ APACHE = Dashboard(
         ),
     ),
     variables=(Variable("instance", "label_values(apache_up, instance)", "Instance"),),
-    telemetry=Telemetry.STACK,
 )
 
 _DATABASE = 'instance="$instance", datname=~"$database"'
@@ -237,7 +235,6 @@ POSTGRESQL = Dashboard(
             has_all=True,
         ),
     ),
-    telemetry=Telemetry.STACK,
 )
 
 _TARGET = 'instance=~"$target"'
@@ -275,5 +272,4 @@ BLACKBOX = Dashboard(
         ),
     ),
     variables=(Variable("target", "label_values(probe_success, instance)", "Target", has_all=True),),
-    telemetry=Telemetry.STACK,
 )

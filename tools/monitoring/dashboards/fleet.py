@@ -26,6 +26,11 @@ _HOST_TRAFFIC = " + ".join(
     for direction in ("receive", "transmit")
 )
 
+
+def _count_objects(kinds: str) -> str:
+    return f'max by (kind) (aggregator_topology_objects{{kind=~"{kinds}"}})'
+
+
 _OVERVIEW = Row(
     "Overview",
     (
@@ -92,22 +97,12 @@ _HOSTS = Row(
 )
 
 _CONTAINERS = Row(
-    "Pods and containers",
+    "Objects over time",
     (
-        draw_lines(
-            "Pods by phase",
-            Query("sum by (phase) (max by (cluster, namespace, pod, phase) (kube_pod_status_phase))", "{{phase}}"),
-            is_stacked=True,
-        ),
+        draw_lines("Clusters and nodes", Query(_count_objects("cluster|node"), "{{kind}}")),
+        draw_lines("Pods and containers", Query(_count_objects("pod|container"), "{{kind}}")),
         draw_lines(
             "Docker containers by state", Query("sum by (state) (docker_containers)", "{{state}}"), is_stacked=True
-        ),
-        draw_lines(
-            "Restarts in the last hour",
-            Query(
-                "topk(10, sum by (cluster, namespace) (increase(kube_pod_container_status_restarts_total[1h])))",
-                "{{cluster}} {{namespace}}",
-            ),
         ),
         draw_lines(
             "Registered hosts",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, TypeVar
 
@@ -84,7 +84,6 @@ class Variable:
     label: str
     has_all: bool = False
     preferred: str = ""
-    regex: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,15 +97,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard. `telemetry` says where the values of its variables come from."""
+    """A dashboard."""
 
     uid: str
     title: str
     description: str
     rows: Sequence[Row]
     variables: Sequence[Variable | Choice] = ()
-    telemetry: Telemetry = Telemetry.FLEET
-    tags: Sequence[str] = field(default=())
 
     def render(self) -> str:
         """Return the JSON that Grafana imports."""
@@ -114,7 +111,7 @@ class Dashboard:
             builder.Dashboard(self.title)
             .uid(self.uid)
             .description(self.description)
-            .tags([_TAG, *self.tags])
+            .tags([_TAG])
             .time("now-1h", "now")
             .refresh(_REFRESH)
             .timezone("browser")
@@ -148,7 +145,6 @@ def _build_variable(variable: Variable) -> builder.QueryVariable:
         .query({"query": variable.query, "refId": variable.name})
         .refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(dashboard.VariableSort.ALPHABETICAL_ASC)
-        .regex(variable.regex)
     )
     if variable.has_all:
         everything = dashboard.VariableOption(text="All", value="$__all", selected=True)
