@@ -1,7 +1,7 @@
 """Runs the built image with a real Prometheus and checks it, with one line per check.
 
-Usage: python -m tests.image.check_image RUN, where RUN is the name of the image and of the Docker network. The exit
-code is 1 if a check fails.
+Usage: python -m tests.image.check_image RUN, where RUN is the name of the image and of the Docker network, and
+RUN-example that of the image of the example service. The exit code is 1 if a check fails.
 """
 
 import json
@@ -18,6 +18,7 @@ import grpc
 
 from aggregator.pb.etim import server_pb2, server_pb2_grpc
 from demo.prometheus import ScrapedExposition, run_prometheus_with_data
+from tests.stack.service import ACCOUNT, run_postgres
 from tests.support.certificate_authority import CertificateAuthority, write_certificate_files
 
 from .containers import (
@@ -230,6 +231,31 @@ def check_serves(report: CheckReport, container: RunningContainer, name: str, pa
         print(container.read_logs())
 
 
+def check_example_service(report: CheckReport, image: str, network: str) -> None:
+    """Check the image of the example service with a PostgreSQL, and that it exits with a message without settings."""
+    with run_postgres() as postgres, expose_to_network(network, postgres.port) as url:
+        database = urlsplit(url)
+        environment = {
+            "REST_API_HOST": "0.0.0.0",  # noqa: S104 - in a network of this run
+            "REST_API_PORT": str(HTTP_PORT),
+            "POSTGRES_HOST": str(database.hostname),
+            "POSTGRES_PORT": str(database.port),
+            "POSTGRES_DB": ACCOUNT.database,
+            "POSTGRES_USER": ACCOUNT.user,
+            "POSTGRES_PASSWORD": ACCOUNT.password,
+        }
+        with run_container(image, network, "example", environment) as container:
+            check_serves(report, container, "example service", "/dni/12345678A", "DNI found")
+            check_serves(report, container, "example service", "/metrics", "rest_api_dni_found_total 1.0")
+            check_stop(report, container)
+    try:
+        run_program(image)
+    except RuntimeError as error:
+        report.check("POSTGRES_PASSWORD is missing" in str(error), f"example service without settings: {error}")
+    else:
+        report.check(False, "example service without settings exits with a message")
+
+
 def check_tls(report: CheckReport, image: str) -> None:
     """Check that the health check works with TLS and with mutual TLS."""
     authority = CertificateAuthority()
@@ -270,6 +296,7 @@ def main(image: str) -> int:
         check_with_prometheus(report, image, prometheus)
     check_without_prometheus(report, image)
     check_agent_and_scrape_server(report, image)
+    check_example_service(report, f"{image}-example", image)
     check_tls(report, image)
     print(f"{report.passed_count} checks passed, {len(report.failed_checks)} failed")
     return 1 if report.failed_checks else 0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the container image and checks it with a real Docker. It prints one line per check; the exit code is 1 if one
-# fails.
+# Builds the container image and that of the example service, and checks them with a real Docker. It prints one line
+# per check; the exit code is 1 if one fails.
 #
 # It uses the Docker daemon that `docker info` finds; without one, it starts a temporary daemon as root. That daemon
 # does not change firewall rules or forwarding: the build uses the network of the host, and the containers use a bridge
@@ -67,7 +67,7 @@ clean_up() {
     if docker info >/dev/null 2>&1; then
         docker ps --all --quiet --filter "label=$RUN" | xargs -r docker rm --force --volumes >/dev/null 2>&1 || true
         docker network rm "$RUN" >/dev/null 2>&1 || true
-        docker image rm --force "$RUN" "$RUN-builder" >/dev/null 2>&1 || true
+        docker image rm --force "$RUN" "$RUN-builder" "$RUN-example" "$RUN-example-builder" >/dev/null 2>&1 || true
         [ -z "$remove_base" ] || docker image rm --force "$BASE_IMAGE" >/dev/null 2>&1 || true
     fi
     [ -z "$own_daemon" ] || stop_daemon
@@ -168,6 +168,8 @@ build() {
     version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
     build_stage "$RUN-builder" --target builder
     build_stage "$RUN"
+    build_stage "$RUN-example-builder" --target builder --file demo/example_service/Dockerfile
+    build_stage "$RUN-example" --file demo/example_service/Dockerfile
     log "image of version $version, built in $(($(date +%s) - before)) s"
 }
 

@@ -1,9 +1,10 @@
-"""The example service as a process, and requests to it."""
+"""The example service as a process, its database, and requests to it."""
 
 import contextlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -15,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from demo.gateway import LOOPBACK, get_http
 from demo.processes import ManagedProcess, run_process
 from demo.prometheus import find_free_port
-from demo.stack.postgres import PostgresAccount
+from demo.stack.packages import find_unprivileged_user, obtain_server_programs
+from demo.stack.postgres import PostgresAccount, PostgresServer
 
 ACCOUNT = PostgresAccount("border", "officer", "secret of the tests")
 TIMEOUT_SECONDS = 30.0
@@ -71,3 +73,18 @@ def run_example_service(folder: Path, postgres_port: int, **settings: str) -> It
         url = f"http://{LOOPBACK}:{port}"
         process.wait_until(lambda: get_http(url, "/")[0] == 200, "answer", TIMEOUT_SECONDS)
         yield RunningService(process, port)
+
+
+@contextlib.contextmanager
+def run_postgres() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL with the account of the tests while the block runs."""
+    user = find_unprivileged_user()
+    with tempfile.TemporaryDirectory(prefix="aggregator-stack-") as name:
+        # PostgreSQL does not run as root, and another user must reach its folder.
+        folder = Path(name)
+        folder.chmod(0o711)
+        (folder / "postgres").mkdir()
+        programs = obtain_server_programs().copy_for(user, folder / "programs")
+        server = PostgresServer(programs, folder / "postgres", find_free_port(), user)
+        with server.run(ACCOUNT):
+            yield server
