@@ -38,6 +38,8 @@ _LEVEL_ORDER = tuple(ObjectKind)
 _DIGEST_BYTES = 8
 
 Vertex = dict[str, Any]
+# The kind of an object, and the keys that lead to it.
+_Identity = tuple[str, ...]
 
 
 class GraphField(NamedTuple):
@@ -115,7 +117,9 @@ class GraphRequest:
         body = msgspec.json.encode(_Graph(index, self, plan).build())
         key_text = repr((plan.parameters_digest, self.cluster, self.limit))
         key = hashlib.blake2b(key_text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
-        return LookupResult(body, f"graph-{key}", compute_content_digest([body]))
+        # Clients without parameters request the same graph, so it is worth compressing.
+        is_full_list = self == GraphRequest(level=self.level)
+        return LookupResult(body, f"graph-{key}", compute_content_digest([body]), is_full_list=is_full_list)
 
     def create_plan(self) -> LookupPlan:
         """Return the plan of the list of its smallest objects; raise BadRequestError if a parameter is invalid."""
@@ -171,7 +175,7 @@ class _Graph:
         for upper in range(position - 1, -1, -1):
             # A pod without a node is a child of its cluster.
             parents = {self._find_parent(each) for each in chain.from_iterable(levels[upper + 1 :])}
-            levels[upper] = [each for each in levels[upper] if _build_id(each) in parents]
+            levels[upper] = [each for each in levels[upper] if _get_identity(each) in parents]
         return levels
 
     def _list_objects(self, kind: ObjectKind) -> Sequence[Any]:
@@ -184,16 +188,16 @@ class _Graph:
             return pods
         return [ContainerRef(container, pod) for pod in pods for container in pod.containers.values()]
 
-    def _find_parent(self, item: Any) -> str:
+    def _find_parent(self, item: Any) -> _Identity:
+        """Return the identity of the object that contains an object, an empty one for a cluster."""
         if isinstance(item, ContainerRef):
-            return _build_id(item.pod)
-        if isinstance(item, Pod):
-            node = self._index.topology.nodes.get((item.cluster, item.node)) if item.node is not None else None
-            return _build_id(node) if node is not None else _join_id("cluster", item.cluster)
-        return _join_id("cluster", item.cluster) if isinstance(item, Node) else ""
+            return _get_identity(item.pod)
+        if isinstance(item, Pod) and item.node is not None and (item.cluster, item.node) in self._index.topology.nodes:
+            return ("node", item.cluster, item.node)
+        return ("cluster", item.cluster) if isinstance(item, Pod | Node) else ()
 
     def _describe(self, item: Any) -> tuple[Vertex, str]:
-        """Return the vertex of an object, and the ID of its parent."""
+        """Return the vertex of an object, and the ID of its parent, "" for a cluster."""
         if isinstance(item, ContainerRef):
             vertex = _describe_container(item)
         elif isinstance(item, Pod):
@@ -202,7 +206,7 @@ class _Graph:
             vertex = _describe_node(item)
         else:
             vertex = _describe_cluster(item)
-        return {"id": _build_id(item), **vertex}, self._find_parent(item)
+        return {"id": _build_id(_get_identity(item)), **vertex}, _build_id(self._find_parent(item))
 
 
 def _list_clusters(index: TopologyIndex) -> Sequence[ClusterWithMembers]:
@@ -210,19 +214,19 @@ def _list_clusters(index: TopologyIndex) -> Sequence[ClusterWithMembers]:
     return clusters
 
 
-def _build_id(item: Any) -> str:
+def _get_identity(item: Any) -> _Identity:
     if isinstance(item, ContainerRef):
-        return _join_id("container", item.pod.cluster, item.pod.key, item.container.name)
+        return ("container", item.pod.cluster, item.pod.key, item.container.name)
     if isinstance(item, Pod):
-        return _join_id("pod", item.cluster, item.key)
+        return ("pod", item.cluster, item.key)
     if isinstance(item, Node):
-        return _join_id("node", item.cluster, item.key)
-    return _join_id("cluster", item.cluster.key)
+        return ("node", item.cluster, item.key)
+    return ("cluster", item.cluster.key)
 
 
-def _join_id(*parts: str) -> str:
+def _build_id(identity: _Identity) -> str:
     """Return an ID that no other object has, whatever characters the names contain."""
-    return "/".join(quote(part, safe="") for part in parts)
+    return "/".join(quote(part, safe="") for part in identity)
 
 
 def _describe_cluster(members: ClusterWithMembers) -> Vertex:

@@ -274,8 +274,8 @@ _EncodedListKey = tuple[str, str]
 class EncodedListCache:
     """Compressed complete lists, kept as long as the documents of their topology. Used on the event loop only.
 
-    The number of lists is limited: four of all objects and two of each cluster. Together they contain every node and
-    every pod about twice.
+    The number of lists is limited: four of all objects, two of each cluster, and the graph of each level. Together they
+    contain every node and every pod about twice.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """/api/v1/graph over HTTP, and what Grafana's Node Graph API data source requests below it."""
 
+import gzip
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -112,6 +113,21 @@ def test_a_graph_of_the_demo_is_complete(
         graph = send_request(ports.http, f"{GRAPH_PATH}?level=pods&limit=10000").json()
         expected = len(topology.clusters) + len(topology.nodes) + len(topology.pods)
         assert graph["totalCount"] == len(graph["nodes"]) == expected
+
+
+def test_a_complete_graph_is_compressed(
+    source: FakeSnapshotProvider, ports: ServerPorts, demo: Sequence[Snapshot]
+) -> None:
+    """A graph without filters is compressed if the client accepts it, a filtered one is not."""
+    source.current_snapshot = demo[0]
+    headers = [("Accept-Encoding", "gzip")]
+    plain = send_request(ports.http, f"{GRAPH_PATH}?level=pods")
+    coded = send_request(ports.http, f"{GRAPH_PATH}?level=pods", headers=headers)
+    assert coded.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(coded.body) == plain.body
+    assert coded.headers["ETag"] != plain.headers["ETag"]
+    filtered = send_request(ports.http, f"{GRAPH_PATH}?level=pods&filter=phase", headers=headers)
+    assert filtered.headers["Content-Encoding"] is None
 
 
 @pytest.mark.parametrize("path", [GRAPH_PATH, DATA_PATH, FIELDS_PATH, HEALTH_PATH])

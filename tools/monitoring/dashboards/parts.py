@@ -13,7 +13,10 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common, dashboard
+from grafana_foundation_sdk.models.nodegraph import ArcOption
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from aggregator.lookup.graph import VERTEX_FIELDS
 
 PROMETHEUS_NAME = "Prometheus Data Source"
 # What Grafana derives from the name; the dashboards of the older stack have it in every panel.
@@ -259,7 +262,12 @@ def draw_graph(title: str, parameters: str, width: int = 24, description: str = 
     """Return a node graph of the topology by the Infinity data source."""
 
     def build() -> AnyPanel:
+        # The Node Graph API data source gets the colors from the gateway.
+        arcs: list[Builder[ArcOption]] = [
+            nodegraph.ArcOption().field(each.name).color(each.color) for each in VERTEX_FIELDS if each.color
+        ]
         panel = nodegraph.Panel().title(title).description(description).datasource(INFINITY).span(width).height(14)
+        panel.nodes(nodegraph.NodeOptions().arcs(arcs))
         panel.with_target(InfinityQuery("nodes", f"/api/v1/graph?{parameters}", "A"))
         panel.with_target(InfinityQuery("edges", f"/api/v1/graph?{parameters}", "B"))
         return panel
