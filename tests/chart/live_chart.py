@@ -25,7 +25,7 @@ from tests.chart.helm import (
     run_helm,
     validate,
 )
-from tools.chart.files import RULES
+from tools.chart.files import DASHBOARDS, RULES
 from tools.chart.manifests import render_manifests
 from tools.code import find_outdated_files
 
@@ -232,6 +232,8 @@ def test_an_upgrade_keeps_what_cannot_change() -> None:
         ("agent.dockerSocket=var/run/docker.sock", "agent/dockerSocket"),
         ("networkPolicy.nodes[0]=10.0.0.0", "networkPolicy/nodes/0"),
         ("serviceMonitor.interval=30", "serviceMonitor/interval"),
+        ("prometheusRule.files={nothing}", "prometheusRule/files/0"),
+        ("dashboards.files={nothing}", "dashboards/files/0"),
     ],
 )
 def test_the_schema_refuses_invalid_values(setting: str, error: str) -> None:
@@ -279,6 +281,29 @@ def test_the_rules_are_those_of_the_repository() -> None:
     for rule in rules:
         text = files[rule["metadata"]["name"]].read_text(encoding="utf-8")
         assert rule["spec"]["groups"] == yaml.safe_load(text)["groups"]
+
+
+def test_the_dashboards_are_those_of_the_repository() -> None:
+    """There is a ConfigMap for each dashboard, with its JSON and the label for the sidecar of Grafana."""
+    maps = render("--set=dashboards.enabled=true").list_kind("ConfigMap")
+    files = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / DASHBOARDS).glob("*.json")}
+    contents: dict[str, str] = {}
+    for one in maps:
+        assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
+        contents |= one["data"]
+    assert contents == files
+    assert len(maps) == len(files) > 0
+
+
+def test_rules_and_dashboards_can_be_selected() -> None:
+    """Only the named files of rules and dashboards are installed."""
+    selection = ("prometheusRule.files={nodes}", "dashboards.files={fleet}", "dashboards.annotations.folder=Fleet")
+    enabled = ("prometheusRule.enabled=true", "dashboards.enabled=true")
+    rendering = render(*(f"--set={one}" for one in (*selection, *enabled)))
+    assert [one["metadata"]["name"] for one in rendering.list_kind("PrometheusRule")] == ["aggregator-nodes"]
+    (dashboard,) = rendering.list_kind("ConfigMap")
+    assert dashboard["metadata"]["name"] == "aggregator-dashboard-fleet"
+    assert dashboard["metadata"]["annotations"] == {"folder": "Fleet"}
 
 
 @pytest.fixture

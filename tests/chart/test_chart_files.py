@@ -4,9 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from tools.chart.files import CHART, render_chart_files
+from tools.chart.files import CHART, describe_values, render_chart_files
 from tools.chart.schema import list_rows
-from tools.chart.values import VALUES
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +19,7 @@ def test_every_copy_has_its_original() -> None:
 def test_the_default_values_are_those_of_the_table() -> None:
     """values.yaml has exactly the values of the table in docs/chart-values.md."""
     values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text(encoding="utf-8"))
-    rows = {path: default for path, default, _ in list_rows(VALUES)}
+    rows = {path: default for path, default, _ in list_rows(describe_values())}
     for path, default in rows.items():
         value = values
         for name in path.split("."):

@@ -1,6 +1,6 @@
 """The values of the chart. values.yaml, values.schema.json and the table in docs/chart.md are generated from them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aggregator.settings.agent import AgentSettings
 from aggregator.settings.gateway import Settings
@@ -292,205 +292,233 @@ AGENT = Group(
     ),
 )
 
-VALUES = Group(
-    "",
-    "Values of the chart",
-    (
-        OptionalValue("global", "Values of a parent chart; global.imagePullSecrets is used.", {"type": "object"}),
-        OptionalValue("enabled", "The condition of a parent chart.", SWITCH),
-        Value("nameOverride", "Name of the chart in the names of objects.", TEXT, ""),
-        Value("fullnameOverride", "Name of the gateway, and prefix of the other names.", TEXT, ""),
-        Value(
-            "replicaCount",
-            "Pods of the gateway, unless autoscaling.enabled is set. They need no coordination.",
-            {"type": "integer", "minimum": 0},
-            1,
-        ),
-        Group(
-            "image",
-            "The image of all pods.",
-            (
-                Value(
-                    "repository",
-                    "Name of the image, with the registry.",
-                    {"type": "string", "minLength": 1},
-                    "aggregator",
+
+def _select_from(names: Sequence[str]) -> Schema:
+    return {"type": "array", "uniqueItems": True, "items": {"enum": list(names)}}
+
+
+def build_values(rules: Sequence[str], dashboards: Sequence[str]) -> Group:
+    """Return the description of all values; the arguments are the names of the alert rules and dashboards."""
+    return Group(
+        "",
+        "Values of the chart",
+        (
+            OptionalValue("global", "Values of a parent chart; global.imagePullSecrets is used.", {"type": "object"}),
+            OptionalValue("enabled", "The condition of a parent chart.", SWITCH),
+            Value("nameOverride", "Name of the chart in the names of objects.", TEXT, ""),
+            Value("fullnameOverride", "Name of the gateway, and prefix of the other names.", TEXT, ""),
+            Value(
+                "replicaCount",
+                "Pods of the gateway, unless autoscaling.enabled is set. They need no coordination.",
+                {"type": "integer", "minimum": 0},
+                1,
+            ),
+            Group(
+                "image",
+                "The image of all pods.",
+                (
+                    Value(
+                        "repository",
+                        "Name of the image, with the registry.",
+                        {"type": "string", "minLength": 1},
+                        "aggregator",
+                    ),
+                    Value("tag", "Tag of the image; empty: the version of the chart.", TEXT, ""),
+                    Value(
+                        "pullPolicy",
+                        "When the image is pulled.",
+                        {"enum": ["Always", "IfNotPresent", "Never"]},
+                        "IfNotPresent",
+                    ),
                 ),
-                Value("tag", "Tag of the image; empty: the version of the chart.", TEXT, ""),
-                Value(
-                    "pullPolicy",
-                    "When the image is pulled.",
-                    {"enum": ["Always", "IfNotPresent", "Never"]},
-                    "IfNotPresent",
+            ),
+            Value("imagePullSecrets", "Secrets for the registry, as a list of names: [{name: registry}].", OBJECTS, []),
+            GATEWAY,
+            Group(
+                "service",
+                "The Service of the gateway.",
+                (
+                    Value("type", "Type of the Service.", SERVICE_TYPE, "ClusterIP"),
+                    Value("port", "Port of the HTTP API.", PORT, 8080),
+                    Value(
+                        "nodePort",
+                        "Port of the HTTP API on the nodes, for the type NodePort; 0: any.",
+                        OPTIONAL_PORT,
+                        0,
+                    ),
+                    Value("grpcPort", "Port of the gRPC API; 0: no gRPC.", OPTIONAL_PORT, 8181),
+                    Value("annotations", "Annotations of the Service.", TEXTS_BY_NAME, {}),
+                ),
+            ),
+            Group(
+                "ingress",
+                "The Ingress of the HTTP API.",
+                (
+                    Value("enabled", "Whether there is an Ingress.", SWITCH, False),
+                    Value("className", "Class of the Ingress.", TEXT, ""),
+                    Value("annotations", "Annotations of the Ingress.", TEXTS_BY_NAME, {}),
+                    Value(
+                        "hosts",
+                        "Hosts with their paths.",
+                        INGRESS_HOSTS,
+                        [
+                            {
+                                "host": "chart-example.local",
+                                "paths": [{"path": "/", "pathType": "ImplementationSpecific"}],
+                            }
+                        ],
+                    ),
+                    Value(
+                        "tls",
+                        "TLS of the Ingress: [{secretName: aggregator-tls, hosts: [aggregator.example]}].",
+                        OBJECTS,
+                        [],
+                    ),
+                ),
+            ),
+            Group(
+                "autoscaling",
+                "The HorizontalPodAutoscaler of the gateway.",
+                (
+                    Value("enabled", "Whether the number of pods follows their load.", SWITCH, False),
+                    Value("minReplicas", "Lowest number of pods.", POSITIVE, 1),
+                    Value("maxReplicas", "Highest number of pods.", POSITIVE, 100),
+                    Value(
+                        "targetCPUUtilizationPercentage",
+                        "Average use of CPU, in percent of the request; null: no target.",
+                        OPTIONAL_PERCENTAGE,
+                        80,
+                    ),
+                    Value(
+                        "targetMemoryUtilizationPercentage",
+                        "Average use of memory, in percent of the request; null: no target.",
+                        OPTIONAL_PERCENTAGE,
+                        None,
+                    ),
+                ),
+            ),
+            Group(
+                "podDisruptionBudget",
+                "The PodDisruptionBudget of the gateway.",
+                (
+                    Value("enabled", "Whether there is a PodDisruptionBudget.", SWITCH, False),
+                    Value(
+                        "maxUnavailable",
+                        "Pods that a drain may stop at the same time, as a number or in percent.",
+                        {"anyOf": [POSITIVE, {"type": "string", "pattern": "^[1-9][0-9]?[0-9]?%$"}]},
+                        1,
+                    ),
+                ),
+            ),
+            # Enough for 2,000 nodes (661 MiB measured, benchmarks/README.md); 200 nodes need 150 MiB.
+            Value(
+                "resources",
+                _RESOURCES + " The default is enough for 2,000 nodes; 200 nodes need 150 MiB.",
+                OBJECT,
+                {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}},
+            ),
+            Group(
+                "serviceAccount",
+                "The service account of the gateway, which does not use the Kubernetes API.",
+                (
+                    Value("create", "Whether the service account is created.", SWITCH, True),
+                    Value("automount", "Whether its token is mounted. The gateway does not need it.", SWITCH, False),
+                    Value("annotations", "Annotations of the service account.", TEXTS_BY_NAME, {}),
+                    Value(
+                        "name",
+                        "Name of the service account; empty: that of the gateway, or default if none is created.",
+                        TEXT,
+                        "",
+                    ),
+                ),
+            ),
+            Value("podAnnotations", "Annotations of the pods of the gateway.", TEXTS_BY_NAME, {}),
+            Value("podLabels", "Labels of the pods of the gateway.", TEXTS_BY_NAME, {}),
+            Value(
+                "podSecurityContext",
+                "Security context of all pods.",
+                OBJECT,
+                {
+                    "runAsNonRoot": True,
+                    "runAsUser": 1001,
+                    "runAsGroup": 1001,
+                    "fsGroup": 1001,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+            ),
+            Value(
+                "securityContext",
+                "Security context of all containers.",
+                OBJECT,
+                {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            ),
+            Value("volumes", "More volumes of the pods of the gateway.", OBJECTS, []),
+            Value("volumeMounts", "More volume mounts of the gateway.", OBJECTS, []),
+            Value("nodeSelector", _NODE_SELECTOR, TEXTS_BY_NAME, {}),
+            Value("tolerations", _TOLERATIONS, OBJECTS, []),
+            Value("affinity", _AFFINITY, OBJECT, {}),
+            Value("topologySpreadConstraints", "How the pods of the gateway are spread.", OBJECTS, []),
+            SCRAPE,
+            AGENT,
+            Group(
+                "networkPolicy",
+                "Who may connect to the pods.",
+                (
+                    Value("enabled", "Whether there are NetworkPolicies.", SWITCH, False),
+                    Value(
+                        "from",
+                        "Peers that may use the APIs of the gateway and of the scrape server. The default is the own "
+                        "namespace.",
+                        OBJECTS,
+                        [{"podSelector": {}}],
+                    ),
+                    Value(
+                        "metricsFrom",
+                        "Peers that may read metrics: Prometheus.",
+                        OBJECTS,
+                        [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+                    ),
+                    Value(
+                        "nodes",
+                        "Networks of the nodes, such as 10.0.0.0/16. Agents report to the scrape server from there.",
+                        {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F:.]+/[0-9]{1,3}$"}},
+                        [],
+                    ),
+                ),
+            ),
+            Group(
+                "serviceMonitor",
+                "ServiceMonitors of the gateway and of the scrape server, for the Prometheus operator.",
+                (
+                    Value("enabled", "Whether there are ServiceMonitors.", SWITCH, False),
+                    Value("interval", "Time between two scrapes.", DURATION, "30s"),
+                    Value("labels", "Labels by which the Prometheus operator selects them.", TEXTS_BY_NAME, {}),
+                ),
+            ),
+            Group(
+                "prometheusRule",
+                "The alert rules of deploy/monitoring/rules as PrometheusRules, for the Prometheus operator.",
+                (
+                    Value("enabled", "Whether there are PrometheusRules.", SWITCH, False),
+                    Value("files", "Names of the files of rules.", _select_from(rules), list(rules)),
+                    Value("labels", "Labels by which the Prometheus operator selects them.", TEXTS_BY_NAME, {}),
+                ),
+            ),
+            Group(
+                "dashboards",
+                "The dashboards of deploy/monitoring/grafana as ConfigMaps, for the sidecar of Grafana.",
+                (
+                    Value("enabled", "Whether there are ConfigMaps of dashboards.", SWITCH, False),
+                    Value("files", "Names of the dashboards.", _select_from(dashboards), list(dashboards)),
+                    Value(
+                        "labels", "Labels by which the sidecar selects them.", TEXTS_BY_NAME, {"grafana_dashboard": "1"}
+                    ),
+                    Value("annotations", "Annotations, such as the folder in Grafana.", TEXTS_BY_NAME, {}),
                 ),
             ),
         ),
-        Value("imagePullSecrets", "Secrets for the registry, as a list of names: [{name: registry}].", OBJECTS, []),
-        GATEWAY,
-        Group(
-            "service",
-            "The Service of the gateway.",
-            (
-                Value("type", "Type of the Service.", SERVICE_TYPE, "ClusterIP"),
-                Value("port", "Port of the HTTP API.", PORT, 8080),
-                Value(
-                    "nodePort", "Port of the HTTP API on the nodes, for the type NodePort; 0: any.", OPTIONAL_PORT, 0
-                ),
-                Value("grpcPort", "Port of the gRPC API; 0: no gRPC.", OPTIONAL_PORT, 8181),
-                Value("annotations", "Annotations of the Service.", TEXTS_BY_NAME, {}),
-            ),
-        ),
-        Group(
-            "ingress",
-            "The Ingress of the HTTP API.",
-            (
-                Value("enabled", "Whether there is an Ingress.", SWITCH, False),
-                Value("className", "Class of the Ingress.", TEXT, ""),
-                Value("annotations", "Annotations of the Ingress.", TEXTS_BY_NAME, {}),
-                Value(
-                    "hosts",
-                    "Hosts with their paths.",
-                    INGRESS_HOSTS,
-                    [{"host": "chart-example.local", "paths": [{"path": "/", "pathType": "ImplementationSpecific"}]}],
-                ),
-                Value(
-                    "tls",
-                    "TLS of the Ingress: [{secretName: aggregator-tls, hosts: [aggregator.example]}].",
-                    OBJECTS,
-                    [],
-                ),
-            ),
-        ),
-        Group(
-            "autoscaling",
-            "The HorizontalPodAutoscaler of the gateway.",
-            (
-                Value("enabled", "Whether the number of pods follows their load.", SWITCH, False),
-                Value("minReplicas", "Lowest number of pods.", POSITIVE, 1),
-                Value("maxReplicas", "Highest number of pods.", POSITIVE, 100),
-                Value(
-                    "targetCPUUtilizationPercentage",
-                    "Average use of CPU, in percent of the request; null: no target.",
-                    OPTIONAL_PERCENTAGE,
-                    80,
-                ),
-                Value(
-                    "targetMemoryUtilizationPercentage",
-                    "Average use of memory, in percent of the request; null: no target.",
-                    OPTIONAL_PERCENTAGE,
-                    None,
-                ),
-            ),
-        ),
-        Group(
-            "podDisruptionBudget",
-            "The PodDisruptionBudget of the gateway.",
-            (
-                Value("enabled", "Whether there is a PodDisruptionBudget.", SWITCH, False),
-                Value(
-                    "maxUnavailable",
-                    "Pods that a drain may stop at the same time, as a number or in percent.",
-                    {"anyOf": [POSITIVE, {"type": "string", "pattern": "^[1-9][0-9]?[0-9]?%$"}]},
-                    1,
-                ),
-            ),
-        ),
-        # Enough for 2,000 nodes (661 MiB measured, benchmarks/README.md); 200 nodes need 150 MiB.
-        Value(
-            "resources",
-            _RESOURCES + " The default is enough for 2,000 nodes; 200 nodes need 150 MiB.",
-            OBJECT,
-            {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}},
-        ),
-        Group(
-            "serviceAccount",
-            "The service account of the gateway, which does not use the Kubernetes API.",
-            (
-                Value("create", "Whether the service account is created.", SWITCH, True),
-                Value("automount", "Whether its token is mounted. The gateway does not need it.", SWITCH, False),
-                Value("annotations", "Annotations of the service account.", TEXTS_BY_NAME, {}),
-                Value(
-                    "name",
-                    "Name of the service account; empty: that of the gateway, or default if none is created.",
-                    TEXT,
-                    "",
-                ),
-            ),
-        ),
-        Value("podAnnotations", "Annotations of the pods of the gateway.", TEXTS_BY_NAME, {}),
-        Value("podLabels", "Labels of the pods of the gateway.", TEXTS_BY_NAME, {}),
-        Value(
-            "podSecurityContext",
-            "Security context of all pods.",
-            OBJECT,
-            {
-                "runAsNonRoot": True,
-                "runAsUser": 1001,
-                "runAsGroup": 1001,
-                "fsGroup": 1001,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-        ),
-        Value(
-            "securityContext",
-            "Security context of all containers.",
-            OBJECT,
-            {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
-        ),
-        Value("volumes", "More volumes of the pods of the gateway.", OBJECTS, []),
-        Value("volumeMounts", "More volume mounts of the gateway.", OBJECTS, []),
-        Value("nodeSelector", _NODE_SELECTOR, TEXTS_BY_NAME, {}),
-        Value("tolerations", _TOLERATIONS, OBJECTS, []),
-        Value("affinity", _AFFINITY, OBJECT, {}),
-        Value("topologySpreadConstraints", "How the pods of the gateway are spread.", OBJECTS, []),
-        SCRAPE,
-        AGENT,
-        Group(
-            "networkPolicy",
-            "Who may connect to the pods.",
-            (
-                Value("enabled", "Whether there are NetworkPolicies.", SWITCH, False),
-                Value(
-                    "from",
-                    "Peers that may use the APIs of the gateway and of the scrape server. The default is the own "
-                    "namespace.",
-                    OBJECTS,
-                    [{"podSelector": {}}],
-                ),
-                Value(
-                    "metricsFrom",
-                    "Peers that may read metrics: Prometheus.",
-                    OBJECTS,
-                    [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
-                ),
-                Value(
-                    "nodes",
-                    "Networks of the nodes, such as 10.0.0.0/16. Agents report to the scrape server from there.",
-                    {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F:.]+/[0-9]{1,3}$"}},
-                    [],
-                ),
-            ),
-        ),
-        Group(
-            "serviceMonitor",
-            "ServiceMonitors of the gateway and of the scrape server, for the Prometheus operator.",
-            (
-                Value("enabled", "Whether there are ServiceMonitors.", SWITCH, False),
-                Value("interval", "Time between two scrapes.", DURATION, "30s"),
-                Value("labels", "Labels by which the Prometheus operator selects them.", TEXTS_BY_NAME, {}),
-            ),
-        ),
-        Group(
-            "prometheusRule",
-            "The alert rules of deploy/monitoring/rules as PrometheusRules, for the Prometheus operator.",
-            (
-                Value("enabled", "Whether there are PrometheusRules.", SWITCH, False),
-                Value("labels", "Labels by which the Prometheus operator selects them.", TEXTS_BY_NAME, {}),
-            ),
-        ),
-    ),
-)
+    )
