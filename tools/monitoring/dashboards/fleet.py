@@ -21,6 +21,8 @@ _HOST_MEMORY = (
 _HOST_DISK = (
     f"1 - min by (job, instance) (node_filesystem_avail_bytes{{{_DISKS}}} / node_filesystem_size_bytes{{{_DISKS}}})"
 )
+# Without those that only inform, and the one that fires as long as the monitoring works.
+_FIRING = 'ALERTS{alertstate="firing", severity!~"none|info"}'
 _HOST_TRAFFIC = " + ".join(
     f'sum by (job, instance) (rate(node_network_{direction}_bytes_total{{device!="lo"}}[$__rate_interval]))'
     for direction in ("receive", "transmit")
@@ -50,7 +52,7 @@ _OVERVIEW = Row(
             "Scrape targets down", Query("count(up == 0) or vector(0)", "down"), width=4, steps=((1, "orange"),),
         ),
         draw_stat(
-            "Alerts firing", Query('count(ALERTS{alertstate="firing"}) or vector(0)', "firing"), width=4,
+            "Alerts firing", Query(f"count({_FIRING}) or vector(0)", "firing"), width=4,
             steps=((1, "red"),),
         ),
     ),
