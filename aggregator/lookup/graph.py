@@ -22,18 +22,12 @@ from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex
 from aggregator.models.topology import Node, Pod
 
 DEFAULT_GRAPH_LIMIT = 1000
-# Grafana's panel needs seconds for so many.
+# With so many, a response has some megabytes.
 MAX_GRAPH_LIMIT = 10_000
 DEFAULT_LEVEL = ObjectKind.NODES
 LEVELS = tuple(kind.value for kind in ObjectKind)
 NOTICE_ID = "notice"
 
-_LIST_RESOURCES: Mapping[ObjectKind, Resource] = {
-    ObjectKind.CLUSTERS: Resource.CLUSTERS,
-    ObjectKind.NODES: Resource.NODES,
-    ObjectKind.PODS: Resource.PODS,
-    ObjectKind.CONTAINERS: Resource.CONTAINERS,
-}
 _LEVEL_ORDER = tuple(ObjectKind)
 _DIGEST_BYTES = 8
 
@@ -129,7 +123,7 @@ class GraphRequest:
             raise BadRequestError(
                 f"labels needs level={ObjectKind.NODES.value}, got level={self.level.value}", parameter="labels"
             )
-        return create_lookup_plan(_LIST_RESOURCES[self.level], LookupRequest(filter=self.filter, labels=self.labels))
+        return create_lookup_plan(Resource[self.level.name], LookupRequest(filter=self.filter, labels=self.labels))
 
 
 def parse_level(text: str) -> ObjectKind:
