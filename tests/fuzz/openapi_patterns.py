@@ -18,6 +18,8 @@ from aggregator.lookup.request import Resource
 from tests.server.openapi.document import GRAPH_PATHS, V1_PATHS, find_resource
 
 _GRAPH_PATTERNS = {"level": "^(nodes)?$", "cluster": "^(icos-south)?$"}
+# The fields of a graph are the same for clusters that do not exist.
+_FIELDS_PATH = "/api/v1/graph/api/graph/fields"
 
 
 def add_parameter_patterns(document: dict[str, Any]) -> dict[str, Any]:
@@ -29,6 +31,8 @@ def add_parameter_patterns(document: dict[str, Any]) -> dict[str, Any]:
                 parameter["schema"]["pattern"] = pattern
     for path in GRAPH_PATHS:
         for parameter in document["paths"][path]["get"].get("parameters", ()):
+            if (path, parameter["name"]) == (_FIELDS_PATH, "cluster"):
+                continue
             # Of the default level. Other levels have other fields, and no labels.
             pattern = _GRAPH_PATTERNS.get(parameter["name"]) or _build_pattern(parameter["name"], Resource.NODES)
             if pattern:

@@ -14,9 +14,12 @@ from demo.fleets import FleetName, build_fleet_config, create_fleet
 from demo.gateway import LOOPBACK, GatewayPorts
 from demo.prometheus import PrometheusBinaries, find_free_port, run_prometheus, write_blocks
 from tests.integration.gateway_process import wait_until
-from tests.monitoring.dashboard_queries import PrometheusQueries
+from tests.monitoring.dashboard_queries import DashboardQuery, PrometheusQueries
+from tools.monitoring.dashboards.parts import Dashboard, Telemetry
 
 SCRAPE_INTERVAL_SECONDS = 1
+FILL_TIMEOUT_SECONDS = 30.0
+POLL_INTERVAL_SECONDS = 0.5
 GATEWAY_JOB = "aggregator"
 # True after two scrapes of the gateway with a topology, and of an agent and its scrape server that know each other.
 READY_EXPRESSION = (
@@ -33,6 +36,16 @@ class MonitoredFleet:
 
     queries: PrometheusQueries
     gateway_port: int
+
+    def find_empty_queries(self, dashboard: Dashboard) -> list[DashboardQuery]:
+        """Return the expressions that stay without a number.
+
+        A host of the demo disappears and returns, and a rate needs two scrapes after that.
+        """
+        end = time.monotonic() + FILL_TIMEOUT_SECONDS
+        while (empty := self.queries.find_empty_queries(dashboard, Telemetry.FLEET)) and time.monotonic() < end:
+            time.sleep(POLL_INTERVAL_SECONDS)
+        return empty
 
 
 @contextlib.contextmanager

@@ -141,7 +141,7 @@ def test_no_panel_is_empty(fleet: MonitoredFleet, dashboard: Dashboard) -> None:
 
     Those of the example service, its exporters and node_exporter need the whole stack; here, Prometheus accepts them.
     """
-    assert fleet.queries.find_empty_queries(dashboard, Telemetry.FLEET) == []
+    assert fleet.find_empty_queries(dashboard) == []
     for expression in list_expressions(dashboard):
         fleet.queries.get_samples(expression)
 

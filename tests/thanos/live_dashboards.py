@@ -5,7 +5,6 @@ from pathlib import Path
 from demo.prometheus import PrometheusBinaries
 from tests.monitoring.dashboard_check import run_monitored_fleet
 from tools.monitoring.dashboards.all_dashboards import DASHBOARDS
-from tools.monitoring.dashboards.parts import Telemetry
 from tools.parts.thanos import obtain_thanos_binaries
 
 
@@ -14,4 +13,4 @@ def test_no_panel_is_empty(tmp_path: Path) -> None:
     built = obtain_thanos_binaries()
     with run_monitored_fleet(tmp_path, PrometheusBinaries(built.prometheus, built.promtool)) as fleet:
         for dashboard in DASHBOARDS.values():
-            assert fleet.queries.find_empty_queries(dashboard, Telemetry.FLEET) == []
+            assert fleet.find_empty_queries(dashboard) == []
