@@ -129,6 +129,12 @@ def test_prometheus_loads_all_rules_and_no_tests() -> None:
     assert sorted(path for pattern in config["rule_files"] for path in MONITORING_DIR.glob(pattern)) == RULE_FILES
 
 
+def test_every_rule_file_is_documented() -> None:
+    """docs/monitoring.md says for each rule file what its alerts are about."""
+    page = (MONITORING_DIR.parents[1] / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^  \| `(\w+\.yaml)` \|", page, re.MULTILINE)) == {path.name for path in RULE_FILES}
+
+
 def test_a_metric_that_nothing_exposes_is_noticed() -> None:
     """The comparison finds the names in nested expressions and does not know invented ones."""
     names = find_metric_names("max_over_time(rate(invented_total[5m] offset 1h)[1h:1m]) / on (job) group_left up > 1")
