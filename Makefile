@@ -3,7 +3,7 @@
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
 
-.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-compose test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ test-grafana: setup ## compare the dashboards with the types of Grafana; needs N
 test-stack: setup ## test the whole monitoring stack, from a broken endpoint to its mails; needs Debian or Ubuntu
 	@$(PYTHON_BIN) -m tests.stack.programs
 	@$(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/stack
+
+test-compose: setup ## test the compose file of the stack with a real Docker Engine; needs Go, and root on Debian or Ubuntu
+	@$(PYTHON_BIN) -m tests.compose.programs
+	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/compose
 
 test-thanos: setup ## test with a real Thanos and Prometheus 3; needs Go
 	@$(PYTHON_BIN) -m tools.parts.thanos

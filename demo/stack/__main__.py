@@ -175,6 +175,8 @@ def find_missing_targets(prometheus_url: str) -> list[str]:
         targets = json.loads(text)["data"]["activeTargets"]
     except (ValueError, KeyError):
         return ["Prometheus does not answer"]
+    if not targets:
+        return ["Prometheus has not read its targets"]
     return [
         f"{target['labels']['job']} {target['labels']['instance']}: {target['lastError'] or target['health']}"
         for target in targets
