@@ -20,7 +20,7 @@ STRUCTS_BY_NAME: Mapping[str, type[msgspec.Struct]] = {struct.__name__: struct f
 FIELDS_WITHOUT_MESSAGE_FIELD: Mapping[str, frozenset[str]] = {
     "Topology": frozenset({"clusters", "nodes", "pods"}),
     "Cluster": frozenset({"name", "cluster_id"}),
-    "Node": frozenset({"agent_id", "label", "reported_latitude", "reported_longitude"}),
+    "Node": frozenset({"agent_id", "node_label", "reported_latitude", "reported_longitude"}),
     "Interface": frozenset({"reported_speed_bytes_per_second", "is_reported_up"}),
     "Pod": frozenset({"key", "uid", "containers"}),
 }

@@ -94,7 +94,7 @@ class TopologyIndex:
         if found is not None:
             return found
         nodes = self.get_cluster(cluster).nodes
-        labelled_nodes = [node for node in nodes if name and node.label == name]
+        labelled_nodes = [node for node in nodes if name and node.node_label == name]
         matching_nodes = labelled_nodes or [node for node in nodes if name and node.id == name]
         if len(matching_nodes) == 1:
             return matching_nodes[0]

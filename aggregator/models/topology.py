@@ -127,8 +127,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     """A host: a Kubernetes node, a Docker host, or another host with telemetry.
 
     `name` is the host name. `key` is made from it, unique in its cluster, and published as `name`; `name` is published
-    as `hostname`. `id` is unique among all nodes. `host_id` is the machine ID. `label` is the value of the `node` label
-    of its series, if they have one. `type` is the type of the orchestrator: "ocm", "nuvla", or "" if unknown.
+    as `hostname`. `id` is unique among all nodes. `host_id` is the machine ID. `node_label` is the value of the label
+    `node` of its series, if they have one. `type` is the type of the orchestrator: "ocm", "nuvla", or "" if unknown.
     `agent_id` is the ID of the Nuvla agent whose host has the name of the node. `labels` are the Kubernetes labels of
     the node. `engine` is the container runtime. `sca_score` is the result of the security configuration assessment, in
     percent. `memory_bytes` is the memory size as Kubernetes reports it, otherwise as the host does; `host_memory_bytes`
@@ -149,7 +149,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     type: str = ""
     host_id: str | None = None
     agent_id: str | None = None
-    label: str | None = None
+    node_label: str | None = None
     name: str | None = None
     architecture: str | None = None
     latitude: float | None = None
@@ -223,7 +223,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
             key=self.key,
             id=self.id,
             type=self.type,
-            label=self.label,
+            node_label=self.node_label,
             last_seen_seconds=self.last_seen_seconds,
             is_reporting=self.is_reporting,
             pod_count=self.pod_count,

@@ -23,7 +23,7 @@ def render_etim(topology: Topology, _now_seconds: float) -> bytes:
 def _build_node(node: Node, cluster: Cluster) -> pb.Node:
     total_bytes = node.memory_bytes if node.host_memory_bytes is None else node.host_memory_bytes
     return pb.Node(
-        id=node.label or node.name or node.key,
+        id=node.node_label or node.name or node.key,
         node_type=pb.Node.COMPUTE,
         cpu_architecture=node.architecture or "",
         resources=pb.ComputeResources(milliCPU=_convert_to_millicores(node.cpu_cores), memoryInBytes=total_bytes or 0),

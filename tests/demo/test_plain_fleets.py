@@ -61,7 +61,7 @@ def test_both_clusters_have_their_own_nodes_and_pods() -> None:
     """Equal names of nodes and pods in both clusters remain separate, whether or not a label names the cluster."""
     topology = build_kubernetes_topology()
     labels = [(cluster, f"{name}.lab.example") for cluster in CLUSTERS for name in NODES]
-    assert [(node.cluster, node.label) for node in topology.nodes.values()] == labels
+    assert [(node.cluster, node.node_label) for node in topology.nodes.values()] == labels
     names = {
         cluster: {(pod.namespace, pod.name) for pod in topology.pods.values() if pod.cluster == cluster}
         for cluster in CLUSTERS

@@ -97,7 +97,7 @@ def test_many_names_are_not_listed(names: list[str]) -> None:
 LABELLED_TOPOLOGY = Topology(
     clusters={name: Cluster(key=name, uid=name) for name in ("rome", "oslo")},
     nodes={
-        (cluster, key): Node(cluster=cluster, key=key, id=f"{cluster}/{key}", label=label)
+        (cluster, key): Node(cluster=cluster, key=key, id=f"{cluster}/{key}", node_label=label)
         for cluster, key, label in (
             ("rome", "vm", "m"),
             ("rome", "m2", "vm"),

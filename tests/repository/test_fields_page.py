@@ -122,7 +122,7 @@ def test_a_layout_field_that_shows_nothing_is_reported() -> None:
         (LAYOUT_1_2_5, "cluster.*.pod.*.numberOfContainers", ["Pod.containers"]),
         (LAYOUT_2025, "cluster.*.node.*.pod.*.name", ["Pod.name", "Pod.namespace"]),
         (LAYOUT_2025, "cluster.*.node.*.labels.*", ["Node.labels"]),
-        (ETIM_LAYOUT, "nodes[].id", ["Node.label", "Node.name"]),
+        (ETIM_LAYOUT, "nodes[].id", ["Node.node_label", "Node.name"]),
         (ETIM_LAYOUT, "nodes[].labels[].device", ["Device.name", "Device.state"]),
     ],
 )

@@ -39,7 +39,7 @@ def node_fields() -> st.SearchStrategy[dict[str, object]]:
     """Return a strategy for the fields of a node."""
     integers = ("sca_score", "memory_bytes", "host_memory_bytes", "available_memory_bytes", "free_memory_bytes")
     floats = ("cpu_cores", "cpu_frequency_hertz", "cpu_usage_percent", "temperature_celsius", "latitude", "gpu_count")
-    texts = ("name", "label", "host_id", "architecture", "engine")
+    texts = ("name", "node_label", "host_id", "architecture", "engine")
     return st.fixed_dictionaries(
         {
             **dict.fromkeys(integers, INTEGERS),

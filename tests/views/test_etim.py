@@ -25,7 +25,7 @@ def test_an_empty_topology_is_an_empty_message() -> None:
 def test_a_node_with_all_fields() -> None:
     """Memory is what the host reports, cores are in millicores, idle cores are available."""
     node = render_only_node(
-        label="w1",
+        node_label="w1",
         name="host",
         architecture="aarch64",
         cpu_cores=4.0,
@@ -44,7 +44,9 @@ def test_a_node_with_all_fields() -> None:
     )
 
 
-@pytest.mark.parametrize(("fields", "expected"), [({"label": "l", "name": "n"}, "l"), ({"name": "n"}, "n"), ({}, "k")])
+@pytest.mark.parametrize(
+    ("fields", "expected"), [({"node_label": "l", "name": "n"}, "l"), ({"name": "n"}, "n"), ({}, "k")]
+)
 def test_the_id_of_a_node(fields: dict[str, str], expected: str) -> None:
     """The ID is the `node` label, as in the Go service, else the host name, else the key."""
     assert render_only_node(**fields).id == expected

@@ -75,7 +75,7 @@ def test_every_field_of_the_model_is_shown() -> None:
         ("Cluster", "name"),
         ("Cluster", "cluster_id"),
         ("Node", "agent_id"),
-        ("Node", "label"),
+        ("Node", "node_label"),
         ("Node", "reported_latitude"),
         ("Node", "reported_longitude"),
         ("Interface", "is_reported_up"),

@@ -131,7 +131,7 @@ def _assign_node_keys(placement: Placement) -> dict[int, str]:
     keys: dict[int, str] = {}
     for node in sorted(placement.nodes, key=_get_node_sort_key):
         cluster, name = get_cluster(node).uid, node.get_value("name")
-        names = [name, *(node.get_value(field) for field in ("label", "host_id"))]
+        names = [name, *(node.get_value(field) for field in ("node_label", "host_id"))]
         if name_counts[cluster, name] > 1 and not node.get_value("host_id"):
             names.reverse()
         candidates = [name for name in names if name] or [node.identity_name]

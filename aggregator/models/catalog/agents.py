@@ -52,7 +52,7 @@ ROWS = (
         ),
         PLAIN_NODE,
         (
-            FieldMapping("label", parse_optional_text, "node"),
+            FieldMapping("node_label", parse_optional_text, "node"),
             FieldMapping(
                 "last_seen_seconds", parse_timestamp, keeps_latest=True, only_with=("quantity", "last_report")
             ),

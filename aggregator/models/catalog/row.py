@@ -360,11 +360,11 @@ LAST_SEEN = FieldMapping("last_seen_seconds", parse_timestamp, keeps_latest=True
 
 NODE_IDENTITY_FIELDS = (
     LAST_SEEN,
-    FieldMapping("label", parse_optional_text, "node"),
+    FieldMapping("node_label", parse_optional_text, "node"),
     FieldMapping("host_id", parse_stripped_text, "icos_host_id", identifies=True),
 )
 
-PLAIN_NODE_FIELDS = (LAST_SEEN, FieldMapping("label", parse_optional_text, "node"))
+PLAIN_NODE_FIELDS = (LAST_SEEN, FieldMapping("node_label", parse_optional_text, "node"))
 
 
 def map_quantity(field: str, convert: TextConverter, quantity: str, value_label: str = "") -> FieldMapping:

@@ -150,7 +150,7 @@ def test_a_silent_host() -> None:
         cluster="edge",
         key="edge2",
         id="edge/edge2",
-        label="edge2",
+        node_label="edge2",
         is_reporting=False,
         last_seen_seconds=AT_SECONDS - 7200,
         pod_count=0,

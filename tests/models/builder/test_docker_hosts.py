@@ -27,7 +27,7 @@ def test_containers_that_cadvisor_reports() -> None:
     """Cgroups without a name are no containers."""
     topology, stats = build_scenario(read_scraped("cadvisor-0.53-docker", job="cadvisor", instance="docker1:8080"))
     (node,) = topology.nodes.values()
-    assert (node.label, node.cpu_cores, node.memory_bytes) == ("docker1", 2, 25276502016)
+    assert (node.node_label, node.cpu_cores, node.memory_bytes) == ("docker1", 2, 25276502016)
     described = {
         pod.name: (pod.node, pod.uid[:12], container.image, container.memory_bytes)
         for pod in topology.pods.values()

@@ -67,7 +67,7 @@ def test_a_pod_finds_its_node_by_the_node_label() -> None:
     """The name of a node in its label counts, not the spelling of `uname -n`."""
     topology, stats = build_case("04-kps-nodename-case")
     (node,), (pod,) = topology.nodes.values(), topology.pods.values()
-    assert (pod.node, node.label) == (node.key, "aks-pool-1-vmss00000s")
+    assert (pod.node, node.node_label) == (node.key, "aks-pool-1-vmss00000s")
     assert not list_build_gaps(stats)
 
 

@@ -126,7 +126,7 @@ def test_hosts_without_uname_are_nodes(name: str) -> None:
     text = read_scraped(name, job="node", instance="host:9100")
     for left_out in ("node_uname_info", "node_boot_time_seconds"):
         text = "\n".join(line for line in text.splitlines() if not line.startswith(left_out))
-        assert build_host(text).label == "host"
+        assert build_host(text).node_label == "host"
 
 
 def test_memory_of_bsd_without_a_cache() -> None:

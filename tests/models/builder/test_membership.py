@@ -141,7 +141,7 @@ def test_a_plain_cluster_label_makes_a_cluster() -> None:
     topology, _ = build_from_series({"nodes_by_uname": [({"cluster": "lab", "node": "n1", "nodename": "h1"}, "1")]})
     assert {key: cluster.type for key, cluster in topology.clusters.items()} == {"lab": ""}
     (node,) = topology.nodes.values()
-    assert (node.cluster, node.key, node.label, node.type) == ("lab", "h1", "n1", "")
+    assert (node.cluster, node.key, node.node_label, node.type) == ("lab", "h1", "n1", "")
 
 
 def test_an_orchestrator_goes_before_a_label() -> None:

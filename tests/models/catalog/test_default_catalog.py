@@ -66,7 +66,7 @@ ROWS_BY_FIELD: dict[tuple[EntityKind | ChildKind, str], list[str]] = {
             *KUBERNETES_NODES,
             *("hosts", *NODES, "cadvisor_hosts", "nodes_by_registry", "engine_by_agent"),
         ]
-        for field in ("label", "last_seen_seconds")
+        for field in ("node_label", "last_seen_seconds")
     },
     (EntityKind.NODE, "name"): [*KUBERNETES_NODES, *NODES],
     **{(EntityKind.POD, field): PODS for field in ("name", "uid", "last_seen_seconds")},
