@@ -17,7 +17,7 @@ import msgspec
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ClusterWithMembers, ContainerRef, ObjectKind
 from aggregator.lookup.problems import ObjectHealth, find_container_problems, find_node_problems, find_pod_problems
-from aggregator.lookup.request import LookupPlan, LookupRequest, Resource, create_lookup_plan
+from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, compute_content_digest
 from aggregator.models.topology import Node, Pod
 
@@ -123,7 +123,7 @@ class GraphRequest:
             raise BadRequestError(
                 f"labels needs level={ObjectKind.NODES.value}, got level={self.level.value}", parameter="labels"
             )
-        return create_lookup_plan(Resource[self.level.name], LookupRequest(filter=self.filter, labels=self.labels))
+        return create_lookup_plan(Resource[self.level.name], LookupOptions(filter=self.filter, labels=self.labels))
 
 
 def parse_level(text: str) -> ObjectKind:

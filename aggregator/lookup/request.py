@@ -196,8 +196,8 @@ class Resource(Enum):
 
 
 @dataclass(frozen=True)
-class LookupRequest:
-    """The parameters of a lookup, without the names in the path. The default is everything."""
+class LookupOptions:
+    """The parameters of a lookup, without the names in its path. The default is everything."""
 
     filter: str = ""
     labels: str = ""
@@ -208,15 +208,15 @@ class LookupRequest:
 
 
 class LookupPlan:
-    """A parsed and validated lookup request that can run on any topology index; raises BadRequestError if invalid."""
+    """Parsed and validated options that can run on any topology index; raises BadRequestError if they are invalid."""
 
-    def __init__(self, resource: Resource, request: LookupRequest) -> None:
+    def __init__(self, resource: Resource, options: LookupOptions) -> None:
         self.resource = resource
-        self.requirements = parse_requirements(request.filter)
-        self.label_requirements = parse_label_selector(request.labels)
-        self.mask = _build_mask(resource, request)
-        self.limit = _validate_limit(request.limit)
-        self.continue_token = parse_continue_token(request.continue_token) if request.continue_token else None
+        self.requirements = parse_requirements(options.filter)
+        self.label_requirements = parse_label_selector(options.labels)
+        self.mask = _build_mask(resource, options)
+        self.limit = _validate_limit(options.limit)
+        self.continue_token = parse_continue_token(options.continue_token) if options.continue_token else None
         self._predicate = self._compile_predicate(newest_sample_ms=0)
         self._has_relative_times = resource.kind is not None and has_relative_times(resource.kind, self.requirements)
 
@@ -260,15 +260,15 @@ class LookupPlan:
 create_lookup_plan = lru_cache(maxsize=64)(LookupPlan)
 
 
-def _build_mask(resource: Resource, request: LookupRequest) -> FieldMask:
+def _build_mask(resource: Resource, options: LookupOptions) -> FieldMask:
     """Return the mask of the requested fields; a list of clusters is without nodes and pods by default."""
-    depth = request.depth
+    depth = options.depth
     if depth is None:
-        depth = 1 if resource is Resource.CLUSTERS and not request.fields else DEPTHS[-1]
+        depth = 1 if resource is Resource.CLUSTERS and not options.fields else DEPTHS[-1]
     elif depth not in resource.supported_depths:
         allowed = [str(each) for each in resource.supported_depths]
         raise BadRequestError(f"depth {depth} is not supported", parameter="depth", allowed=allowed)
-    field_mask = build_field_mask(resource.message_type, request.fields)
+    field_mask = build_field_mask(resource.message_type, options.fields)
     if depth == DEPTHS[-1]:
         return field_mask
     outer_depth = 0 if resource.kind is None else resource.supported_depths[0]

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from aggregator.errors import NoTopologyError
-from aggregator.lookup.request import LookupRequest, Resource, create_lookup_plan, parse_continue_token
+from aggregator.lookup.request import LookupOptions, Resource, create_lookup_plan, parse_continue_token
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, encode_all_nodes, execute_lookup
 from aggregator.models.grant import Grant
 from aggregator.observability.logs import get_logger
@@ -72,32 +72,32 @@ class IndexRequest(Protocol):
 
 
 @dataclass(frozen=True)
-class ResourceRequest:
-    """A lookup: the resource, the names in its path, and the parameters."""
+class LookupRequest:
+    """A lookup: the resource, the names in its path, and the options."""
 
     resource: Resource
     names: tuple[str, ...]
-    lookup: LookupRequest
+    options: LookupOptions
 
     @property
     def continue_token(self) -> str:
         """The position of a page, "" for the first one."""
-        return self.lookup.continue_token
+        return self.options.continue_token
 
     @property
     def is_paged(self) -> bool:
         """Whether the request is for one page."""
-        return self.lookup.limit is not None or bool(self.lookup.continue_token)
+        return self.options.limit is not None or bool(self.options.continue_token)
 
     @property
     def cache_key(self) -> bytes:
         """What identifies the request in caches."""
-        return repr((self.resource.name, self.names, self.lookup)).encode()
+        return repr((self.resource.name, self.names, self.options)).encode()
 
     @property
     def is_full_list(self) -> bool:
         """Whether the request is for a complete list with all fields."""
-        return not self.resource.is_single and self.lookup == LookupRequest()
+        return not self.resource.is_single and self.options == LookupOptions()
 
     @property
     def is_node_list(self) -> bool:
@@ -111,7 +111,7 @@ class ResourceRequest:
 
     def execute(self, index: TopologyIndex, encoder: ResultEncoder) -> LookupResult:
         """Return the result of the lookup."""
-        result = execute_lookup(index, create_lookup_plan(self.resource, self.lookup), self.names, encoder)
+        result = execute_lookup(index, create_lookup_plan(self.resource, self.options), self.names, encoder)
         return result._replace(is_full_list=self.is_full_list)
 
 

@@ -11,7 +11,7 @@ from aggregator.lookup import fields
 from aggregator.lookup.fields import FieldType, ObjectKind
 from aggregator.lookup.filter import compile_filter
 from aggregator.lookup.filter_parser import FilterOperator, Requirement, parse_requirements
-from aggregator.lookup.request import LookupPlan, LookupRequest, Resource
+from aggregator.lookup.request import LookupOptions, LookupPlan, Resource
 from aggregator.lookup.results import TopologyIndex
 from aggregator.models.topology import Cluster, Node, Topology
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
@@ -206,7 +206,7 @@ AGING_TOPOLOGY = Topology(
 )
 def test_relative_times(text: str, names: list[str]) -> None:
     """A negative duration is a time before the newest sample of the topology, whenever the filter is evaluated."""
-    predicate = LookupPlan(Resource.NODES, LookupRequest(filter=text)).build_predicate(AGING_TOPOLOGY)
+    predicate = LookupPlan(Resource.NODES, LookupOptions(filter=text)).build_predicate(AGING_TOPOLOGY)
     assert predicate is not None
     assert [node.key for node in AGING_TOPOLOGY.nodes.values() if predicate(node)] == names
 
@@ -223,7 +223,7 @@ def test_the_exact_spelling_of_a_severity_is_preferred() -> None:
 def test_relative_times_without_samples() -> None:
     """In a topology without times, no object matches a relative time."""
     topology = Topology(clusters={"c": Cluster(key="c", uid="u")}, nodes={("c", "n"): Node(cluster="c", key="n")})
-    predicate = LookupPlan(Resource.NODES, LookupRequest(filter="last_seen_time<-5m")).build_predicate(topology)
+    predicate = LookupPlan(Resource.NODES, LookupOptions(filter="last_seen_time<-5m")).build_predicate(topology)
     assert predicate is not None
     assert not any(map(predicate, topology.nodes.values()))
 

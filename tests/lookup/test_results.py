@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aggregator.errors import BadRequestError, VersionGoneError
 from aggregator.lookup import request
 from aggregator.lookup.fields import ObjectKind
-from aggregator.lookup.request import ContinueToken, LookupPlan, LookupRequest, Resource
+from aggregator.lookup.request import ContinueToken, LookupOptions, LookupPlan, Resource
 from aggregator.lookup.results import JSON_ENCODER, PROTOBUF_ENCODER, TopologyIndex, execute_lookup
 from aggregator.models.topology import Node, Topology
 from tests.lookup.test_filter import requirements
@@ -36,7 +36,7 @@ def test_json_is_the_mapping_of_protobuf(resource: Resource, data: st.DataObject
     kind: ObjectKind = resource.kind
     index = TopologyIndex(data.draw(topologies()))
     fields = data.draw(st.lists(st.sampled_from(FIELD_PATHS[resource]), max_size=2).map(tuple))
-    asked = LookupRequest(
+    asked = LookupOptions(
         filter=",".join(map(str, data.draw(st.lists(requirements(kind), max_size=1)))),
         fields=fields,
         depth=data.draw(st.sampled_from([None, *resource.supported_depths])),
@@ -49,7 +49,7 @@ def test_json_is_the_mapping_of_protobuf(resource: Resource, data: st.DataObject
     )
 
 
-def list_objects_json(index: TopologyIndex, resource: Resource, asked: LookupRequest) -> dict[str, Any]:
+def list_objects_json(index: TopologyIndex, resource: Resource, asked: LookupOptions) -> dict[str, Any]:
     """Return a list as JSON."""
     found: dict[str, Any] = json.loads(execute_lookup(index, LookupPlan(resource, asked), (), JSON_ENCODER).body)
     return found
@@ -63,10 +63,10 @@ def test_pages_contain_each_object_once(resource: Resource, data: st.DataObject)
     assert resource.kind is not None
     index = TopologyIndex(data.draw(topologies()))
     text = ",".join(map(str, data.draw(st.lists(requirements(resource.kind), max_size=1))))
-    whole = list_objects_json(index, resource, LookupRequest(filter=text))
+    whole = list_objects_json(index, resource, LookupOptions(filter=text))
     limit, found, token = data.draw(st.integers(1, 4)), [], ""
     while True:
-        page = list_objects_json(index, resource, LookupRequest(filter=text, limit=limit, continue_token=token))
+        page = list_objects_json(index, resource, LookupOptions(filter=text, limit=limit, continue_token=token))
         assert len(page.get(resource.kind.value, [])) <= limit
         assert page["totalCount"] == whole["totalCount"]
         found += page.get(resource.kind.value, [])
@@ -86,7 +86,7 @@ def test_the_order_of_mappings_changes_no_content() -> None:
             (reversed(labels.items()), reversed(vulnerabilities.items())),
         )
     ]
-    plan = LookupPlan(Resource.NODES, LookupRequest())
+    plan = LookupPlan(Resource.NODES, LookupOptions())
     results = [
         execute_lookup(TopologyIndex(Topology(nodes={("c", "n"): node})), plan, (), JSON_ENCODER) for node in nodes
     ]
@@ -96,27 +96,27 @@ def test_the_order_of_mappings_changes_no_content() -> None:
 def test_a_token_is_valid_for_one_list() -> None:
     """A token is valid for every spelling of the same list, and for no other list."""
     index = TopologyIndex(SAMPLE_TOPOLOGY)
-    token = list_objects_json(index, Resource.PODS, LookupRequest(filter="cluster=edge, name!=x", limit=1))[
+    token = list_objects_json(index, Resource.PODS, LookupOptions(filter="cluster=edge, name!=x", limit=1))[
         "continueToken"
     ]
     again = list_objects_json(
-        index, Resource.PODS, LookupRequest(filter="name!=x,cluster==edge", limit=5, continue_token=token)
+        index, Resource.PODS, LookupOptions(filter="name!=x,cluster==edge", limit=5, continue_token=token)
     )
     assert [pod["name"] for pod in again["pods"]] == ["web-0"]
     for resource, asked in (
-        (Resource.PODS, LookupRequest()),
-        (Resource.NODES, LookupRequest(filter="cluster=edge,name!=x")),
+        (Resource.PODS, LookupOptions()),
+        (Resource.NODES, LookupOptions(filter="cluster=edge,name!=x")),
     ):
         with pytest.raises(BadRequestError, match="the token belongs to a different list"):
-            list_objects_json(index, resource, LookupRequest(filter=asked.filter, continue_token=token))
+            list_objects_json(index, resource, LookupOptions(filter=asked.filter, continue_token=token))
 
 
 def test_a_token_of_another_topology() -> None:
     """A token of another topology version is rejected with VersionGoneError."""
-    token = list_objects_json(TopologyIndex(SAMPLE_TOPOLOGY), Resource.PODS, LookupRequest(limit=1))["continueToken"]
+    token = list_objects_json(TopologyIndex(SAMPLE_TOPOLOGY), Resource.PODS, LookupOptions(limit=1))["continueToken"]
     other = TopologyIndex(Topology(clusters=SAMPLE_TOPOLOGY.clusters, pods=SAMPLE_TOPOLOGY.pods, version="other"))
     with pytest.raises(VersionGoneError):
-        list_objects_json(other, Resource.PODS, LookupRequest(limit=1, continue_token=token))
+        list_objects_json(other, Resource.PODS, LookupOptions(limit=1, continue_token=token))
 
 
 @given(

@@ -35,7 +35,7 @@ CONTAINER_NOTE = '    "Container.swap_bytes": _give_reason("no query reads it", 
 # Prints what each format, the filters and the build stats contain of the new field.
 INSPECTION_SCRIPT = """
 import json
-from aggregator.lookup.request import LookupPlan, LookupRequest, Resource
+from aggregator.lookup.request import LookupPlan, LookupOptions, Resource
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.views import v1_format, v1_protobuf
 from tests.support.samples import build_from_series
@@ -46,7 +46,7 @@ topology, stats = build_from_series({
     "battery": [({"icos_host_id": "id-one"}, "87.5")],
 })
 node = pb.Topology.FromString(v1_protobuf.render_v1_protobuf(topology, 0)).clusters[0].nodes[0]
-is_match = LookupPlan(Resource.NODES, LookupRequest(filter="battery_percent>=80")).build_predicate(topology)
+is_match = LookupPlan(Resource.NODES, LookupOptions(filter="battery_percent>=80")).build_predicate(topology)
 print(json.dumps({
     "json": json.loads(v1_format.render_v1_json(topology, 0))["clusters"][0]["nodes"][0].get("batteryPercent"),
     "protobuf": node.battery_percent,

@@ -9,22 +9,22 @@ from msgspec.structs import replace as replace_struct
 from structlog.testing import capture_logs
 
 from aggregator.errors import NotFoundError, RequestError, VersionGoneError
-from aggregator.lookup.request import ContinueToken, LookupRequest, Resource
+from aggregator.lookup.request import ContinueToken, LookupOptions, Resource
 from aggregator.lookup.results import JSON_ENCODER, TopologyIndex
 from aggregator.models.grant import UNRESTRICTED, Grant
 from aggregator.models.topology import Cluster, Node, Topology, add_version
 from aggregator.server.lookup_service import (
     PAGED_SNAPSHOT_TTL_SECONDS,
+    LookupRequest,
     LookupService,
     PagedSnapshotCache,
-    ResourceRequest,
 )
 from tests.server.snapshot_provider import FakeSnapshotProvider, build_snapshot
 
 # Longer than anything here takes on a busy machine.
 DEADLINE_SECONDS = 20.0
 OWN_GRANT = Grant(frozenset({"mine"}))
-FIRST_PAGE_REQUEST = ResourceRequest(Resource.NODES, (), LookupRequest(limit=1))
+FIRST_PAGE_REQUEST = LookupRequest(Resource.NODES, (), LookupOptions(limit=1))
 
 
 def build_owned_topology(number: int) -> Topology:
@@ -38,17 +38,17 @@ def build_owned_topology(number: int) -> Topology:
     )
 
 
-def build_next_page_request(body: bytes) -> ResourceRequest:
+def build_next_page_request(body: bytes) -> LookupRequest:
     """Return the request for the next page."""
     token = body.rpartition(b'"continueToken":"')[2].partition(b'"')[0].decode()
-    return ResourceRequest(Resource.NODES, (), LookupRequest(limit=1, continue_token=token))
+    return LookupRequest(Resource.NODES, (), LookupOptions(limit=1, continue_token=token))
 
 
 async def test_results_are_cached() -> None:
     """The same request for the same topology version returns the cached result."""
     source = FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1)))
     lookups = LookupService(source, JSON_ENCODER)
-    request = ResourceRequest(Resource.NODE, ("mine", "a"), LookupRequest())
+    request = LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions())
     assert lookups.find_cached(UNRESTRICTED, b"x") is None
     found = await lookups.look_up(UNRESTRICTED, b"x", request)
     cached = lookups.find_cached(UNRESTRICTED, b"x")
@@ -65,7 +65,7 @@ async def test_the_result_cache_is_limited() -> None:
         JSON_ENCODER,
         max_cache_bytes=1000,
     )
-    request = ResourceRequest(Resource.NODE, ("mine", "a"), LookupRequest())
+    request = LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions())
     keys = (b"1", b"2", b"3")
     for key in keys:
         await lookups.look_up(UNRESTRICTED, key, request)
@@ -78,15 +78,13 @@ async def test_a_restricted_caller_sees_its_clusters_only() -> None:
         FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1))), JSON_ENCODER
     )
     with pytest.raises(NotFoundError) as hidden:
-        await lookups.look_up(OWN_GRANT, b"1", ResourceRequest(Resource.CLUSTER, ("theirs",), LookupRequest()))
+        await lookups.look_up(OWN_GRANT, b"1", LookupRequest(Resource.CLUSTER, ("theirs",), LookupOptions()))
     with pytest.raises(NotFoundError) as missing:
-        await lookups.look_up(OWN_GRANT, b"2", ResourceRequest(Resource.CLUSTER, ("theirx",), LookupRequest()))
+        await lookups.look_up(OWN_GRANT, b"2", LookupRequest(Resource.CLUSTER, ("theirx",), LookupOptions()))
     assert str(hidden.value).replace("theirs", "theirx") == str(missing.value)
     assert (
         b"theirs"
-        not in (
-            await lookups.look_up(OWN_GRANT, b"3", ResourceRequest(Resource.NODES, (), LookupRequest()))
-        ).result.body
+        not in (await lookups.look_up(OWN_GRANT, b"3", LookupRequest(Resource.NODES, (), LookupOptions()))).result.body
     )
 
 
@@ -95,7 +93,7 @@ async def test_cached_results_are_not_shared_with_restricted_callers() -> None:
     lookups = LookupService(
         FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1))), JSON_ENCODER
     )
-    request = ResourceRequest(Resource.NODE, ("theirs", "a"), LookupRequest())
+    request = LookupRequest(Resource.NODE, ("theirs", "a"), LookupOptions())
     await lookups.look_up(UNRESTRICTED, b"x", request)
     assert lookups.find_cached(OWN_GRANT, b"x") is None
     with pytest.raises(NotFoundError):
@@ -120,13 +118,13 @@ async def test_only_paged_snapshots_are_retained() -> None:
     """A snapshot without issued continue tokens is gone when it is replaced."""
     source = FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1)))
     lookups = LookupService(source, JSON_ENCODER)
-    found = await lookups.look_up(UNRESTRICTED, b"x", ResourceRequest(Resource.NODES, (), LookupRequest()))
+    found = await lookups.look_up(UNRESTRICTED, b"x", LookupRequest(Resource.NODES, (), LookupOptions()))
     request_digest = found.result.etag_key.partition("-")[0]
     source.current_snapshot = build_snapshot(topology=build_owned_topology(2))
     token = str(ContinueToken(build_owned_topology(1).version, request_digest, 4, 1))
     with pytest.raises(RequestError) as gone:
         await lookups.look_up(
-            UNRESTRICTED, b"x", ResourceRequest(Resource.NODES, (), LookupRequest(continue_token=token))
+            UNRESTRICTED, b"x", LookupRequest(Resource.NODES, (), LookupOptions(continue_token=token))
         )
     assert isinstance(gone.value, VersionGoneError)
 
@@ -143,7 +141,7 @@ async def test_equal_concurrent_requests_share_one_lookup() -> None:
         FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1))),
         replace(JSON_ENCODER, encode_object=encode_object),
     )
-    request = ResourceRequest(Resource.NODE, ("mine", "a"), LookupRequest(fields=("name",)))
+    request = LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions(fields=("name",)))
     responses = await asyncio.gather(*(lookups.look_up(UNRESTRICTED, b"x", request) for _ in range(20)))
     assert len({id(each.result) for each in responses}) == 1
     assert len(encoded) == 1
@@ -154,12 +152,12 @@ async def test_a_shared_lookup_outlives_one_client() -> None:
     lookups = LookupService(
         FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1))), JSON_ENCODER
     )
-    request = ResourceRequest(Resource.NODE, ("mine", "a"), LookupRequest())
+    request = LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions())
     gone, stays = (asyncio.ensure_future(lookups.look_up(UNRESTRICTED, b"x", request)) for _ in range(2))
     await asyncio.wait({gone}, timeout=0)
     gone.cancel()
     assert (await stays).result.body
-    missing = ResourceRequest(Resource.NODE, ("mine", "z"), LookupRequest())
+    missing = LookupRequest(Resource.NODE, ("mine", "z"), LookupOptions())
     for _ in range(2):
         with pytest.raises(NotFoundError):
             await lookups.look_up(UNRESTRICTED, b"y", missing)
@@ -169,7 +167,7 @@ async def test_the_digest_of_a_restricted_caller_ignores_hidden_clusters() -> No
     """The content digest of a restricted caller's list stays the same while only hidden objects change."""
     source = FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1)))
     lookups = LookupService(source, JSON_ENCODER)
-    request = ResourceRequest(Resource.NODES, (), LookupRequest(filter="cpu_cores<9"))
+    request = LookupRequest(Resource.NODES, (), LookupOptions(filter="cpu_cores<9"))
     digests = {}
     for grant in (UNRESTRICTED, OWN_GRANT):
         digests[grant] = (await lookups.look_up(grant, b"x", request)).result.content_digest
@@ -240,14 +238,14 @@ async def test_nodes_are_encoded_in_advance() -> None:
         return JSON_ENCODER.encode_node(each)
 
     lookups = LookupService(source, replace(JSON_ENCODER, encode_node=node))
-    await lookups.look_up(UNRESTRICTED, b"x", ResourceRequest(Resource.NODES, (), LookupRequest()))
+    await lookups.look_up(UNRESTRICTED, b"x", LookupRequest(Resource.NODES, (), LookupOptions()))
     await wait_until(lambda: bool(source.waiters))
     (ahead,) = (task for task in asyncio.all_tasks() if task.get_name() == "cache warming")
     source.publish(build_snapshot(topology=build_owned_topology(2)))
     await asyncio.wait_for(ahead, DEADLINE_SECONDS)
     assert written == [*build_owned_topology(1).nodes.values(), *build_owned_topology(2).nodes.values()]
     assert not source.waiters
-    await lookups.look_up(UNRESTRICTED, b"x", ResourceRequest(Resource.NODES, (), LookupRequest()))
+    await lookups.look_up(UNRESTRICTED, b"x", LookupRequest(Resource.NODES, (), LookupOptions()))
     assert len(written) == 2 * len(build_owned_topology(1).nodes)
 
 
@@ -255,7 +253,7 @@ async def test_a_single_node_starts_no_cache_warming() -> None:
     """The request for one node does not cause the encoding of all nodes of the next topology."""
     source = FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1)))
     await LookupService(source, JSON_ENCODER).look_up(
-        UNRESTRICTED, b"x", ResourceRequest(Resource.NODE, ("mine", "a"), LookupRequest())
+        UNRESTRICTED, b"x", LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions())
     )
     async with asyncio.timeout(DEADLINE_SECONDS):
         await asyncio.to_thread(int)
@@ -266,11 +264,11 @@ async def test_cache_warming_ends_without_list_requests() -> None:
     """Requests for single nodes do not continue the cache warming."""
     source = FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1)))
     lookups = LookupService(source, JSON_ENCODER)
-    await lookups.look_up(UNRESTRICTED, b"x", ResourceRequest(Resource.NODES, (), LookupRequest()))
+    await lookups.look_up(UNRESTRICTED, b"x", LookupRequest(Resource.NODES, (), LookupOptions()))
     await wait_until(lambda: bool(source.waiters))
     source.publish(build_snapshot(topology=build_owned_topology(2)))
     await wait_until(lambda: not source.waiters)
-    await lookups.look_up(UNRESTRICTED, b"y", ResourceRequest(Resource.NODE, ("mine", "a"), LookupRequest()))
+    await lookups.look_up(UNRESTRICTED, b"y", LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions()))
     await asyncio.to_thread(int)
     assert not source.waiters
 
@@ -288,7 +286,7 @@ async def test_failures_of_cache_warming_are_logged() -> None:
 
     with capture_logs() as logged:
         await LookupService(source, replace(JSON_ENCODER, encode_node=node)).look_up(
-            UNRESTRICTED, b"x", ResourceRequest(Resource.NODES, (), LookupRequest())
+            UNRESTRICTED, b"x", LookupRequest(Resource.NODES, (), LookupOptions())
         )
         await wait_until(lambda: bool(source.waiters))
         source.publish(build_snapshot(topology=second))

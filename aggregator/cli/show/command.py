@@ -24,7 +24,7 @@ from aggregator.cli.terminal import (
 )
 from aggregator.errors import BadRequestError, RecordingError, RefreshFailedError, SettingsError
 from aggregator.lookup.filter import ObjectPredicate
-from aggregator.lookup.request import LookupPlan, LookupRequest, Resource
+from aggregator.lookup.request import LookupOptions, LookupPlan, Resource
 from aggregator.models.topology import Node, Pod, Topology
 from aggregator.observability import logs
 from aggregator.observability.redaction import Redactor
@@ -68,9 +68,9 @@ def filter_topology(topology: Topology, filters: TopologyFilters) -> Topology:
 
     Pods of nodes that do not match are left out. With a pod filter, nodes without a matching pod are left out.
     """
-    node_plan = LookupPlan(Resource.NODES, LookupRequest(filter=filters.nodes, labels=filters.labels))
+    node_plan = LookupPlan(Resource.NODES, LookupOptions(filter=filters.nodes, labels=filters.labels))
     node_test = node_plan.build_predicate(topology)
-    pod_test = LookupPlan(Resource.PODS, LookupRequest(filter=filters.pods)).build_predicate(topology)
+    pod_test = LookupPlan(Resource.PODS, LookupOptions(filter=filters.pods)).build_predicate(topology)
     if node_test is None and pod_test is None:
         return topology
     nodes = _filter_members(topology.nodes, node_test)

@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from aggregator.errors import BadRequestError, VersionMismatchError
-from aggregator.lookup.request import LookupRequest, Resource
+from aggregator.lookup.request import LookupOptions, Resource
 from aggregator.lookup.results import PROTOBUF_ENCODER
 from aggregator.models.grant import Grant
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
@@ -26,7 +26,7 @@ from aggregator.server.grpc.interceptors import (
     add_trailing_metadata,
 )
 from aggregator.server.grpc.limits import UnreadBudget
-from aggregator.server.lookup_service import LookupService, ResourceRequest
+from aggregator.server.lookup_service import LookupRequest, LookupService
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider, get_visible_snapshot, render_document
 from aggregator.views import v1_protobuf
 from aggregator.views.etim import ETIM
@@ -216,16 +216,16 @@ def build_method_path(name: str) -> str:
     return f"/{TOPOLOGY_SERVICE.full_name}/{name}"
 
 
-def convert_request_message(method: LookupMethod, request: Any) -> ResourceRequest:
+def convert_request_message(method: LookupMethod, request: Any) -> LookupRequest:
     """Return the lookup that a request message of a method asks for."""
     names = tuple(getattr(request, name) for name in method.name_fields)
     if method.is_name_optional:
         names = tuple(name for name in names if name)
     parameters = set(method.resource.parameters)
-    return ResourceRequest(
+    return LookupRequest(
         method.resource,
         names,
-        LookupRequest(
+        LookupOptions(
             filter=request.filter if "filter" in parameters else "",
             labels=request.label_selector if "labels" in parameters else "",
             fields=tuple(request.fields.paths),

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ObjectKind
-from aggregator.lookup.request import MAX_LIMIT, LookupRequest, Resource
+from aggregator.lookup.request import MAX_LIMIT, LookupOptions, Resource
 from aggregator.lookup.results import JSON_ENCODER
 from aggregator.refresh.snapshot import Snapshot
 from aggregator.server.auth.guard import Access
@@ -37,7 +37,7 @@ from aggregator.server.http.responses import (
     build_unknown_parameter_error,
     decode_segment,
 )
-from aggregator.server.lookup_service import IndexRequest, LookupResponse, LookupService, ResourceRequest
+from aggregator.server.lookup_service import IndexRequest, LookupRequest, LookupResponse, LookupService
 from aggregator.server.openapi import document
 from aggregator.server.openapi.examples import (
     FIELDS_EXAMPLES,
@@ -49,7 +49,7 @@ from aggregator.util.content_coding import IDENTITY
 from aggregator.views import v1_format
 
 _MAX_QUERY_PARAMETERS = 20
-_WHOLE_TOPOLOGY = ResourceRequest(Resource.TOPOLOGY, (), LookupRequest())
+_WHOLE_TOPOLOGY = LookupRequest(Resource.TOPOLOGY, (), LookupOptions())
 
 
 class _SegmentConvertor(Convertor[str]):
@@ -211,10 +211,10 @@ class _LookupParameters(QueryParameters):
     fields: str = ""
     wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
 
-    def to_lookup_request(self) -> LookupRequest:
+    def to_lookup_options(self) -> LookupOptions:
         """Return the request, as gRPC makes it too."""
         values = self.model_dump(exclude={"fields", "wait"})
-        return LookupRequest(**values, fields=tuple(self.fields.split(",")) if self.fields else ())
+        return LookupOptions(**values, fields=tuple(self.fields.split(",")) if self.fields else ())
 
 
 class _ListParameters(_LookupParameters):
@@ -326,7 +326,7 @@ async def _respond(
 ) -> Response:
     lookups: LookupResponder = request.app.state.services.lookups
     return await lookups.build_response(
-        request, ResourceRequest(resource, names, parameters.to_lookup_request()), parameters.wait
+        request, LookupRequest(resource, names, parameters.to_lookup_options()), parameters.wait
     )
 
 

@@ -18,7 +18,7 @@ from aggregator.errors import (
     VersionGoneError,
 )
 from aggregator.lookup.fields import ObjectKind
-from aggregator.lookup.request import CONTINUE_PARAMETER, ContinueToken, LookupPlan, LookupRequest, Resource
+from aggregator.lookup.request import CONTINUE_PARAMETER, ContinueToken, LookupOptions, LookupPlan, Resource
 from aggregator.lookup.results import CLUSTER_NOT_FOUND_MESSAGE, VERSION_GONE_MESSAGE, compute_request_digest
 from aggregator.models.builder.merge import Contradiction, UnplacedTarget
 from aggregator.models.builder.relabel import UNKNOWN_HOST_REASON
@@ -313,7 +313,7 @@ def build_problem_examples(path: str, resource: Resource, parameters: Sequence[s
         )
     if not resource.is_single:
         request_digest = compute_request_digest(
-            LookupPlan(resource, LookupRequest(limit=1)), [EXAMPLE_NAMES[name] for name in names]
+            LookupPlan(resource, LookupOptions(limit=1)), [EXAMPLE_NAMES[name] for name in names]
         )
         query = {"limit": "1", CONTINUE_PARAMETER: str(ContinueToken(_UNKNOWN_VERSION, request_digest, 2, 1))}
         version_gone = VersionGoneError(VERSION_GONE_MESSAGE, parameter=CONTINUE_PARAMETER)
@@ -337,7 +337,7 @@ def _build_bad_request_examples(path: str, resource: Resource, parameters: Seque
 
 def _capture_filter_error(resource: Resource, filter_text: str) -> RequestError:
     try:
-        LookupPlan(resource, LookupRequest(filter=filter_text))
+        LookupPlan(resource, LookupOptions(filter=filter_text))
     except RequestError as error:
         return error
     raise AssertionError(filter_text)
