@@ -106,7 +106,7 @@ class RefreshRunner:
     def _run_once(self) -> float:
         began = time.thread_time()
         self._snapshots.append(self._collector.collect(time.time(), time.monotonic())[0])
-        self._snapshots[-1].documents.requested_formats.update(
+        self._snapshots[-1].rendered_topology.requested_formats.update(
             DocumentFormat(view, coding) for view in RENDERERS for coding in (IDENTITY, *CONTENT_CODINGS)
         )
         free_snapshots([self._snapshots.pop(0)] if len(self._snapshots) > 1 else [])

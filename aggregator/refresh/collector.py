@@ -322,7 +322,7 @@ class SnapshotCollector:
         self._cached_responses: Mapping[QueryKey, CachedResponse] = {}
         self._disappearance_detector = DisappearanceDetector(config.disappearance_notice_seconds)
         # A weak reference: documents too old to be served are not kept for this.
-        self._last_documents: weakref.ref[RenderedTopology] | None = None
+        self._last_rendered_topology: weakref.ref[RenderedTopology] | None = None
         # The quality of the last refresh, whether it succeeded or not; None after an unexpected error.
         self.quality: Quality | None = None
         self._requested_formats: frozenset[DocumentFormat] = frozenset()
@@ -356,7 +356,9 @@ class SnapshotCollector:
         self._cached_responses = results.responses_to_cache
         gaps = (*results.gaps, *self._disappearance_detector.detect(topology, now), *list_build_gaps(stats))
         topology = self._disappearance_detector.add_gone_nodes(topology, at_seconds)
-        snapshot = Snapshot(self._reuse_or_build_documents(topology, at_seconds), gaps, now, results.oldest_response_at)
+        snapshot = Snapshot(
+            self._reuse_or_create_rendered_topology(topology, at_seconds), gaps, now, results.oldest_response_at
+        )
         disappeared = tuple(gap.detail for gap in gaps if gap.kind is GapKind.VANISHED)
         self.quality = replace(self.quality, complete=snapshot.is_complete, vanished=disappeared)
         self.render_views(snapshot)
@@ -369,21 +371,15 @@ class SnapshotCollector:
         fallback = StaleFallback(self._cached_responses, now, self._config.max_stale_seconds)
         return RefreshResults(rows, source_results, fallback, budget)
 
-    def _reuse_or_build_documents(self, topology: Topology, at_seconds: float) -> RenderedTopology:
-        """Return the documents of a topology, those of the last refresh if nothing changed since."""
-        last_documents = self._last_documents() if self._last_documents is not None else None
-        if (
-            last_documents is not None
-            and not last_documents.is_stale
-            and last_documents.topology.version == topology.version
-        ):
-            return last_documents
-        self._requested_formats = (
-            frozenset(last_documents.requested_formats) if last_documents is not None else frozenset()
-        )
-        documents = RenderedTopology(topology, at_seconds, self._views.by_name)
-        self._last_documents = weakref.ref(documents)
-        return documents
+    def _reuse_or_create_rendered_topology(self, topology: Topology, at_seconds: float) -> RenderedTopology:
+        """Return the rendered topology, that of the last refresh if nothing changed since."""
+        last = self._last_rendered_topology() if self._last_rendered_topology is not None else None
+        if last is not None and not last.is_stale and last.topology.version == topology.version:
+            return last
+        self._requested_formats = frozenset(last.requested_formats) if last is not None else frozenset()
+        rendered_topology = RenderedTopology(topology, at_seconds, self._views.by_name)
+        self._last_rendered_topology = weakref.ref(rendered_topology)
+        return rendered_topology
 
     def render_views(self, snapshot: Snapshot) -> None:
         """Render what requests will probably need: the eager views, and what clients requested last."""
@@ -391,7 +387,7 @@ class SnapshotCollector:
             snapshot.get_body(view)
         for document_format in self._requested_formats:
             try:
-                snapshot.documents.get_body(*document_format)
+                snapshot.rendered_topology.get_body(*document_format)
             except Exception:  # noqa: BLE001 - a view that fails must not affect the others
                 _log.exception("rendering failed", view=document_format.view)
 

@@ -222,7 +222,7 @@ class Snapshot:
     the topology; it is earlier than the refresh if a stale response was used.
     """
 
-    documents: RenderedTopology
+    rendered_topology: RenderedTopology
     gaps: tuple[Gap, ...]
     created_at: float
     oldest_response_at: float
@@ -230,8 +230,8 @@ class Snapshot:
 
     @property
     def topology(self) -> Topology:
-        """The topology of the documents."""
-        return self.documents.topology
+        """The topology without its documents."""
+        return self.rendered_topology.topology
 
     @property
     def is_complete(self) -> bool:
@@ -240,22 +240,23 @@ class Snapshot:
 
     def get_body(self, view: str) -> bytes:
         """Return the bytes of a view, rendered on first use."""
-        return self.documents.get_body(view)
+        return self.rendered_topology.get_body(view)
 
     def find_restricted(self, grant: Grant) -> "Snapshot | None":
         """Return what `restrict` would return if that needs no new copy of the topology, else None."""
         if grant.is_unrestricted:
             return self
         visible = self._get_visible_part(grant)
-        documents = self.documents.find_restricted(visible.cluster_uids)
-        return None if documents is None else self._copy_with(documents=documents, gaps=visible.gaps)
+        restricted = self.rendered_topology.find_restricted(visible.cluster_uids)
+        return None if restricted is None else self._copy_with(rendered_topology=restricted, gaps=visible.gaps)
 
     def restrict(self, grant: Grant) -> "Snapshot":
         """Return the part of this snapshot that a grant allows, as if nothing else existed."""
         if grant.is_unrestricted:
             return self
         visible = self._get_visible_part(grant)
-        return self._copy_with(documents=self.documents.restrict(visible.cluster_uids), gaps=visible.gaps)
+        restricted = self.rendered_topology.restrict(visible.cluster_uids)
+        return self._copy_with(rendered_topology=restricted, gaps=visible.gaps)
 
     def _get_visible_part(self, grant: Grant) -> _VisiblePart:
         visible = self._visible_parts.get(grant)
@@ -278,7 +279,7 @@ class Snapshot:
 
     def copy_as_stale(self, reasons: Iterable[Gap], now_seconds: float) -> "Snapshot":
         """Return the snapshot to serve after a failed refresh: the same topology, older, with the reasons as gaps."""
-        return self._copy_with(documents=self.documents.copy_as_stale(now_seconds), gaps=tuple(reasons))
+        return self._copy_with(rendered_topology=self.rendered_topology.copy_as_stale(now_seconds), gaps=tuple(reasons))
 
     def replace_gaps(self, gaps: tuple[Gap, ...]) -> "Snapshot":
         """Return this snapshot with other gaps and the same documents."""
@@ -303,7 +304,7 @@ def free_snapshots(retired: list[Snapshot]) -> None:
 
     Freed at once, they would hold the GIL for as long as that takes. Snapshots that are still referenced stay intact.
     """
-    object_lists = [objects for snapshot in retired for objects in snapshot.documents.list_objects_to_free()]
+    object_lists = [objects for snapshot in retired for objects in snapshot.rendered_topology.list_objects_to_free()]
     retired.clear()
     for objects in object_lists:
         runtime.clear_in_chunks(objects, OBJECTS_FREED_PER_CHUNK)

@@ -98,9 +98,9 @@ class RegistryFile:
 
     def write(self, changes: RegistryChanges, hostnames: Mapping[str, str]) -> None:
         """Write changes in one transaction."""
-        documents = [(node.name, msgspec.json.encode(node)) for node in changes.nodes.values()]
+        rows = [(node.name, msgspec.json.encode(node)) for node in changes.nodes.values()]
         with closing(self._connection.cursor()) as cursor, _Transaction(cursor, self.path):
-            cursor.executemany("INSERT OR REPLACE INTO nodes VALUES (?, ?)", documents)
+            cursor.executemany("INSERT OR REPLACE INTO nodes VALUES (?, ?)", rows)
             cursor.executemany("DELETE FROM nodes WHERE name = ?", [(name,) for name in changes.removed])
             cursor.executemany("INSERT OR REPLACE INTO hostnames VALUES (?, ?)", hostnames.items())
 

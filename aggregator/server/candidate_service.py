@@ -51,7 +51,7 @@ class CandidateService:
     async def find(self, grant: Grant, request: pb.FindCandidatesRequest) -> CandidateResponse:
         """Return the candidates that a caller may see; raise a RequestError if the request is invalid."""
         visible = await get_visible_snapshot(self._snapshots, grant)
-        index = self._indexes.setdefault(visible.documents, CandidateIndex(visible.topology))
+        index = self._indexes.setdefault(visible.rendered_topology, CandidateIndex(visible.topology))
         return CandidateResponse(visible, await asyncio.to_thread(self._find, index, request))
 
     def _find(self, index: CandidateIndex, request: pb.FindCandidatesRequest) -> bytes:

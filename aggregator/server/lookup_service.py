@@ -184,7 +184,7 @@ class LookupService:
         return visible, self._get_index(visible)
 
     def _get_index(self, visible: Snapshot) -> TopologyIndex:
-        return self._indexes.setdefault(visible.documents, TopologyIndex(visible.topology))
+        return self._indexes.setdefault(visible.rendered_topology, TopologyIndex(visible.topology))
 
     def _prepare_node_encoding(self, snapshot: Snapshot) -> Callable[[], None]:
         return partial(encode_all_nodes, self._get_index(snapshot), self._encoder)
@@ -250,9 +250,9 @@ class PagedSnapshotCache:
         """Cache a snapshot, or extend its time, and evict others that are expired or exceed the limit."""
         key = (grant, snapshot.topology.version)
         self._entries.pop(key, None)
-        # Without the rendered documents of all views: only pages are requested from it.
-        documents = RenderedTopology(snapshot.topology, snapshot.documents.reference_seconds, {})
-        reduced_snapshot = Snapshot(documents, snapshot.gaps, snapshot.created_at, snapshot.oldest_response_at)
+        # Without the documents of all views: only pages are requested from it.
+        rendered_topology = RenderedTopology(snapshot.topology, snapshot.rendered_topology.reference_seconds, {})
+        reduced_snapshot = Snapshot(rendered_topology, snapshot.gaps, snapshot.created_at, snapshot.oldest_response_at)
         self._entries[key] = (self._clock() + PAGED_SNAPSHOT_TTL_SECONDS, reduced_snapshot, index)
         self.evict()
 

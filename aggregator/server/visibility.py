@@ -70,15 +70,15 @@ async def render_document(snapshot: Snapshot, document_format: DocumentFormat) -
 
     A document that is not cached is rendered on a thread.
     """
-    documents = snapshot.documents
-    body = documents.find_body(document_format)
+    rendered_topology = snapshot.rendered_topology
+    body = rendered_topology.find_body(document_format)
     if body is None and document_format.coding:
         plain_format, plain_body = await render_document(snapshot, DocumentFormat(document_format.view))
         if len(plain_body) < MIN_COMPRESSIBLE_BYTES:
             return plain_format, plain_body
     if body is None:
-        body = await asyncio.to_thread(documents.get_body, *document_format)
-    documents.requested_formats.add(document_format)
+        body = await asyncio.to_thread(rendered_topology.get_body, *document_format)
+    rendered_topology.requested_formats.add(document_format)
     return document_format, body
 
 

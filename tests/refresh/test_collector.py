@@ -91,8 +91,8 @@ def test_a_snapshot_without_failures(make: CollectorFactory) -> None:
     assert upstream.query_times == {WALL_SECONDS}
     assert failures == ()
     assert (list_uptimes(snapshot), snapshot.is_complete, snapshot.created_at) == ([5], True, 7.0)
-    assert snapshot.documents.find_body(DocumentFormat("eager")) is not None
-    assert snapshot.documents.find_body(DocumentFormat("lazy")) is None
+    assert snapshot.rendered_topology.find_body(DocumentFormat("eager")) is not None
+    assert snapshot.rendered_topology.find_body(DocumentFormat("lazy")) is None
     assert snapshot.get_body("eager") == b"1 nodes at %d" % WALL_SECONDS
 
 

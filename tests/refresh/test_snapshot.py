@@ -44,10 +44,10 @@ def test_a_document_is_rendered_once() -> None:
     """A document is rendered on first use; later requests get the same object."""
     view = CountingView()
     snapshot = build_view_snapshot(view)
-    assert snapshot.documents.find_body(DocumentFormat("v")) is None
+    assert snapshot.rendered_topology.find_body(DocumentFormat("v")) is None
     assert snapshot.get_body("v") == b"at 100"
     assert snapshot.get_body("v") is snapshot.get_body("v")
-    assert snapshot.documents.find_body(DocumentFormat("v")) is not None
+    assert snapshot.rendered_topology.find_body(DocumentFormat("v")) is not None
     assert view.rendered == 1
 
 
@@ -133,7 +133,7 @@ def test_stale_documents_with_ages_have_another_version() -> None:
     snapshot = build_view_snapshot(CountingView())
     stale = snapshot.copy_as_stale((), 130.0)
     assert (snapshot.get_body("v"), stale.get_body("v")) == (b"at 100", b"at 130")
-    assert snapshot.documents.get_version("v") != stale.documents.get_version("v")
+    assert snapshot.rendered_topology.get_version("v") != stale.rendered_topology.get_version("v")
     assert snapshot.topology is stale.topology
 
 
@@ -145,7 +145,7 @@ def test_stale_documents_without_ages_are_reused() -> None:
     stale = snapshot.copy_as_stale((), 130.0)
     assert stale.get_body("etim") is snapshot.get_body("etim")
     assert view.rendered == 1
-    assert snapshot.documents.get_version("etim") == stale.documents.get_version("etim")
+    assert snapshot.rendered_topology.get_version("etim") == stale.rendered_topology.get_version("etim")
 
 
 def test_freed_snapshots_are_released() -> None:
@@ -171,11 +171,11 @@ def test_freed_snapshots_stay_intact_for_others() -> None:
     snapshot.get_body("v")
     free_snapshots([snapshot])
     assert snapshot.topology.pods == {("c", "p"): Pod(cluster="c", key="p", name="p")}
-    assert snapshot.documents.find_body(DocumentFormat("v")) is not None
+    assert snapshot.rendered_topology.find_body(DocumentFormat("v")) is not None
 
 
-def build_multi_cluster_documents(*names: str, max_restricted_bytes: int = 2**20) -> RenderedTopology:
-    """Return documents of clusters with one node each, in one view whose body has 1000 bytes."""
+def build_multi_cluster_topology(*names: str, max_restricted_bytes: int = 2**20) -> RenderedTopology:
+    """Return a topology of clusters with one node each, in one view whose body has 1000 bytes."""
     topology = Topology(
         clusters={name: Cluster(key=name, uid=f"uid-{name}", name=name) for name in names},
         nodes={(name, "n"): Node(cluster=name, key="n", name="n") for name in names},
@@ -185,18 +185,18 @@ def build_multi_cluster_documents(*names: str, max_restricted_bytes: int = 2**20
 
 def test_roles_that_show_the_same_clusters_share_a_copy() -> None:
     """A hundred roles that show two different sets of clusters need two copies, whatever their patterns are."""
-    snapshot = Snapshot(build_multi_cluster_documents("a-1", "a-2", "b-1"), (), 0.0, 0.0)
+    snapshot = Snapshot(build_multi_cluster_topology("a-1", "a-2", "b-1"), (), 0.0, 0.0)
     grants = [Grant(frozenset({f"{letter}-*", f"unused-{number}"})) for number in range(50) for letter in "ab"]
-    assert len({id(snapshot.restrict(grant).documents) for grant in grants}) == 2
+    assert len({id(snapshot.restrict(grant).rendered_topology) for grant in grants}) == 2
     for grant in grants:
         found = snapshot.find_restricted(grant)
         assert found is not None
-        assert found.documents is snapshot.restrict(grant).documents
+        assert found.rendered_topology is snapshot.restrict(grant).rendered_topology
 
 
 def test_a_restricted_copy_is_built_on_first_use() -> None:
     """Until then only an unrestricted caller can be served without building one."""
-    snapshot = Snapshot(build_multi_cluster_documents("a"), (), 0.0, 0.0)
+    snapshot = Snapshot(build_multi_cluster_topology("a"), (), 0.0, 0.0)
     assert snapshot.find_restricted(Grant(frozenset({"a"}))) is None
     assert snapshot.find_restricted(UNRESTRICTED) is snapshot
 
@@ -204,30 +204,34 @@ def test_a_restricted_copy_is_built_on_first_use() -> None:
 def test_grants_that_show_the_same_clusters_may_show_different_gaps() -> None:
     """A cluster that vanished is reported to those who would see it, although they share a copy with others."""
     gone = Gap(GapKind.VANISHED, "clusters", "cluster b", cluster="uid-b", cluster_name="b")
-    snapshot = Snapshot(build_multi_cluster_documents("a"), (gone,), 0.0, 0.0)
+    snapshot = Snapshot(build_multi_cluster_topology("a"), (gone,), 0.0, 0.0)
     one, both = snapshot.restrict(Grant(frozenset({"a"}))), snapshot.restrict(Grant(frozenset({"a", "b"})))
-    assert one.documents is both.documents
+    assert one.rendered_topology is both.rendered_topology
     assert (one.is_complete, both.is_complete) == (True, False)
 
 
 def test_the_least_recently_used_copies_are_evicted() -> None:
     """When copies exceed the limit, the one that was not used for longest is discarded, not the oldest."""
     # A copy occupies 1000 bytes for its body and 200 for its node.
-    documents = build_multi_cluster_documents("a", "b", "c", max_restricted_bytes=3500)
+    rendered_topology = build_multi_cluster_topology("a", "b", "c", max_restricted_bytes=3500)
     only_a, only_b, only_c = (frozenset({f"uid-{name}"}) for name in "abc")
     for uids in (only_a, only_b, only_c):
-        documents.restrict(uids)
+        rendered_topology.restrict(uids)
     for uids in (only_b, only_c, only_a):
-        documents.restrict(uids).get_body("v")
-    assert [documents.find_restricted(uids) is not None for uids in (only_a, only_b, only_c)] == [True, False, True]
+        rendered_topology.restrict(uids).get_body("v")
+    assert [rendered_topology.find_restricted(uids) is not None for uids in (only_a, only_b, only_c)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_the_copy_in_use_is_kept_whatever_its_size() -> None:
     """A copy that alone exceeds the limit is cached as well: the next request is served from it."""
-    documents = build_multi_cluster_documents("a", "b", max_restricted_bytes=1)
+    rendered_topology = build_multi_cluster_topology("a", "b", max_restricted_bytes=1)
     only_a = frozenset({"uid-a"})
-    documents.restrict(frozenset({"uid-b"})).get_body("v")
-    restricted = documents.restrict(only_a)
+    rendered_topology.restrict(frozenset({"uid-b"})).get_body("v")
+    restricted = rendered_topology.restrict(only_a)
     restricted.get_body("v")
-    assert documents.find_restricted(only_a) is restricted
-    assert documents.find_restricted(frozenset({"uid-b"})) is None
+    assert rendered_topology.find_restricted(only_a) is restricted
+    assert rendered_topology.find_restricted(frozenset({"uid-b"})) is None

@@ -181,7 +181,7 @@ def _collect_refresh(settings: Settings, sources: UpstreamSet) -> tuple[DoctorRe
     with closing(build_snapshot_collector(settings, sources, rows, ViewSet({}, ()))) as collector:
         try:
             snapshot, _ = collector.collect(at_seconds, time.monotonic())
-            topology, at_seconds = snapshot.topology, snapshot.documents.reference_seconds
+            topology, at_seconds = snapshot.topology, snapshot.rendered_topology.reference_seconds
         except RefreshFailedError as error:
             failures = [findings.describe_no_topology(str(error))]
         return DoctorRefresh(collector.quality or Quality(), topology, at_seconds), failures

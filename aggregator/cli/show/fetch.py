@@ -194,8 +194,8 @@ def _convert_value(field: FieldDescriptor, value: Any) -> Any:
     return _convert_children(message_type.name, value)
 
 
-def _convert_children(message_name: str, documents: Iterable[JsonObject]) -> dict[str, Any]:
-    children = [_convert_object(getattr(pb, message_name), getattr(model, message_name), each) for each in documents]
+def _convert_children(message_name: str, objects: Iterable[JsonObject]) -> dict[str, Any]:
+    children = [_convert_object(getattr(pb, message_name), getattr(model, message_name), each) for each in objects]
     return {part.instance if message_name == "Workload" else part.name: part for part in children}
 
 

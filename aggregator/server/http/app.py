@@ -74,11 +74,14 @@ def create_http_app(
     """Return the application, built from the inside out."""
     own_metrics = instrumentation.own_metrics
     errors = ErrorResponder(snapshots, own_metrics)
-    documents = DocumentResponder(snapshots, has_guard=options.guard is not None)
+    document_responder = DocumentResponder(snapshots, has_guard=options.guard is not None)
     quality = RenderedQuality(snapshots.get_quality, render_quality_json)
-    lookups, candidates = LookupResponder(snapshots, documents), CandidateResponder(snapshots, documents)
+    lookups, candidates = (
+        LookupResponder(snapshots, document_responder),
+        CandidateResponder(snapshots, document_responder),
+    )
     api = create_api(ApiServices(readiness, own_metrics, errors, lookups, candidates, quality))
-    app: ASGIApp = Dispatcher(TopologyApp(documents, options.default_layout), api)
+    app: ASGIApp = Dispatcher(TopologyApp(document_responder, options.default_layout), api)
     app = AuthMiddleware(app, options.guard, options.public_paths)
     app = ErrorMiddleware(app, errors)
     app = trust_forwarded_for(app, options.trusted_proxies)
@@ -110,8 +113,8 @@ class Dispatcher:
 class TopologyApp:
     """Answers with the legacy topology, as the Go service does on any path."""
 
-    def __init__(self, documents: DocumentResponder, default_layout: str) -> None:
-        self._documents = documents
+    def __init__(self, document_responder: DocumentResponder, default_layout: str) -> None:
+        self._document_responder = document_responder
         self._default_layout = default_layout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +124,7 @@ class TopologyApp:
         layout, wait_seconds = self._default_layout, 0.0
         if scope["query_string"]:
             layout, wait_seconds = self._parse_query(scope["query_string"])
-        response = await self._documents.build_document_response(
+        response = await self._document_responder.build_document_response(
             layout,
             scope["state"]["access"],
             parse_preferences(scope["method"], scope["headers"]),

@@ -225,7 +225,7 @@ class DocumentResponder:
         return False
 
     async def _prepare_document(self, snapshot: Snapshot, document_format: DocumentFormat) -> _Prepared:
-        prepared_by_format = self._prepared.setdefault(snapshot.documents, {})
+        prepared_by_format = self._prepared.setdefault(snapshot.rendered_topology, {})
         prepared = prepared_by_format.get(document_format)
         if prepared is None:
             rendered_format, body = await render_document(snapshot, document_format)
@@ -252,7 +252,7 @@ class DocumentResponder:
 
 
 def _build_document_tag(snapshot: Snapshot, view: str) -> EntityTag:
-    return EntityTag(snapshot.documents.get_version(view), view)
+    return EntityTag(snapshot.rendered_topology.get_version(view), view)
 
 
 def _build_content_headers(body: bytes, coding: str) -> Headers:
@@ -283,11 +283,13 @@ class EncodedListCache:
             WeakKeyDictionary()
         )
 
-    async def encode(self, documents: RenderedTopology, etag_key: str, body: bytes, coding: str) -> tuple[bytes, str]:
+    async def encode(
+        self, rendered_topology: RenderedTopology, etag_key: str, body: bytes, coding: str
+    ) -> tuple[bytes, str]:
         """Return the body of a list and its content coding: the identity if compressing is not worth it."""
         if coding == IDENTITY or len(body) < MIN_COMPRESSIBLE_BYTES:
             return body, IDENTITY
-        entries = self._encoded.setdefault(documents, {})
+        entries = self._encoded.setdefault(rendered_topology, {})
         task = entries.get((etag_key, coding))
         if task is None:
             task = asyncio.ensure_future(asyncio.to_thread(CONTENT_CODINGS[coding], body))

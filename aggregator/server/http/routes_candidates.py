@@ -17,9 +17,9 @@ from aggregator.server.visibility import SnapshotProvider
 class CandidateResponder:
     """Builds the responses to requests for candidates."""
 
-    def __init__(self, snapshots: SnapshotProvider, documents: DocumentResponder) -> None:
+    def __init__(self, snapshots: SnapshotProvider, document_responder: DocumentResponder) -> None:
         self._snapshots = snapshots
-        self._documents = documents
+        self._document_responder = document_responder
         self._candidate_service = CandidateService(snapshots, encode_candidates_json)
 
     async def build_response(self, request: Request) -> HttpResponse:
@@ -28,7 +28,7 @@ class CandidateResponder:
         if parse_preferences(request.method, request.scope["headers"]).wants_refresh:
             await self._snapshots.wait_for_refresh()
         found = await self._candidate_service.find(get_access(request).grant, message)
-        return self._documents.build_uncached_response(found.snapshot, found.body)
+        return self._document_responder.build_uncached_response(found.snapshot, found.body)
 
 
 router = APIRouter(prefix=API_V1_PATH)

@@ -72,9 +72,9 @@ register_url_convertor("segment", _SegmentConvertor())
 class LookupResponder:
     """Builds the responses to lookups and lists; the bytes are cached for each topology version."""
 
-    def __init__(self, snapshots: SnapshotProvider, documents: DocumentResponder) -> None:
+    def __init__(self, snapshots: SnapshotProvider, document_responder: DocumentResponder) -> None:
         self._snapshots = snapshots
-        self._documents = documents
+        self._document_responder = document_responder
         self._lookup_service = LookupService(snapshots, JSON_ENCODER)
         self._encoded_lists = EncodedListCache()
 
@@ -84,7 +84,7 @@ class LookupResponder:
         preferences = parse_preferences(scope["method"], scope["headers"])
         poll = LongPoll(parse_wait_seconds(wait), http_request.receive)
         if request == _WHOLE_TOPOLOGY:
-            return await self._documents.build_document_response(v1_format.V1_JSON, access, preferences, poll)
+            return await self._document_responder.build_document_response(v1_format.V1_JSON, access, preferences, poll)
         if preferences.wants_refresh:
             await self._snapshots.wait_for_refresh()
         found = await self._look_up(access, request)
@@ -98,7 +98,7 @@ class LookupResponder:
             return not _build_entity_tag(request, found).matches(preferences.if_none_match)
 
         if _build_entity_tag(request, found).matches(preferences.if_none_match):
-            await self._documents.wait_for_change(access, poll, is_changed)
+            await self._document_responder.wait_for_change(access, poll, is_changed)
         return await self._build_lookup_response(_build_entity_tag(request, found), found, preferences)
 
     async def check_topology(self, access: Access) -> None:
@@ -117,10 +117,10 @@ class LookupResponder:
         body, coding = found.result.body, IDENTITY
         if found.result.is_full_list:
             body, coding = await self._encoded_lists.encode(
-                found.snapshot.documents, entity_tag.key, body, preferences.coding
+                found.snapshot.rendered_topology, entity_tag.key, body, preferences.coding
             )
         rendered = RenderedBody(entity_tag, body, coding)
-        return self._documents.build_rendered_response(found.snapshot, rendered, preferences.if_none_match)
+        return self._document_responder.build_rendered_response(found.snapshot, rendered, preferences.if_none_match)
 
 
 def _build_entity_tag(request: IndexRequest, found: LookupResponse) -> EntityTag:

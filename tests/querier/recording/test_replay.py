@@ -112,7 +112,7 @@ def test_ages_refer_to_the_recorded_instant(tmp_path: Path, play: CollectorFacto
     """Ages in the replayed topology are those of the time of the recording."""
     collector = play(write_recording(tmp_path / "a", [build_host_responses("a")]), 1.0)
     snapshot, _ = collector.collect(time.time(), 0.0)
-    assert snapshot.documents.reference_seconds == FIRST_REFRESH_SECONDS
+    assert snapshot.rendered_topology.reference_seconds == FIRST_REFRESH_SECONDS
     assert collector.source_clock.now(time.time()) == FIRST_REFRESH_SECONDS
 
 

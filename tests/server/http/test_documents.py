@@ -133,9 +133,12 @@ def test_documents_are_compressed_once(source: FakeSnapshotProvider, ports: Serv
     source.current_snapshot = build_snapshot(topology=LARGE_TOPOLOGY)
     for _ in range(2):
         send_request(ports.http, headers=[("Accept-Encoding", "gzip")])
-    documents = source.current_snapshot.documents
-    assert documents.get_body("1.2.5", "gzip") is documents.get_body("1.2.5", "gzip")
-    assert {(form.view, form.coding) for form in documents.requested_formats} == {("1.2.5", ""), ("1.2.5", "gzip")}
+    rendered_topology = source.current_snapshot.rendered_topology
+    assert rendered_topology.get_body("1.2.5", "gzip") is rendered_topology.get_body("1.2.5", "gzip")
+    assert {(form.view, form.coding) for form in rendered_topology.requested_formats} == {
+        ("1.2.5", ""),
+        ("1.2.5", "gzip"),
+    }
 
 
 @pytest.mark.parametrize("path", VIEWS_BY_PATH)
@@ -153,7 +156,7 @@ def test_a_long_poll_ends_with_a_change(source: FakeSnapshotProvider, ports: Ser
     thread.join(WAIT_TIMEOUT_SECONDS)
     assert (answers[0].status, answers[0].body) == (
         200,
-        RENDERERS[VIEWS_BY_PATH[path]](OTHER_TOPOLOGY, source.current_snapshot.documents.reference_seconds),
+        RENDERERS[VIEWS_BY_PATH[path]](OTHER_TOPOLOGY, source.current_snapshot.rendered_topology.reference_seconds),
     )
 
 

@@ -77,21 +77,27 @@ def test_short_lists_are_not_compressed(source: FakeSnapshotProvider, ports: Ser
 async def test_a_list_is_compressed_once() -> None:
     """All requests for a list of one version get the same bytes, also while it is being compressed."""
     lists = EncodedListCache()
-    documents, others = (RenderedTopology(LARGE_TOPOLOGY, 0.0, RENDERERS) for _ in range(2))
-    asked = [lists.encode(documents, "list", b"x" * 100_000, "gzip") for _ in range(3)]
+    rendered_topology, others = (RenderedTopology(LARGE_TOPOLOGY, 0.0, RENDERERS) for _ in range(2))
+    asked = [lists.encode(rendered_topology, "list", b"x" * 100_000, "gzip") for _ in range(3)]
     (first, _), (second, _), (third, _) = await asyncio.gather(*asked)
     assert first is second is third
-    again, _ = await lists.encode(documents, "list", b"x" * 100_000, "gzip")
+    again, _ = await lists.encode(rendered_topology, "list", b"x" * 100_000, "gzip")
     assert again is first
-    for of, identity, coding in ((others, "list", "gzip"), (documents, "another", "gzip"), (documents, "list", "zstd")):
+    for of, identity, coding in (
+        (others, "list", "gzip"),
+        (rendered_topology, "another", "gzip"),
+        (rendered_topology, "list", "zstd"),
+    ):
         other, _ = await lists.encode(of, identity, b"x" * 100_000, coding)
         assert other is not first
 
 
 async def test_a_cancelled_request_does_not_stop_compression() -> None:
     """A list that is compressed for two requests is compressed for the one that remains."""
-    lists, documents = EncodedListCache(), RenderedTopology(LARGE_TOPOLOGY, 0.0, RENDERERS)
-    gone, stays = (asyncio.ensure_future(lists.encode(documents, "list", b"x" * 100_000, "gzip")) for _ in range(2))
+    lists, rendered_topology = EncodedListCache(), RenderedTopology(LARGE_TOPOLOGY, 0.0, RENDERERS)
+    gone, stays = (
+        asyncio.ensure_future(lists.encode(rendered_topology, "list", b"x" * 100_000, "gzip")) for _ in range(2)
+    )
     await asyncio.wait({gone}, timeout=0)
     gone.cancel()
     body, _ = await stays
@@ -100,9 +106,9 @@ async def test_a_cancelled_request_does_not_stop_compression() -> None:
 
 async def test_failed_compression_is_repeated() -> None:
     """A failure is not cached."""
-    lists, documents = EncodedListCache(), RenderedTopology(LARGE_TOPOLOGY, 0.0, RENDERERS)
+    lists, rendered_topology = EncodedListCache(), RenderedTopology(LARGE_TOPOLOGY, 0.0, RENDERERS)
     no_bytes: Any = "x" * 100_000
     with pytest.raises(TypeError):
-        await lists.encode(documents, "list", no_bytes, "gzip")
-    body, _ = await lists.encode(documents, "list", b"x" * 100_000, "gzip")
+        await lists.encode(rendered_topology, "list", no_bytes, "gzip")
+    body, _ = await lists.encode(rendered_topology, "list", b"x" * 100_000, "gzip")
     assert gzip.decompress(body) == b"x" * 100_000
