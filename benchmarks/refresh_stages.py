@@ -12,7 +12,7 @@ from statistics import median
 from typing import TypeVar
 
 from aggregator.models.builder.build import build_topology, sort_rows_by_stage
-from aggregator.models.builder.matching import OwnerCache
+from aggregator.models.builder.matching import EntityCache
 from aggregator.models.catalog.default_catalog import compose_default_catalog
 from aggregator.models.sample import Sample
 from aggregator.querier.prometheus.client import PrometheusClient, QueryLimits, UpstreamAddress
@@ -52,15 +52,15 @@ def measure_stages(url: str, timer: StageTimer) -> int:
         "query, compress and decode once", lambda: {row.name: results.wait_for_row(row).stored_response for row in rows}
     )
     source.close()
-    owner_cache = OwnerCache()
+    entity_cache = EntityCache()
     samples: dict[str, list[Sample]] = timer.measure("decompress and decode", lambda: _decode_answers(stored))
     topology, _ = timer.measure(
         "place and build",
-        lambda: build_topology(lambda row_name: [*samples.get(row_name, ())], rows, owner_cache=owner_cache),
+        lambda: build_topology(lambda row_name: [*samples.get(row_name, ())], rows, entity_cache=entity_cache),
     )
     timer.measure(
         "place and build again, the same series",
-        lambda: build_topology(lambda row_name: [*samples.get(row_name, ())], rows, owner_cache=owner_cache),
+        lambda: build_topology(lambda row_name: [*samples.get(row_name, ())], rows, entity_cache=entity_cache),
     )
     timer.measure("view 1.2.5", lambda: legacy_1_2_5.render_legacy(topology, time.time()))
     timer.measure("view 2025 (at first need)", lambda: legacy_2025.render_legacy_2025(topology, time.time()))

@@ -180,7 +180,7 @@ def serves_family(row: Row, family: TelemetryFamily) -> bool:
         return False
     if family is TelemetryFamily.ICOS:
         labels = row.expression.labels
-        return labels is None or row.owner_selector is SYSTEM or not set(ICOS_LABELS).isdisjoint(labels)
+        return labels is None or row.entity_selector is SYSTEM or not set(ICOS_LABELS).isdisjoint(labels)
     return family is not TelemetryFamily.ETIM or row.exporter.kind not in _KUBERNETES_KINDS
 
 
@@ -263,24 +263,24 @@ def _iter_messages(message: Descriptor) -> Iterator[Descriptor]:
 
 def _list_filled_keys(row: Row, family: TelemetryFamily) -> Iterator[str]:
     """Yield the fields that a row fills, and those that contain or name the objects that it creates."""
-    owner = row.owner_selector
-    target = MODEL_TYPES.get(owner.child_kind or owner.kind)
+    selector = row.entity_selector
+    target = MODEL_TYPES.get(selector.child_kind or selector.kind)
     if target is not None:
         yield from dict.fromkeys(
             f"{target.__name__}.{mapping.field}"
             for mapping in row.field_mappings
             if family is TelemetryFamily.ICOS or not mapping.value_label.startswith(_ICOS_PREFIX)
         )
-    if owner.child_kind is not None and target is not None and not owner.known_children_only:
-        yield f"{MODEL_TYPES[owner.kind].__name__}.{owner.child_kind.value}"
+    if selector.child_kind is not None and target is not None and not selector.known_children_only:
+        yield f"{MODEL_TYPES[selector.kind].__name__}.{selector.child_kind.value}"
         yield f"{target.__name__}.{target.__struct_fields__[0]}"
-    if owner.identities and owner.kind in (EntityKind.NODE, EntityKind.POD) and owner.child_kind is None:
-        yield f"Cluster.{owner.kind.value}s"
+    if selector.identities and selector.kind in (EntityKind.NODE, EntityKind.POD) and selector.child_kind is None:
+        yield f"Cluster.{selector.kind.value}s"
 
 
 def list_object_kinds(rows: Iterable[Row]) -> list[str]:
     """Return the names of the objects that rows fill fields of, in the order of the model."""
-    kinds: set[EntityKind | ChildKind] = {row.owner_selector.child_kind or row.owner_selector.kind for row in rows}
+    kinds: set[EntityKind | ChildKind] = {row.entity_selector.child_kind or row.entity_selector.kind for row in rows}
     if EntityKind.ORCHESTRATOR in kinds:
         kinds.add(EntityKind.CLUSTER)
     return [struct.__name__ for kind, struct in MODEL_TYPES.items() if kind in kinds]

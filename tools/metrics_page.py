@@ -40,7 +40,7 @@ def _render_row(row: Row) -> str:
         f"{row.description[0].upper()}{row.description[1:]}.\n",
         f"```promql\n{row.expression}\n```\n",
         f"* exporter: {row.exporter}",
-        f"* {_describe_owner(row)}",
+        f"* {_describe_entity(row)}",
         *(
             f"* fills `{_get_target_name(row)}.{_format_field(mapping)}` from {_describe_value_source(mapping)}"
             for mapping in row.field_mappings
@@ -55,8 +55,8 @@ def _render_row(row: Row) -> str:
 
 
 def _get_target_name(row: Row) -> str:
-    model_type = MODEL_TYPES.get(row.owner_selector.child_kind or row.owner_selector.kind)
-    return model_type.__name__ if model_type is not None else row.owner_selector.kind.value
+    model_type = MODEL_TYPES.get(row.entity_selector.child_kind or row.entity_selector.kind)
+    return model_type.__name__ if model_type is not None else row.entity_selector.kind.value
 
 
 def _format_field(mapping: FieldMapping) -> str:
@@ -69,16 +69,20 @@ def _describe_value_source(mapping: FieldMapping) -> str:
     return f"label `{mapping.value_label}`" if mapping.value_label else "the value"
 
 
-def _describe_owner(row: Row) -> str:
-    owner = row.owner_selector
-    child = f"; its label `{owner.child_label}` names the {_get_target_name(row).lower()}" if owner.child_kind else ""
-    if owner.identities == ((),):
+def _describe_entity(row: Row) -> str:
+    selector = row.entity_selector
+    child = (
+        f"; its label `{selector.child_label}` names the {_get_target_name(row).lower()}" if selector.child_kind else ""
+    )
+    if selector.identities == ((),):
         return "a sample describes the whole system"
-    if owner.identities:
-        kind = owner.kind.value
-        return f"a sample identifies {_add_article(kind)} by {_format_identities(owner.identities)}{child}"
-    quantifier = "every" if owner.matches_all else "the"
-    return f"a sample matches {quantifier} {owner.kind.value} with the same {_format_matches(owner.matches)}{child}"
+    if selector.identities:
+        kind = selector.kind.value
+        return f"a sample identifies {_add_article(kind)} by {_format_identities(selector.identities)}{child}"
+    quantifier = "every" if selector.matches_all else "the"
+    return (
+        f"a sample matches {quantifier} {selector.kind.value} with the same {_format_matches(selector.matches)}{child}"
+    )
 
 
 def _add_article(noun: str) -> str:
@@ -92,8 +96,8 @@ def _format_identities(identities: Iterable[tuple[str, ...]]) -> str:
 def _format_matches(matches: Iterable[LabelMatch]) -> str:
     return ", else ".join(
         " + ".join(
-            f"`{label}`" if label == owner_label else f"`{label}={owner_label}`"
-            for label, owner_label in zip(match.labels, match.owner_labels, strict=True)
+            f"`{label}`" if label == entity_label else f"`{label}={entity_label}`"
+            for label, entity_label in zip(match.labels, match.entity_labels, strict=True)
         )
         for match in matches
     )

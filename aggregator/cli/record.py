@@ -335,17 +335,17 @@ def _open_file(arguments: argparse.Namespace, settings: Settings) -> BinaryIO:
 def iter_label_aliases(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Yield pairs of labels (a, b) where the value of b equals or contains the value of a."""
     for row in rows:
-        for match in row.owner_selector.matches:
-            for label, owner_label in zip(match.labels, match.owner_labels, strict=True):
-                yield from ((label, owner_label), (owner_label, label))
-        if row.owner_selector.child_label:
+        for match in row.entity_selector.matches:
+            for label, entity_label in zip(match.labels, match.entity_labels, strict=True):
+                yield from ((label, entity_label), (entity_label, label))
+        if row.entity_selector.child_label:
             # Container names occur in the responses of several rows, under different labels.
             child_labels = (
-                other_row.owner_selector.child_label
+                other_row.entity_selector.child_label
                 for other_row in rows
-                if other_row.owner_selector.child_kind is row.owner_selector.child_kind
+                if other_row.entity_selector.child_kind is row.entity_selector.child_kind
             )
-            yield from ((row.owner_selector.child_label, other) for other in child_labels if other)
+            yield from ((row.entity_selector.child_label, other) for other in child_labels if other)
     for label, alias in EQUIVALENT_LABELS:
         yield from ((label, alias), (alias, label))
     yield from DERIVED_LABELS

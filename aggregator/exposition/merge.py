@@ -102,13 +102,13 @@ class PageMerger:
 
     def _find_shared_names(self) -> dict[str, None]:
         """Return the families with samples of the same name, such as a histogram `a` and a gauge `a_sum`."""
-        owners: dict[str, str] = {}
+        first_names: dict[str, str] = {}
         shared_names: dict[str, None] = {}
         for name, samples in self._samples.items():
             for sample_name in {sample.name for sample in samples}:
-                owner = owners.setdefault(sample_name, name)
-                if owner != name:
-                    shared_names |= {owner: None, name: None}
+                first_name = first_names.setdefault(sample_name, name)
+                if first_name != name:
+                    shared_names |= {first_name: None, name: None}
         return shared_names
 
 

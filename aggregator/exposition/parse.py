@@ -174,7 +174,7 @@ class _PageReader:
 
     def build_families(self) -> list[Family]:
         """Return the families in the order in which their names appeared first."""
-        owners = self._find_owners()
+        families_by_sample = self._map_sample_names()
         families: dict[str, Family] = {}
         for name in self._names:
             if name in self._kinds or name in self._helps:
@@ -182,21 +182,21 @@ class _PageReader:
                 _, suffix, family_kind = self._suffixes[kind][0]
                 families.setdefault(name + suffix, Family(name + suffix, family_kind, self._helps.get(name)))
             if name in self._samples:
-                family = owners.get(name) or Family(name)
+                family = families_by_sample.get(name) or Family(name)
                 families.setdefault(family.name, family).samples.extend(self._samples[name])
         return list(families.values())
 
-    def _find_owners(self) -> dict[str, Family]:
-        """Return the families of samples that have metadata. A name with metadata of its own belongs to itself."""
-        owners: dict[str, Family] = {}
+    def _map_sample_names(self) -> dict[str, Family]:
+        """Return the families with metadata by the names of their samples. A name with metadata is its own family."""
+        families_by_sample: dict[str, Family] = {}
         for name in [name for name in self._names if name in self._kinds or name in self._helps]:
             for sample_suffix, suffix, kind in self._suffixes[self._kinds.get(name, UNTYPED)]:
                 family = Family(name + suffix, kind, self._helps.get(name))
                 if sample_suffix:
-                    owners.setdefault(name + sample_suffix, family)
+                    families_by_sample.setdefault(name + sample_suffix, family)
                 else:
-                    owners[name] = family
-        return owners
+                    families_by_sample[name] = family
+        return families_by_sample
 
     def _get_samples(self, name: str) -> list[SampleLine]:
         self._names[name] = None

@@ -252,7 +252,7 @@ def _find_unfilled_fields(
     """Yield the fields that have no value in any object, in the order of the rows that would fill them."""
     rows_by_field: dict[tuple[EntityKind | ChildKind, str], list[Row]] = {}
     for row in rows:
-        target_kind = row.owner_selector.child_kind or row.owner_selector.kind
+        target_kind = row.entity_selector.child_kind or row.entity_selector.kind
         for mapping in row.field_mappings if target_kind in MODEL_TYPES else ():
             rows_by_field.setdefault((target_kind, mapping.field), []).append(row)
     young_rows = _find_young_rows(rows, qualities_by_row)
@@ -312,15 +312,15 @@ def _list_objects(topology: Topology, target_kind: EntityKind | ChildKind) -> It
     if target_kind is EntityKind.SYSTEM:
         return [topology]
     if isinstance(target_kind, ChildKind):
-        owners: Iterable[object] = (
+        entities: Iterable[object] = (
             topology.pods.values()
             if target_kind in (ChildKind.CONTAINER, ChildKind.WORKLOAD)
             else topology.nodes.values()
         )
-        return chain.from_iterable(map(methodcaller("values"), map(attrgetter(target_kind.value), owners)))
-    objects_by_owner: Mapping[EntityKind, Iterable[object]] = {
+        return chain.from_iterable(map(methodcaller("values"), map(attrgetter(target_kind.value), entities)))
+    objects_by_entity: Mapping[EntityKind, Iterable[object]] = {
         EntityKind.CLUSTER: topology.clusters.values(),
         EntityKind.NODE: topology.nodes.values(),
         EntityKind.POD: topology.pods.values(),
     }
-    return objects_by_owner[target_kind]
+    return objects_by_entity[target_kind]

@@ -9,7 +9,7 @@ from functools import partial
 
 from aggregator.errors import QueryError, QueryTimeoutError, RefreshFailedError, UpstreamStatusError
 from aggregator.models.builder.build import DEFAULT_CLUSTER, build_topology, sort_rows_by_stage
-from aggregator.models.builder.matching import OwnerCache
+from aggregator.models.builder.matching import EntityCache
 from aggregator.models.builder.merge import RowReason
 from aggregator.models.catalog.row import DEFAULT_CLUSTER_LABELS, EntityKind, Row
 from aggregator.models.quality import Quality, QueryResult, SourceReport, assess_quality
@@ -239,7 +239,7 @@ def _is_missing_response(error: QueryError) -> bool:
 
 def _combine_sources(row: Row, samples_by_source: list[list[Sample]]) -> list[Sample]:
     samples = [sample for part in samples_by_source for sample in part]
-    if row.owner_selector.kind is EntityKind.SYSTEM and samples:
+    if row.entity_selector.kind is EntityKind.SYSTEM and samples:
         # Each source returns its own oldest timestamp; that of the system is the oldest of them.
         return [min(samples, key=_parse_sort_number)]
     return samples
@@ -315,7 +315,7 @@ class SnapshotCollector:
             build_topology,
             rows=config.rows,
             default_cluster=config.default_cluster,
-            owner_cache=OwnerCache(),
+            entity_cache=EntityCache(),
             cluster_labels=config.cluster_labels,
         )
         self._views = views

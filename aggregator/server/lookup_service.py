@@ -1,6 +1,6 @@
 """The lookup service for HTTP and gRPC, and the caches that avoid repeating lookups.
 
-Each cache has one owner and a limit:
+Each cache belongs to one object and has a limit:
 
 * `_ResultCache`, one for each lookup service: results by topology version and request, up to 32 MiB.
 * `PagedSnapshotCache`, one for each lookup service: replaced snapshots for 60 s after a page, up to 100,000 objects.

@@ -1,4 +1,4 @@
-"""Every sample of the simulated fleet has an owner."""
+"""Every sample of the simulated fleet has an entity."""
 
 import re
 from collections import Counter

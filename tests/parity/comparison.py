@@ -6,7 +6,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from tests.parity import owners
+from tests.parity import entities
 from tests.parity.documented_differences import DocumentedDifference
 from tests.parity.fleet_telemetry import FleetSeries, FleetTelemetry
 
@@ -31,14 +31,14 @@ class ComparisonCase:
     ours: Json
 
     @cached_property
-    def hosts(self) -> owners.OwnerIndex:
+    def hosts(self) -> entities.EntityIndex:
         """The hosts that the telemetry tells of."""
-        return owners.build_host_index(self.telemetry)
+        return entities.build_host_index(self.telemetry)
 
     @cached_property
-    def pods(self) -> owners.OwnerIndex:
+    def pods(self) -> entities.EntityIndex:
         """The pods that the telemetry tells of."""
-        return owners.build_pod_index(self.telemetry)
+        return entities.build_pod_index(self.telemetry)
 
     def find_cluster(self, path: Path) -> Json:
         """Return the cluster of the Go answer in which the path lies."""
@@ -178,12 +178,12 @@ def _explain_node_key(case: ComparisonCase, path: Path, other: str, mine: Json) 
     # Go keys a Nuvla host without a name by the id of an agent that names no host.
     agents = case.telemetry.find_series("tlum_orch_info", agent_id=path[3], icos_host_name="")
     is_nameless = "name" not in go and (not path[3] or bool(agents))
-    named = case.telemetry.find_series(owners.UNAME_METRIC, nodename="" if is_nameless else name)
+    named = case.telemetry.find_series(entities.UNAME_METRIC, nodename="" if is_nameless else name)
     if is_nameless:
         alternative_keys = {uuid, *(one.get_label(label) for one in named for label in ("node", "icos_host_name"))}
         agents = [
             one
-            for one in case.telemetry.find_series(owners.AGENT_METRIC)
+            for one in case.telemetry.find_series(entities.AGENT_METRIC)
             if one.get_label("icos_host_id").strip() == uuid
         ]
         is_reported = any(one.get_label("icos_host_id").strip() == uuid for one in named)
@@ -192,7 +192,7 @@ def _explain_node_key(case: ComparisonCase, path: Path, other: str, mine: Json) 
             if is_reported and other in alternative_keys | {one.get_label("hostname") for one in agents}
             else None
         )
-    agents = case.telemetry.find_series(owners.AGENT_METRIC, hostname=name)
+    agents = case.telemetry.find_series(entities.AGENT_METRIC, hostname=name)
     hosts = {case.hosts.find_identity(one) for one in [*named, *agents]}
     if len(hosts) < 2 or mine.get("name") != name:
         return None

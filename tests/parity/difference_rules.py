@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from tests.parity.comparison import Absent, ComparisonCase, Deviation, Json, list_namespaces
 from tests.parity.documented_differences import DocumentedDifference
+from tests.parity.entities import AGENT_HOST_MATCHES, HOST_MATCHES, POD_HOST_MATCHES, POD_MATCHES, UNAME_METRIC
 from tests.parity.fleet_telemetry import FleetSeries, is_finite
-from tests.parity.owners import AGENT_HOST_MATCHES, HOST_MATCHES, POD_HOST_MATCHES, POD_MATCHES, UNAME_METRIC
 from tests.parity.value_candidates import (
     DEVICE_FIELDS,
     ValueCandidates,
@@ -142,7 +142,7 @@ def _is_degrees(_case: ComparisonCase, deviation: Deviation, found: ValueCandida
 def _is_ambiguous(case: ComparisonCase, deviation: Deviation, found: ValueCandidates) -> bool:
     """Go's series names several hosts, as ours tells them apart: ours takes the value of another, or none."""
     names = {one.get_label("icos_host_name") for one in found.find_matching(deviation.go)}
-    hosts = [case.hosts.find_owners(one, AGENT_HOST_MATCHES[:2])[1] for one in found.find_matching(deviation.go)]
+    hosts = [case.hosts.find_entities(one, AGENT_HOST_MATCHES[:2])[1] for one in found.find_matching(deviation.go)]
     return "" not in names and all(len(one) > 1 for one in hosts) and _is_expected_choice(deviation, found)
 
 
@@ -177,8 +177,8 @@ def _is_device_of_another_host(case: ComparisonCase, deviation: Deviation) -> bo
 
 def _names_own_host(case: ComparisonCase, deviation: Deviation, one: FleetSeries) -> bool:
     """Tell whether the series names the host of this path, as ours tells hosts apart."""
-    owners = case.hosts.find_owners(one, HOST_MATCHES)[1]
-    return len(owners) == 1 and owners[0] in [
+    entities = case.hosts.find_entities(one, HOST_MATCHES)[1]
+    return len(entities) == 1 and entities[0] in [
         case.hosts.find_identity(known) for known in find_uname_series(case, deviation.path)
     ]
 
@@ -290,7 +290,7 @@ def _has_more_containers(case: ComparisonCase, deviation: Deviation) -> bool:
     names = deviation.context.get("container", {}).keys()
     samples = case.telemetry.find_series("kube_pod_container_info")
     tiers = [case.pods.rank_series(pod, POD_MATCHES, samples) for pod in find_pods(case, deviation.path)]
-    known = [{one.get_label("container") for tier in owner for one in tier} for owner in tiers]
+    known = [{one.get_label("container") for tier in entity for one in tier} for entity in tiers]
     return (
         go.keys() <= names and names in known and len(names) == _count_or_zero(deviation.ours) > len(go) == deviation.go
     )

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tests.parity.comparison import Absent, ComparisonCase, Json, Path
-from tests.parity.fleet_telemetry import FleetSeries, is_finite
-from tests.parity.owners import (
+from tests.parity.entities import (
     AGENT_HOST_MATCHES,
     HOST_MATCHES,
     KUBELET_POD_MATCHES,
@@ -17,6 +16,7 @@ from tests.parity.owners import (
     UNAME_METRIC,
     Identity,
 )
+from tests.parity.fleet_telemetry import FleetSeries, is_finite
 
 ValueReader = Callable[[FleetSeries], Json]
 RankedSeries = list[list[FleetSeries]]
@@ -54,7 +54,7 @@ class ValueKind:
 class ValueCandidates:
     """The series that compete for one value: those that Go read, and those that ours may take.
 
-    The latter come by owner (several pods may have one name), and of each owner the surest first.
+    The latter come by entity (several pods may have one name), and of each entity the surest first.
     """
 
     kind: ValueKind
@@ -68,7 +68,7 @@ class ValueCandidates:
 
     def list_all(self) -> list[FleetSeries]:
         """Return all competitors."""
-        return [*self.go_series, *(one for owner in self.gateway_series for tier in owner for one in tier)]
+        return [*self.go_series, *(one for entity in self.gateway_series for tier in entity for one in tier)]
 
     def list_expected_values(self) -> list[Json]:
         """Return what ours may have by the documented rule: the largest, of equal ones the last by its labels.
@@ -76,7 +76,7 @@ class ValueCandidates:
         Where that cannot be kept it is what comes next, or nothing: of series that differ in no label that counts
         only the largest is looked at.
         """
-        return [self._select_value(owner) for owner in self.gateway_series] or [Absent.ABSENT]
+        return [self._select_value(entity) for entity in self.gateway_series] or [Absent.ABSENT]
 
     def _select_value(self, tiers: RankedSeries) -> Json:
         for tier in tiers:
@@ -315,8 +315,8 @@ def _find_scan_candidates(
     samples = of("SCA_score") if is_score else of("vulnerabilities", severity=rest[1])
     names = {(one.get_label("nodename"), one.get_label("net_host_name")) for one in unames}
     go = [one for one in samples if (one.get_label("agent_hostname"), one.get_label("agent_ip")) in names]
-    owned = [(one, *case.hosts.find_owners(one, SCANNED_HOST_MATCHES)) for one in samples]
-    tiers = [[one for one, at, owners in owned if at == number and identity in owners] for number in range(2)]
+    owned = [(one, *case.hosts.find_entities(one, SCANNED_HOST_MATCHES)) for one in samples]
+    tiers = [[one for one, at, entities in owned if at == number and identity in entities] for number in range(2)]
     return ValueCandidates(INTEGER_32 if is_score else VULNERABILITIES, go, [[tier for tier in tiers if tier]])
 
 

@@ -96,7 +96,7 @@ _NODE_FIELDS = st.dictionaries(
 
 
 @st.composite
-def _cluster_specs(draw: st.DrawFn, owner: str) -> tuple[ClusterSpec, ...]:
+def _cluster_specs(draw: st.DrawFn, tenant: str) -> tuple[ClusterSpec, ...]:
     specs = []
     for number in range(draw(st.integers(0, 3))):
         nodes = draw(_NODE_FIELDS)
@@ -111,17 +111,17 @@ def _cluster_specs(draw: st.DrawFn, owner: str) -> tuple[ClusterSpec, ...]:
             }
         )
         pods = draw(st.dictionaries(WORDS, pod, max_size=3))
-        specs.append(ClusterSpec(f"{owner}-{number}", draw(_CLUSTER_FIELDS), nodes, pods))
+        specs.append(ClusterSpec(f"{tenant}-{number}", draw(_CLUSTER_FIELDS), nodes, pods))
     return tuple(specs)
 
 
-def _gap_lists(owner: str | None) -> st.SearchStrategy[tuple[Gap, ...]]:
+def _gap_lists(tenant: str | None) -> st.SearchStrategy[tuple[Gap, ...]]:
     sample_kinds = [kind for kind in GapKind if kind.is_about_samples]
     other_kinds = [kind for kind in GapKind if not kind.is_about_samples]
-    clusters = st.sampled_from([f"{owner}-{number}" for number in range(4)])
+    clusters = st.sampled_from([f"{tenant}-{number}" for number in range(4)])
     cluster_gaps = st.builds(Gap, st.sampled_from([*sample_kinds, *other_kinds]), WORDS, WORDS, st.just(1), clusters)
     # Gaps without a cluster: those of samples may belong to any tenant, those of the upstream concern every caller.
-    global_gaps = st.builds(Gap, st.sampled_from(sample_kinds if owner == "theirs" else other_kinds), WORDS, WORDS)
+    global_gaps = st.builds(Gap, st.sampled_from(sample_kinds if tenant == "theirs" else other_kinds), WORDS, WORDS)
     return st.lists(cluster_gaps | global_gaps, max_size=2).map(tuple)
 
 

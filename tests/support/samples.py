@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aggregator.models.builder.build import build_topology
 from aggregator.models.builder.merge import BuildStats
 from aggregator.models.catalog.promql import PromqlText
-from aggregator.models.catalog.row import EntityKind, Exporter, OwnerSelector, Row
+from aggregator.models.catalog.row import EntityKind, EntitySelector, Exporter, Row
 from aggregator.models.sample import Sample, SampleReader
 from aggregator.models.topology import Topology
 from aggregator.querier.prometheus.decode import create_decoder
@@ -19,8 +19,8 @@ Series = tuple[Mapping[str, str], str]
 
 def create_row(promql: str, labels: tuple[str, ...] = ()) -> Row:
     """Return a row that is not in the catalog; its name is its PromQL."""
-    owner = OwnerSelector(EntityKind.SYSTEM, identities=((),))
-    return Row(promql, PromqlText(promql, labels), owner, (), "", Exporter("test"))
+    selector = EntitySelector(EntityKind.SYSTEM, identities=((),))
+    return Row(promql, PromqlText(promql, labels), selector, (), "", Exporter("test"))
 
 
 def encode_response(series: Iterable[Series], **extra: Sequence[str]) -> bytes:

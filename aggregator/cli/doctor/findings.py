@@ -273,7 +273,7 @@ def describe_unplaced_objects(count: int, kind: str, reason: str) -> Finding:
 
 
 def describe_unplaced_samples(samples: int, rows: Sequence[str]) -> Finding:
-    """Return the finding for samples that match no owner."""
+    """Return the finding for samples that match no entity."""
     advice = (
         "check node_uname_info, tlum_host_info and kube_pod_info of their hosts and pods: are they missing, or do the "
         "labels differ? /api/v1/quality has the queries"

@@ -24,7 +24,7 @@ def select_alerts(row: Row, samples: Iterable[Sample], stats: BuildStats) -> lis
     """
     selected: dict[tuple[str, ...], Sample] = {}
     for sample in samples:
-        if _find_object_kind(sample.labels) is not row.owner_selector.kind:
+        if _find_object_kind(sample.labels) is not row.entity_selector.kind:
             stats.skipped[row.name] += 1
             continue
         key = create_label_getter(sample.labels.__class__, _OBJECT_LABELS)(sample.labels)

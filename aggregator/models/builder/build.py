@@ -14,7 +14,7 @@ from aggregator.models.builder.entities import (
     create_label_getter,
 )
 from aggregator.models.builder.finalize import Placement, finalize_topology
-from aggregator.models.builder.matching import OwnerCache, OwnerFinder, SampleAssigner
+from aggregator.models.builder.matching import EntityCache, EntityFinder, SampleAssigner
 from aggregator.models.builder.membership import (
     MEMBER_LABELS,
     SCOPE_LABELS,
@@ -65,33 +65,34 @@ _POD_PLACEMENT_LABELS = (*MEMBER_LABELS, "icos_host_id", "icos_agent_id", "host_
 
 @dataclass(frozen=True)
 class BuildStage:
-    """The rows about one kind of owner: those that create owners, or those that add values to them."""
+    """The rows about one kind of entity: those that create entities, or those that add values to them."""
 
-    owner_kind: EntityKind
-    creates_owners: bool
+    entity_kind: EntityKind
+    creates_entities: bool
 
     def select_rows(self, rows: Iterable[Row]) -> list[Row]:
         """Return those of `rows` that belong to the stage, in the same order."""
         return [
             row
             for row in rows
-            if row.owner_selector.kind is self.owner_kind and bool(row.owner_selector.identities) is self.creates_owners
+            if row.entity_selector.kind is self.entity_kind
+            and bool(row.entity_selector.identities) is self.creates_entities
         ]
 
 
-SYSTEM_STAGE = BuildStage(EntityKind.SYSTEM, creates_owners=True)
+SYSTEM_STAGE = BuildStage(EntityKind.SYSTEM, creates_entities=True)
 
-ORCHESTRATOR_STAGE = BuildStage(EntityKind.ORCHESTRATOR, creates_owners=True)
+ORCHESTRATOR_STAGE = BuildStage(EntityKind.ORCHESTRATOR, creates_entities=True)
 
-NODE_STAGE = BuildStage(EntityKind.NODE, creates_owners=True)
+NODE_STAGE = BuildStage(EntityKind.NODE, creates_entities=True)
 
-CLUSTER_STAGE = BuildStage(EntityKind.CLUSTER, creates_owners=False)
+CLUSTER_STAGE = BuildStage(EntityKind.CLUSTER, creates_entities=False)
 
-POD_STAGE = BuildStage(EntityKind.POD, creates_owners=True)
+POD_STAGE = BuildStage(EntityKind.POD, creates_entities=True)
 
-POD_DATA_STAGE = BuildStage(EntityKind.POD, creates_owners=False)
+POD_DATA_STAGE = BuildStage(EntityKind.POD, creates_entities=False)
 
-NODE_DATA_STAGE = BuildStage(EntityKind.NODE, creates_owners=False)
+NODE_DATA_STAGE = BuildStage(EntityKind.NODE, creates_entities=False)
 
 # In the order of the build. Pods, the most numerous objects, come before the values of nodes.
 BUILD_STAGES = (SYSTEM_STAGE, ORCHESTRATOR_STAGE, NODE_STAGE, POD_STAGE, CLUSTER_STAGE, POD_DATA_STAGE, NODE_DATA_STAGE)
@@ -101,16 +102,16 @@ def build_topology(
     read_samples: SampleReader,
     rows: tuple[Row, ...],
     default_cluster: str = DEFAULT_CLUSTER,
-    owner_cache: OwnerCache | None = None,
+    entity_cache: EntityCache | None = None,
     cluster_labels: Sequence[str] = DEFAULT_CLUSTER_LABELS,
 ) -> tuple[Topology, BuildStats]:
     """Return the topology that the samples describe, and how many samples of each row were placed or omitted.
 
     A row without samples leaves its fields None. `default_cluster` is the cluster of hosts and pods whose series have
     no label that names a cluster. `cluster_labels` name a cluster in telemetry without ICOS labels, the most
-    reliable first. `owner_cache` stores the owners of the previous build; the result is the same without it.
+    reliable first. `entity_cache` stores the entities of the previous build; the result is the same without it.
     """
-    builder = _TopologyBuilder(read_samples, rows, default_cluster, cluster_labels, owner_cache or OwnerCache())
+    builder = _TopologyBuilder(read_samples, rows, default_cluster, cluster_labels, entity_cache or EntityCache())
     builder.create_system()
     builder.create_orchestrators()
     builder.read_identities()
@@ -125,7 +126,7 @@ def build_topology(
     builder.count_empty_clusters()
     builder.describe_contradictions()
     topology = finalize_topology(builder.placement, builder.registries)
-    builder.owner_cache.finish_build()
+    builder.entity_cache.finish_build()
     builder.release_memory()
     return topology, builder.stats
 
@@ -154,7 +155,7 @@ class _TopologyBuilder:
     rows: tuple[Row, ...]
     default_cluster: str
     cluster_labels: Sequence[str]
-    owner_cache: OwnerCache
+    entity_cache: EntityCache
     stats: BuildStats = field(default_factory=BuildStats)
     registries: dict[EntityKind, EntityRegistry] = field(
         default_factory=lambda: {kind: EntityRegistry() for kind in EntityKind}
@@ -162,7 +163,7 @@ class _TopologyBuilder:
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
-        self._assigner = SampleAssigner(self.registries, self.stats, self.owner_cache)
+        self._assigner = SampleAssigner(self.registries, self.stats, self.entity_cache)
         self._relabeler = Relabeler(self.cluster_labels, self.default_cluster, self.stats)
         # The samples of the rows that create nodes and pods, by the name of the row.
         self._identity_samples: dict[str, list[Sample]] = {}
@@ -171,13 +172,13 @@ class _TopologyBuilder:
         self._pod_placements: dict[Labels, _PodPlacement] = {}
 
     def create_system(self) -> None:
-        self._create_owners(SYSTEM_STAGE, _get_empty_scope)
+        self._create_entities(SYSTEM_STAGE, _get_empty_scope)
 
     def create_orchestrators(self) -> None:
-        self._create_owners(ORCHESTRATOR_STAGE, _get_empty_scope)
+        self._create_entities(ORCHESTRATOR_STAGE, _get_empty_scope)
         self.membership = ClusterMembership(self._list_entities(EntityKind.ORCHESTRATOR), self.default_cluster)
         self._assigner.finders = {
-            kind: OwnerFinder(registry, self.membership) for kind, registry in self.registries.items()
+            kind: EntityFinder(registry, self.membership) for kind, registry in self.registries.items()
         }
 
     def read_identities(self) -> None:
@@ -187,7 +188,7 @@ class _TopologyBuilder:
         self._relabeler.learn(samples_by_row)
         for row, samples in samples_by_row:
             relabeled = self._relabeler.relabel(row, samples)
-            if row.owner_selector.kind is EntityKind.POD and UID_LABEL in (row.expression.labels or ()):
+            if row.entity_selector.kind is EntityKind.POD and UID_LABEL in (row.expression.labels or ()):
                 self._superseded_uids |= find_superseded_uids(relabeled)
             self._identity_samples[row.name] = relabeled
 
@@ -200,7 +201,7 @@ class _TopologyBuilder:
             self.membership.learn_nuvla_cluster_uid(uid, host_name)
         self.registries[EntityKind.NODE].aliases = find_host_aliases(label_sets, self.membership)
         for row, samples in samples_by_row:
-            self._assigner.create_owners(
+            self._assigner.create_entities(
                 row, samples, lambda label_set: self.membership.find_scope(_get_scope_values(label_set))
             )
             clear_in_chunks(samples)
@@ -225,7 +226,7 @@ class _TopologyBuilder:
                 self.placement.nodes.append(node)
 
     def create_pods(self) -> None:
-        self._create_owners(POD_STAGE, self._find_pod_scope)
+        self._create_entities(POD_STAGE, self._find_pod_scope)
 
     def place_pods(self) -> None:
         """Assign each pod to its cluster, and to its node if its labels name one of that cluster."""
@@ -240,7 +241,7 @@ class _TopologyBuilder:
             else:
                 pod.place(cluster)
                 self.placement.pods.append((pod, node if node is not None and node.cluster == cluster else None))
-        self.owner_cache.start_build(self.registries, self.membership.cache_key)
+        self.entity_cache.start_build(self.registries, self.membership.cache_key)
 
     def assign_stage(self, stage: BuildStage) -> None:
         """Assign the samples of a stage's rows to existing objects."""
@@ -255,7 +256,7 @@ class _TopologyBuilder:
     def describe_contradictions(self) -> None:
         """Name the objects with several values of an identifying field."""
         for (row, field_name, index), values in self.stats.contradicting_values.items():
-            entity = self.registries[row.owner_selector.kind].by_index[index]
+            entity = self.registries[row.entity_selector.kind].by_index[index]
             if entity.cluster is not None:
                 self.stats.contradictions.append(
                     Contradiction(row.name, field_name, entity.cluster.uid, entity.identity_name, tuple(sorted(values)))
@@ -270,9 +271,9 @@ class _TopologyBuilder:
     def _list_entities(self, kind: EntityKind) -> Iterable[DraftEntity]:
         return self.registries[kind].entities.values()
 
-    def _create_owners(self, stage: BuildStage, find_scope: Callable[[Any], str]) -> None:
+    def _create_entities(self, stage: BuildStage, find_scope: Callable[[Any], str]) -> None:
         for row, samples in self._read_rows(stage):
-            self._assigner.create_owners(row, samples, find_scope)
+            self._assigner.create_entities(row, samples, find_scope)
 
     def _read_rows(self, stage: BuildStage, *, releases_memory: bool = True) -> Iterator[tuple[Row, list[Sample]]]:
         """Yield the rows of a stage with their relabeled samples, whose memory is released afterwards."""
@@ -332,7 +333,7 @@ class _TopologyBuilder:
     def _find_node_of_pod(self, label_set: Any) -> DraftEntity | None:
         finder = self._assigner.finders[EntityKind.NODE]
         for match in POD_NODE_MATCHES:
-            (indexes,) = finder.find_owners(match, [label_set])
+            (indexes,) = finder.find_entities(match, [label_set])
             if len(indexes) == 1:
                 return finder.registry.by_index[indexes[0]]
         return None
@@ -364,7 +365,7 @@ def find_superseded_uids(samples: Sequence[Sample]) -> set[str]:
 
 def _reads_pod_uid(row: Row) -> bool:
     if row.expression.labels is None:
-        return row.owner_selector.kind is EntityKind.POD
+        return row.entity_selector.kind is EntityKind.POD
     return UID_LABEL in row.expression.labels
 
 

@@ -17,7 +17,7 @@ BELOW_MINIMUM_REASON = "less than 0"
 class FieldRange:
     """The range of a field: from 0 to `maximum`, or to the value of the first of `total_fields` that has one."""
 
-    owner_kind: EntityKind
+    entity_kind: EntityKind
     field: str
     maximum: float | None = None
     total_fields: tuple[str, ...] = ()
@@ -25,13 +25,13 @@ class FieldRange:
 
     def select_table(self, registries: Mapping[EntityKind, EntityRegistry]) -> ColumnTable:
         """Return the table with the values of the field."""
-        registry = registries[self.owner_kind]
+        registry = registries[self.entity_kind]
         return registry.get_child_table(self.child_kind) if self.child_kind else registry.table
 
     @property
     def model_name(self) -> str:
         """The name of the class of the objects."""
-        return MODEL_TYPES[self.child_kind or self.owner_kind].__name__
+        return MODEL_TYPES[self.child_kind or self.entity_kind].__name__
 
 
 _MEMORY_TOTALS = ("host_memory_bytes", "memory_bytes")

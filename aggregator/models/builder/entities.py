@@ -69,47 +69,47 @@ class ColumnTable:
 
 
 class ChildTable(ColumnTable):
-    """The children of owners: each has the index of its owner and a name that is unique for this owner."""
+    """The children of entities: each has the index of its entity and a name that is unique for this entity."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.owner_indexes = array("i")
+        self.entity_indexes = array("i")
         self.names: list[str] = []
         self._indexes: dict[tuple[int, str], int] = {}
 
-    def find(self, owner_index: int, name: str) -> int:
-        """Return the index of a child, NOT_FOUND if the owner has no child of that name."""
-        return self._indexes.get((owner_index, name), NOT_FOUND)
+    def find(self, entity_index: int, name: str) -> int:
+        """Return the index of a child, NOT_FOUND if the entity has no child of that name."""
+        return self._indexes.get((entity_index, name), NOT_FOUND)
 
-    def get_or_add(self, owner_index: int, name: str) -> int:
+    def get_or_add(self, entity_index: int, name: str) -> int:
         """Return the index of a child, added if it is missing."""
-        index = self._indexes.setdefault((owner_index, name), self.size)
+        index = self._indexes.setdefault((entity_index, name), self.size)
         if index == self.size:
             self.size += 1
-            self.owner_indexes.append(owner_index)
+            self.entity_indexes.append(entity_index)
             self.names.append(name)
         return index
 
     def discard_columns(self) -> None:
-        """Keep only the names and owners of the children."""
+        """Keep only the names and entities of the children."""
         self.release_memory()
         clear_mapping_in_chunks(self._indexes)
 
     def build_children(self, struct_type: type[msgspec.Struct]) -> dict[int, dict[str, Any]]:
-        """Return the children of each owner by name, in the order of their names."""
+        """Return the children of each entity by name, in the order of their names."""
         # The first field of every child is its name.
         fields = struct_type.__struct_fields__[1:]
         children = map(struct_type, self.names, *(self.get_values(struct_type, field) for field in fields))
-        by_owner: dict[int, dict[str, Any]] = {}
-        for owner_index, name, child in zip(self.owner_indexes, self.names, children, strict=True):
-            children_of_owner = by_owner.get(owner_index)
-            if children_of_owner is None:
-                by_owner[owner_index] = {name: child}
+        by_entity: dict[int, dict[str, Any]] = {}
+        for entity_index, name, child in zip(self.entity_indexes, self.names, children, strict=True):
+            children_of_entity = by_entity.get(entity_index)
+            if children_of_entity is None:
+                by_entity[entity_index] = {name: child}
             else:
-                children_of_owner[name] = child
+                children_of_entity[name] = child
         return {
-            owner_index: _sort_by_name(children_by_name) if len(children_by_name) > 1 else children_by_name
-            for owner_index, children_by_name in by_owner.items()
+            entity_index: _sort_by_name(children_by_name) if len(children_by_name) > 1 else children_by_name
+            for entity_index, children_by_name in by_entity.items()
         }
 
 
@@ -206,11 +206,11 @@ class EntityRegistry:
         """Return all children of one kind."""
         return self.child_tables.setdefault(child_kind, ChildTable())
 
-    def get_lookup(self, owner_labels: Labels) -> dict[Any, tuple[int, ...]]:
+    def get_lookup(self, entity_labels: Labels) -> dict[Any, tuple[int, ...]]:
         """Return the indexes of the objects by the values of these labels; call it after all objects exist."""
-        if owner_labels not in self._lookups:
-            self._lookups[owner_labels] = self._build_lookup(owner_labels)
-        return self._lookups[owner_labels]
+        if entity_labels not in self._lookups:
+            self._lookups[entity_labels] = self._build_lookup(entity_labels)
+        return self._lookups[entity_labels]
 
     def release_memory(self) -> None:
         """Drop everything except the children, after the last lookup."""
@@ -223,15 +223,15 @@ class EntityRegistry:
         clear_in_chunks(self.by_index)
         self.table.release_memory()
 
-    def _build_lookup(self, owner_labels: Labels) -> dict[Any, tuple[int, ...]]:
+    def _build_lookup(self, entity_labels: Labels) -> dict[Any, tuple[int, ...]]:
         lookup: dict[Any, tuple[int, ...]] = {}
         for label_set_type, (indexes, label_sets) in (
             self._label_sets_by_type or self._group_label_sets_by_type()
         ).items():
-            if _has_label(label_set_type, owner_labels[-1]):
-                keys = list_in_chunks(map(create_label_getter(label_set_type, owner_labels), label_sets))
+            if _has_label(label_set_type, entity_labels[-1]):
+                keys = list_in_chunks(map(create_label_getter(label_set_type, entity_labels), label_sets))
                 _add_to_lookup(lookup, keys, indexes)
-                if PADDED_LABEL in owner_labels:
+                if PADDED_LABEL in entity_labels:
                     _add_to_lookup(lookup, [tuple(value.strip() for value in key) for key in keys], indexes)
         return lookup
 

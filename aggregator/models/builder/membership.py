@@ -35,22 +35,22 @@ _MACHINE_IDENTITY = ("icos_host_id",)
 
 
 class ClusterHintKind(StrEnum):
-    """The ways in which the labels of a sample name the cluster of its owner."""
+    """The ways in which the labels of a sample name the cluster of its entity."""
 
-    # The labels lead to a cluster that an orchestrator announced, or to the default cluster; the owner is placed in it.
+    # The labels lead to a cluster that an orchestrator announced, or to the default cluster; it contains the entity.
     MEMBER_OF = "member of"
-    # The sample and a series of the owner have the same cluster UID.
+    # The sample and a series of the entity have the same cluster UID.
     UID = "uid"
-    # The sample has a `cluster` label and no cluster UID; a series of the owner has the same label.
+    # The sample has a `cluster` label and no cluster UID; a series of the entity has the same label.
     LABEL = "label"
-    # The sample has a cluster UID and a `cluster` label. A series of the owner has the same label, and no series of the
-    # owner has a cluster UID.
-    LABEL_OF_OWNER_WITHOUT_UID = "label of owner without uid"
-    # The sample has only an ICOS host name, and a series of the owner has the same one.
+    # The sample has a cluster UID and a `cluster` label. A series of the entity has the same label, and no series of
+    # the entity has a cluster UID.
+    LABEL_OF_ENTITY_WITHOUT_UID = "label of entity without uid"
+    # The sample has only an ICOS host name, and a series of the entity has the same one.
     HOST_NAME = "host"
 
 
-# The kind and the name. A sample belongs to an owner only if they share a hint.
+# The kind and the name. A sample belongs to an entity only if they share a hint.
 ClusterHint = tuple[ClusterHintKind, str]
 
 
@@ -85,10 +85,10 @@ class ClusterMembership:
 
     @property
     def cache_key(self) -> object:
-        """What, besides the labels of a sample, determines its cluster. The owner cache is cleared when it changes.
+        """What, besides the labels of a sample, determines its cluster. The entity cache is cleared when it changes.
 
         State that affects only samples with a cluster UID is not part of the key: a change of cluster already changes
-        the fingerprint of the owner.
+        the fingerprint of the entity.
         """
         return frozenset(self._nuvla_by_host.items()), self._has_default_nodes, self._default_cluster
 
@@ -133,31 +133,31 @@ class ClusterMembership:
         if cluster:
             return (ClusterHintKind.MEMBER_OF, cluster.uid), (ClusterHintKind.UID, uid)
         if uid:
-            return (ClusterHintKind.UID, uid), (ClusterHintKind.LABEL_OF_OWNER_WITHOUT_UID, label)
+            return (ClusterHintKind.UID, uid), (ClusterHintKind.LABEL_OF_ENTITY_WITHOUT_UID, label)
         if label:
             return ((ClusterHintKind.LABEL, label),)
         if host_name:
             return ((ClusterHintKind.HOST_NAME, host_name),)
         return ((ClusterHintKind.MEMBER_OF, self._default_cluster.uid),) if self._has_default_nodes else ()
 
-    def list_owner_hints(self, owner: DraftEntity) -> set[ClusterHint]:
-        """Return all hints that a sample of this owner may have."""
+    def list_entity_hints(self, entity: DraftEntity) -> set[ClusterHint]:
+        """Return all hints that a sample of this entity may have."""
         uids: set[str] = set()
         labels: set[str] = set()
         hints: set[ClusterHint] = set()
-        for label_set in owner.label_sets:
+        for label_set in entity.label_sets:
             uid, host_name, label = create_label_getter(label_set.__class__, SCOPE_LABELS)(label_set)
             uids.add(uid)
             labels.add(label)
             hints.add((ClusterHintKind.HOST_NAME, host_name))
-        if owner.cluster and not owner.cluster.type:
-            labels.add(owner.cluster.uid)
+        if entity.cluster and not entity.cluster.type:
+            labels.add(entity.cluster.uid)
         hints |= {(ClusterHintKind.UID, uid) for uid in uids} | {(ClusterHintKind.LABEL, label) for label in labels}
         if not any(uids):
-            hints |= {(ClusterHintKind.LABEL_OF_OWNER_WITHOUT_UID, label) for label in labels}
+            hints |= {(ClusterHintKind.LABEL_OF_ENTITY_WITHOUT_UID, label) for label in labels}
         hints = {hint for hint in hints if hint[1]}
         # The UID of a cluster is empty if its orchestrator lacks a name.
-        return hints | {(ClusterHintKind.MEMBER_OF, owner.cluster.uid)} if owner.cluster else hints
+        return hints | {(ClusterHintKind.MEMBER_OF, entity.cluster.uid)} if entity.cluster else hints
 
     def find_announced(self, uid: str, host_name: str) -> ClusterIdentity | None:
         """Return the announced cluster that a cluster UID or an ICOS host name names, None if there is none."""

@@ -143,7 +143,7 @@ class Relabeler:
         """Return the method that learns from the series of a row."""
         if row.exporter.kind is ExporterKind.HOST:
             return self._learn_target
-        return self._learn_node if row.owner_selector.kind is EntityKind.NODE else self._learn_pod
+        return self._learn_node if row.entity_selector.kind is EntityKind.NODE else self._learn_pod
 
     def _learn_hidden_labels(self, label_sets: Iterable[Any]) -> None:
         """Learn the targets of exporters that describe a cluster, and which of their labels the targets hide.
@@ -201,7 +201,7 @@ class Relabeler:
             labels |= self._find_alert_object(row, label_set)
         else:
             labels |= self._find_object_labels(row, label_set)
-            if row.owner_selector.identities and row.owner_selector.kind is EntityKind.POD:
+            if row.entity_selector.identities and row.entity_selector.kind is EntityKind.POD:
                 # A pod that is not scheduled yet has no node that leads to the default cluster.
                 labels["cluster"] = labels["cluster"] or self._default_cluster
         changed_labels = {label: value for label, value in labels.items() if _read(label_set, label) != value}

@@ -1,1 +1,1 @@
-"""The catalog: for each metric its query, its owner and the fields that it fills."""
+"""The catalog: for each metric its query, its entity and the fields that it fills."""

@@ -31,10 +31,10 @@ from aggregator.models.catalog.row import (
     PLAIN_NODE_FIELDS,
     ChildKind,
     EntityKind,
+    EntitySelector,
     Exporter,
     ExporterKind,
     FieldMapping,
-    OwnerSelector,
     Row,
     map_quantity,
     match_labels,
@@ -51,8 +51,8 @@ DOCKER_IDENTITY = ("icos_agent_id", "host_name", "icos_host_id", "icos_host_name
 DOCKER_LABELS = ("cluster", "k8s_cluster_uid", *DOCKER_IDENTITY)
 
 # A container on a Docker host has no pod. The topology represents it as a pod with one container.
-NEW_DOCKER_POD = OwnerSelector(EntityKind.POD, identities=(DOCKER_IDENTITY,))
-DOCKER_CONTAINER = OwnerSelector(
+NEW_DOCKER_POD = EntitySelector(EntityKind.POD, identities=(DOCKER_IDENTITY,))
+DOCKER_CONTAINER = EntitySelector(
     EntityKind.POD,
     (match_labels(*DOCKER_IDENTITY),),
     child_kind=ChildKind.CONTAINER,
@@ -65,10 +65,10 @@ CADVISOR_MATCHERS = '{name!="",image!="",container="",pod="",pod_name="",k8s_pod
 # All containers of an Engine, stopped ones too, without those that a kubelet manages.
 ENGINE_CONTAINERS = 'docker_container_info{name!="",name!~"k8s_.+"}'
 CADVISOR_LABELS = ("cluster", "node", "name")
-NEW_CADVISOR_POD = OwnerSelector(EntityKind.POD, identities=(("node", "name"),))
-CADVISOR_POD = OwnerSelector(EntityKind.POD, (match_labels("node", "name"),))
+NEW_CADVISOR_POD = EntitySelector(EntityKind.POD, identities=(("node", "name"),))
+CADVISOR_POD = EntitySelector(EntityKind.POD, (match_labels("node", "name"),))
 CADVISOR_CONTAINER = replace(CADVISOR_POD, child_kind=ChildKind.CONTAINER, child_label="name")
-MACHINE = OwnerSelector(EntityKind.NODE, (match_labels("cluster", "node"),))
+MACHINE = EntitySelector(EntityKind.NODE, (match_labels("cluster", "node"),))
 
 
 def find_last_seen(label: str) -> Expression:

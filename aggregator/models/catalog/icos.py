@@ -18,9 +18,9 @@ from aggregator.models.catalog.row import (
     NODE_MATCHES,
     ChildKind,
     EntityKind,
+    EntitySelector,
     Exporter,
     FieldMapping,
-    OwnerSelector,
     Row,
     create_position_fields,
     match_labels,
@@ -40,16 +40,16 @@ HOST_INFO_LABELS = (
 SCAN_LABELS = ("agent_hostname", "agent_ip", "cluster", "k8s_cluster_uid")
 WORKLOAD_LABELS = ("cluster", "icos_app_component", "icos_app_instance", "icos_app_name", "id", "k8s_cluster_uid")
 
-ORCHESTRATOR = OwnerSelector(
+ORCHESTRATOR = EntitySelector(
     EntityKind.ORCHESTRATOR, identities=(("k8s_cluster_uid", "icos_host_name", "agent_id", "agent_name", "type"),)
 )
-CLUSTER_BY_UID = OwnerSelector(EntityKind.CLUSTER, (match_labels("k8s_cluster_uid=uid"),))
-CLUSTER_BY_HOST = OwnerSelector(
+CLUSTER_BY_UID = EntitySelector(EntityKind.CLUSTER, (match_labels("k8s_cluster_uid=uid"),))
+CLUSTER_BY_HOST = EntitySelector(
     EntityKind.CLUSTER, (match_labels("k8s_cluster_uid"), match_labels("icos_host_id"), match_labels("icos_host_name"))
 )
-NEW_NODE_BY_AGENT = OwnerSelector(EntityKind.NODE, identities=(*NODE_IDENTITIES, ("hostname",)))
+NEW_NODE_BY_AGENT = EntitySelector(EntityKind.NODE, identities=(*NODE_IDENTITIES, ("hostname",)))
 # The cluster labels of these series belong to the security module. Address and name identify the scanned host.
-SCANNED_NODE = OwnerSelector(
+SCANNED_NODE = EntitySelector(
     EntityKind.NODE,
     (
         match_labels("agent_ip=net_host_name", "agent_hostname=nodename"),
@@ -58,9 +58,9 @@ SCANNED_NODE = OwnerSelector(
     matches_all=True,
     crosses_clusters=True,
 )
-DEVICE = OwnerSelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.DEVICE, child_label="device")
+DEVICE = EntitySelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.DEVICE, child_label="device")
 # The ID of a workload is the UID of its pod, or on a Docker host the ID of its container.
-WORKLOAD = OwnerSelector(
+WORKLOAD = EntitySelector(
     EntityKind.POD,
     (match_labels("id=uid"), match_labels("id=container_id")),
     child_kind=ChildKind.WORKLOAD,

@@ -39,10 +39,10 @@ from aggregator.models.catalog.row import (
     POD_MATCHES,
     ChildKind,
     EntityKind,
+    EntitySelector,
     Exporter,
     ExporterKind,
     FieldMapping,
-    OwnerSelector,
     Row,
     match_labels,
 )
@@ -53,9 +53,9 @@ KUBELET = Exporter("kubelet statistics (OpenTelemetry)", kind=ExporterKind.OPENT
 CLUSTER_RECEIVER = Exporter("Kubernetes cluster receiver (OpenTelemetry)", kind=ExporterKind.OPENTELEMETRY)
 CADVISOR = Exporter("cAdvisor", kind=ExporterKind.CLUSTER, keeps_ended=True)
 
-NODE_BY_LABEL = OwnerSelector(EntityKind.NODE, (match_labels("cluster", "node"),))
-POD_BY_NAME = OwnerSelector(EntityKind.POD, (match_labels("namespace", "pod"),))
-CONTAINER_BY_NAME = OwnerSelector(
+NODE_BY_LABEL = EntitySelector(EntityKind.NODE, (match_labels("cluster", "node"),))
+POD_BY_NAME = EntitySelector(EntityKind.POD, (match_labels("namespace", "pod"),))
+CONTAINER_BY_NAME = EntitySelector(
     EntityKind.POD, POD_BY_NAME.matches, child_kind=ChildKind.CONTAINER, child_label="container"
 )
 
@@ -65,7 +65,7 @@ CADVISOR_MATCHERS = '{container!="",container!="POD"}'
 CADVISOR_LABELS = (*POD_LABELS, "container")
 
 # Pods are matched by name: the kubelet reports another UID for a static pod than Kubernetes does.
-KUBELET_CONTAINER = OwnerSelector(
+KUBELET_CONTAINER = EntitySelector(
     EntityKind.POD,
     (
         match_labels("k8s_cluster_uid", "k8s_namespace_name=namespace", "k8s_pod_name=pod"),
@@ -76,7 +76,7 @@ KUBELET_CONTAINER = OwnerSelector(
     child_label="k8s_container_name",
     known_children_only=True,
 )
-CADVISOR_CONTAINER = OwnerSelector(
+CADVISOR_CONTAINER = EntitySelector(
     EntityKind.POD,
     POD_MATCHES,
     child_kind=ChildKind.CONTAINER,
@@ -86,7 +86,7 @@ CADVISOR_CONTAINER = OwnerSelector(
 
 # ICOS telemetry has the UID of the cluster beside the name of the node; other telemetry is relabeled to `node`.
 NODE_RECEIVER_LABELS = ("cluster", "k8s_cluster_uid", "node", "k8s_node_name")
-NODE_BY_RECEIVER = OwnerSelector(
+NODE_BY_RECEIVER = EntitySelector(
     EntityKind.NODE, (match_labels("cluster", "node"), match_labels("k8s_cluster_uid", "k8s_node_name=nodename"))
 )
 INTERFACE_BY_RECEIVER = replace(NODE_BY_RECEIVER, child_kind=ChildKind.INTERFACE, child_label="interface")

@@ -28,10 +28,10 @@ from aggregator.models.catalog.row import (
     NODE_BY_AGENT,
     ChildKind,
     EntityKind,
+    EntitySelector,
     Exporter,
     ExporterKind,
     FieldMapping,
-    OwnerSelector,
     Row,
 )
 
@@ -41,7 +41,7 @@ ANNOTATION_ALLOWLIST = Exporter(KUBE_STATE_METRICS.name, "--metric-annotations-a
 # kube-state-metrics replaces characters of resource names that labels cannot contain, such as in nvidia.com/gpu.
 GPU_MATCHER = '{resource=~"nvidia_com_gpu|amd_com_gpu|gpu_intel_com_.+"}'
 
-TAINT = OwnerSelector(
+TAINT = EntitySelector(
     EntityKind.NODE,
     NODE_BY_AGENT.matches,
     child_kind=ChildKind.TAINT,

@@ -28,8 +28,8 @@ from aggregator.models.catalog.row import (
     POD,
     POD_LABELS,
     EntityKind,
+    EntitySelector,
     FieldMapping,
-    OwnerSelector,
     Row,
     match_labels,
 )
@@ -47,7 +47,7 @@ def sum_over_interfaces(counter: str) -> Expression:
 SLICE_PATTERN = "(.+?)(?:-[bcdfghjklmnpqrstvwxz2456789]{5})?"
 
 # Revisions without pods, endpoints outside the cluster, and addresses that several pods share match no pod.
-PODS_OF_OWNER = OwnerSelector(
+PODS_OF_OWNER = EntitySelector(
     EntityKind.POD,
     (
         match_labels("k8s_cluster_uid", "namespace", "created_by_kind", "created_by_name"),
@@ -56,7 +56,7 @@ PODS_OF_OWNER = OwnerSelector(
     may_be_unknown=True,
     matches_all=True,
 )
-POD_BY_REFERENCE = OwnerSelector(
+POD_BY_REFERENCE = EntitySelector(
     EntityKind.POD,
     (
         match_labels("k8s_cluster_uid", "namespace", "targetref_name=pod"),
@@ -64,7 +64,7 @@ POD_BY_REFERENCE = OwnerSelector(
     ),
     may_be_unknown=True,
 )
-POD_BY_ADDRESS = OwnerSelector(
+POD_BY_ADDRESS = EntitySelector(
     EntityKind.POD,
     (match_labels("k8s_cluster_uid", "namespace", "ip=pod_ip"), match_labels("namespace", "ip=pod_ip")),
     may_be_unknown=True,

@@ -37,10 +37,10 @@ from aggregator.models.catalog.row import (
     PLAIN_NODE_FIELDS,
     SENSOR,
     EntityKind,
+    EntitySelector,
     Exporter,
     ExporterKind,
     FieldMapping,
-    OwnerSelector,
     Row,
     create_position_fields,
 )
@@ -83,7 +83,7 @@ UNAME_LABELS = (
 # A pod or container that runs node_exporter has these labels; they lead to its node.
 TARGET_POD_LABELS = ("cluster", "node", "namespace", "pod")
 NO_ICOS_LABELS = '{icos_agent_id="",icos_host_id="",icos_host_name=""}'
-NEW_NODE_BY_UNAME = OwnerSelector(EntityKind.NODE, identities=(*NODE_IDENTITIES, ("nodename",)))
+NEW_NODE_BY_UNAME = EntitySelector(EntityKind.NODE, identities=(*NODE_IDENTITIES, ("nodename",)))
 
 ROWS = (
     Row(

@@ -1,4 +1,4 @@
-"""A row of the catalog: a PromQL query, the selector of its owner, and the fields that the samples fill."""
+"""A row of the catalog: a PromQL query, the selector of its entity, and the fields that the samples fill."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ class Exporter:
 
 
 class EntityKind(Enum):
-    """The kinds of entities. Each sample belongs to an entity, its owner, or to a child of it."""
+    """The kinds of entities. Each sample belongs to an entity, or to a child of it."""
 
     SYSTEM = "system"
     ORCHESTRATOR = "orchestrator"
@@ -118,22 +118,22 @@ BUILDER_FIELDS: dict[EntityKind | ChildKind, set[str]] = {
 
 @dataclass(frozen=True)
 class LabelMatch:
-    """One way to find an owner: labels of the sample that must equal labels of the series that identify the owner.
+    """One way to find an entity: labels of the sample that must equal labels of the series that identify the entity.
 
-    The last label must not be empty. An earlier label that the sample does not have matches an owner that does not have
-    it either, as in PromQL's `on (…)`.
+    The last label must not be empty. An earlier label that the sample does not have matches an entity that does not
+    have it either, as in PromQL's `on (…)`.
     """
 
     labels: tuple[str, ...]
-    owner_labels: tuple[str, ...]
+    entity_labels: tuple[str, ...]
 
 
 def match_labels(*pairs: str) -> LabelMatch:
-    """Return a match of label pairs: "a" compares the label a of both, "b=c" compares b with the owner's c."""
+    """Return a match of label pairs: "a" compares the label a of both, "b=c" compares b with the entity's c."""
     split_pairs = [pair.partition("=") for pair in pairs]
     return LabelMatch(
         tuple(label for label, _, _ in split_pairs),
-        tuple(owner_label or label for label, _, owner_label in split_pairs),
+        tuple(entity_label or label for label, _, entity_label in split_pairs),
     )
 
 
@@ -158,17 +158,17 @@ class FieldMapping:
 
 
 @dataclass(frozen=True)
-class OwnerSelector:
-    """Which object the samples of a row belong to: their owner, or a child of it.
+class EntitySelector:
+    """Which object the samples of a row belong to: their entity, or a child of it.
 
-    A row either finds existing owners or creates owners. `matches` lists the ways to find an owner, the most reliable
-    first. A sample belongs to the only owner that matches, with `matches_all` to all owners that match. With
+    A row either finds entities or creates them. `matches` lists the ways to find an entity, the most reliable one
+    first. A sample belongs to the only entity that matches, with `matches_all` to all entities that match. With
     `crosses_clusters`, the exporter of one cluster describes objects of others. `identities` lists the label sets that
-    identify a new owner; the first set whose last label is not empty applies.
+    identify a new entity; the first set whose last label is not empty applies.
 
-    The value of `child_label` is the name of the child. The child is created if the owner has none of that name, except
-    with `known_children_only`. With `may_be_unknown`, the exporter also describes what is not in the topology: samples
-    without an object do not make the topology incomplete.
+    The value of `child_label` is the name of the child. The child is created if the entity has none of that name,
+    except with `known_children_only`. With `may_be_unknown`, the exporter also describes what is not in the topology:
+    samples without an object do not make the topology incomplete.
     """
 
     kind: EntityKind
@@ -184,17 +184,17 @@ class OwnerSelector:
 
 @dataclass(frozen=True)
 class Row:
-    """One query, the owner of its samples and the fields that they fill.
+    """One query, the entity of its samples and the fields that they fill.
 
     `description` says what the metric means, `exporter` which program exposes it. A `vital` row creates or names
-    clusters or nodes, so without it the samples of other rows have no owner. If its query fails, the cached response is
-    used even if the upstream rejected the query. For other rows, a rejected query never falls back to the cache. Raises
-    ValueError if the row contradicts itself or the model.
+    clusters or nodes, so without it the samples of other rows have no entity. If its query fails, the cached response
+    is used even if the upstream rejected the query. For other rows, a rejected query never falls back to the cache.
+    Raises ValueError if the row contradicts itself or the model.
     """
 
     name: str
     expression: Expression
-    owner_selector: OwnerSelector
+    entity_selector: EntitySelector
     field_mappings: tuple[FieldMapping, ...]
     description: str
     exporter: Exporter
@@ -208,7 +208,7 @@ class Row:
     def object_labels(self) -> tuple[str, ...]:
         """Those of `OBJECT_LABELS` that the row reads."""
         if self.expression.labels is None:
-            return ("node",) if self.owner_selector.kind is EntityKind.NODE else ("namespace", "pod")
+            return ("node",) if self.entity_selector.kind is EntityKind.NODE else ("namespace", "pod")
         return tuple(label for label in OBJECT_LABELS if label in self.expression.labels)
 
     def list_scrape_labels(self, cluster_labels: Sequence[str]) -> tuple[str, ...]:
@@ -236,13 +236,13 @@ class Row:
         return "rate(" in self.expression.text
 
     def _find_problems(self) -> Iterable[str]:
-        owner = self.owner_selector
-        if not owner.matches and not owner.identities:
-            yield "the owner selector has neither matches nor identities"
-        if (owner.child_kind is None) != (owner.child_label == ""):
+        selector = self.entity_selector
+        if not selector.matches and not selector.identities:
+            yield "the entity selector has neither matches nor identities"
+        if (selector.child_kind is None) != (selector.child_label == ""):
             yield "child_kind and child_label must be set together"
         if self.expression.labels is None and (
-            owner.child_kind or owner.identities or any(not mapping.key_label for mapping in self.field_mappings)
+            selector.child_kind or selector.identities or any(not mapping.key_label for mapping in self.field_mappings)
         ):
             yield "an expression with all labels allows only field mappings with a key_label such as label_*"
         if self.expression.labels is not None:
@@ -252,15 +252,15 @@ class Row:
             )
         if any(mapping.keeps_latest and (mapping.value_label or mapping.key_label) for mapping in self.field_mappings):
             yield "keeps_latest must be filled from the value of the sample, not from a label"
-        target_kind = owner.child_kind or owner.kind
+        target_kind = selector.child_kind or selector.kind
         if target_kind in MODEL_TYPES:
             for mapping in self.field_mappings:
                 yield from _find_field_problems(target_kind, mapping)
 
     def _list_read_labels(self) -> set[str]:
-        labels = {self.owner_selector.child_label}
+        labels = {self.entity_selector.child_label}
         labels.update(mapping.only_with[0] for mapping in self.field_mappings if mapping.only_with)
-        labels.update(*(match.labels for match in self.owner_selector.matches), *self.owner_selector.identities)
+        labels.update(*(match.labels for match in self.entity_selector.matches), *self.entity_selector.identities)
         labels.update(*((mapping.value_label, mapping.key_label) for mapping in self.field_mappings))
         return labels - {""}
 
@@ -310,7 +310,7 @@ AGENT_HOST_LABELS = ("icos_agent_id", *HOST_LABELS)
 POD_LABELS = ("cluster", "k8s_cluster_uid", "namespace", "pod")
 
 # The one empty identity: all samples belong to the only system.
-SYSTEM = OwnerSelector(EntityKind.SYSTEM, identities=((),))
+SYSTEM = EntitySelector(EntityKind.SYSTEM, identities=((),))
 
 NODE_MATCHES = (
     match_labels("k8s_cluster_uid", "icos_host_id"),
@@ -322,10 +322,10 @@ NODE_MATCHES = (
 
 NODE_IDENTITIES = (("icos_host_id",), ("icos_host_name",), ("node",))
 
-NODE = OwnerSelector(EntityKind.NODE, NODE_MATCHES)
+NODE = EntitySelector(EntityKind.NODE, NODE_MATCHES)
 
 # Series of kube-state-metrics and Scaphandre have no machine ID, but the agent and the ICOS host name.
-NODE_BY_AGENT = OwnerSelector(
+NODE_BY_AGENT = EntitySelector(
     EntityKind.NODE,
     (
         match_labels("k8s_cluster_uid", "icos_agent_id", "icos_host_name"),
@@ -335,13 +335,13 @@ NODE_BY_AGENT = OwnerSelector(
 )
 
 # A host that plain `cluster` and `node` labels identify; the builder adds the label `node` where it is missing.
-PLAIN_NODE = OwnerSelector(EntityKind.NODE, identities=(("node",),))
+PLAIN_NODE = EntitySelector(EntityKind.NODE, identities=(("node",),))
 
-INTERFACE = OwnerSelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.INTERFACE, child_label="device")
+INTERFACE = EntitySelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.INTERFACE, child_label="device")
 
-FILESYSTEM = OwnerSelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.FILESYSTEM, child_label="device")
+FILESYSTEM = EntitySelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.FILESYSTEM, child_label="device")
 
-SENSOR = OwnerSelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.SENSOR, child_label="sensor_name")
+SENSOR = EntitySelector(EntityKind.NODE, NODE_MATCHES, child_kind=ChildKind.SENSOR, child_label="sensor_name")
 
 POD_MATCHES = (
     match_labels("k8s_cluster_uid", "namespace", "pod"),
@@ -349,11 +349,11 @@ POD_MATCHES = (
     match_labels("namespace", "pod"),
 )
 
-NEW_POD = OwnerSelector(EntityKind.POD, identities=(("namespace", "pod"),))
+NEW_POD = EntitySelector(EntityKind.POD, identities=(("namespace", "pod"),))
 
-POD = OwnerSelector(EntityKind.POD, POD_MATCHES)
+POD = EntitySelector(EntityKind.POD, POD_MATCHES)
 
-CONTAINER = OwnerSelector(EntityKind.POD, POD_MATCHES, child_kind=ChildKind.CONTAINER, child_label="container")
+CONTAINER = EntitySelector(EntityKind.POD, POD_MATCHES, child_kind=ChildKind.CONTAINER, child_label="container")
 
 # For rows whose sample values are the times of the samples.
 LAST_SEEN = FieldMapping("last_seen_seconds", parse_timestamp, keeps_latest=True)

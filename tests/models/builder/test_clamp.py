@@ -69,5 +69,5 @@ def test_possible_values_remain() -> None:
 @pytest.mark.parametrize("limit", FIELD_RANGES, ids=lambda limit: limit.field)
 def test_limits_are_about_numbers_of_the_model(limit: FieldRange) -> None:
     """Each limited field, and each total, is an optional number of its class."""
-    types = get_type_hints(MODEL_TYPES[limit.child_kind or limit.owner_kind])
+    types = get_type_hints(MODEL_TYPES[limit.child_kind or limit.entity_kind])
     assert {types[field] for field in (limit.field, *limit.total_fields)} <= {int | None, float | None}

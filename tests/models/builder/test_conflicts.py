@@ -10,7 +10,7 @@ HOST_LABELS = {"k8s_cluster_uid": "u", "icos_host_id": "h"}
 
 
 def test_text_value_in_contest() -> None:
-    """A value that is no number beside another of the same owner is dropped and counted."""
+    """A value that is no number beside another of the same entity is dropped and counted."""
     topology, tally = build_from_series(
         {
             "orchestrators": OCM_SERIES,

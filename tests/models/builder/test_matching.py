@@ -1,4 +1,4 @@
-"""Where samples land: how their owners are found, which value wins, and what is counted."""
+"""Where samples land: how their entities are found, which value wins, and what is counted."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def test_what_is_about_nobody_is_counted() -> None:
     )
     assert dict(tally.unplaced) == {
         ("memory_free", "no node matches its labels"): 2,
-        ("nodes_by_agent", "no label identifies its owner"): 1,
+        ("nodes_by_agent", "no label identifies its entity"): 1,
     }
 
 

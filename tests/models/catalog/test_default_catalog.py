@@ -136,7 +136,7 @@ def test_the_order_of_precedence() -> None:
     rows_by_field: dict[tuple[EntityKind | ChildKind, str], list[str]] = {}
     for row in CATALOG:
         for mapping in row.field_mappings:
-            target = (row.owner_selector.child_kind or row.owner_selector.kind, mapping.field)
+            target = (row.entity_selector.child_kind or row.entity_selector.kind, mapping.field)
             rows_by_field.setdefault(target, []).append(row.name)
     assert {target: rows for target, rows in rows_by_field.items() if len(rows) > 1} == ROWS_BY_FIELD
 
@@ -158,8 +158,8 @@ def test_every_field_of_the_model_is_filled(kind: EntityKind | ChildKind) -> Non
     filled = {
         mapping.field
         for row in CATALOG
-        if (row.owner_selector.child_kind or row.owner_selector.kind) is kind
-        or (kind is EntityKind.CLUSTER and row.owner_selector.kind is EntityKind.ORCHESTRATOR)
+        if (row.entity_selector.child_kind or row.entity_selector.kind) is kind
+        or (kind is EntityKind.CLUSTER and row.entity_selector.kind is EntityKind.ORCHESTRATOR)
         for mapping in row.field_mappings
     }
     assert not set(MODEL_TYPES[kind].__struct_fields__) - filled - BUILDER_FIELDS[kind]

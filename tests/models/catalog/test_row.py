@@ -8,10 +8,10 @@ from aggregator.models.catalog.row import (
     MODEL_TYPES,
     ChildKind,
     EntityKind,
+    EntitySelector,
     Exporter,
     FieldMapping,
     LabelMatch,
-    OwnerSelector,
     Row,
     match_labels,
 )
@@ -21,80 +21,80 @@ from tools.metrics_page import render_catalog_page
 EXPRESSION = group_by("m", ("a", "b"))
 
 
-def build_row(owner: OwnerSelector, *mappings: FieldMapping) -> Row:
+def build_row(selector: EntitySelector, *mappings: FieldMapping) -> Row:
     """Return a row whose expression has the labels a and b."""
-    return Row("r", EXPRESSION, owner, mappings, "a note", Exporter("an exporter"))
+    return Row("r", EXPRESSION, selector, mappings, "a note", Exporter("an exporter"))
 
 
 @pytest.mark.parametrize(
-    ("owner", "mapping", "problem"),
+    ("selector", "mapping", "problem"),
     [
         (
-            OwnerSelector(EntityKind.NODE),
+            EntitySelector(EntityKind.NODE),
             FieldMapping("name", parse_optional_text, "a"),
-            "the owner selector has neither matches nor identities",
+            "the entity selector has neither matches nor identities",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("c"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("c"),)),
             FieldMapping("name", parse_optional_text, "a"),
             "reads the label c, which its PromQL drops",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),)),
             FieldMapping("name", parse_optional_text, "c"),
             "reads the label c, which its PromQL drops",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),)),
             FieldMapping("labels", parse_optional_text, "a", key_label="c"),
             "reads the label c, which its PromQL drops",
         ),
         (
-            OwnerSelector(EntityKind.NODE, identities=(("c",),)),
+            EntitySelector(EntityKind.NODE, identities=(("c",),)),
             FieldMapping("name", parse_optional_text, "a"),
             "reads the label c, which its PromQL drops",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),)),
             FieldMapping("key", parse_optional_text, "a"),
             "Node.key is filled by the builder, not by rows",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),)),
             FieldMapping("labels", parse_optional_text, "a"),
             "Node.labels is a mapping and needs a key_label",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),)),
             FieldMapping("name", parse_optional_text, "a", key_label="b"),
             "Node.name is not a mapping: remove the key_label",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),)),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),)),
             FieldMapping("nmae", parse_optional_text, "a"),
             "Node has no field nmae: add it to class Node in aggregator/models/topology.py",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),), child_kind=ChildKind.DEVICE, child_label="b"),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),), child_kind=ChildKind.DEVICE, child_label="b"),
             FieldMapping("speed", parse_optional_text),
             "Device has no field speed: add it to class Device in aggregator/models/topology.py",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),), child_kind=ChildKind.DEVICE),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),), child_kind=ChildKind.DEVICE),
             FieldMapping("path", parse_optional_text, "a"),
             "child_kind and child_label must be set together",
         ),
         (
-            OwnerSelector(EntityKind.NODE, (match_labels("a"),), child_label="b"),
+            EntitySelector(EntityKind.NODE, (match_labels("a"),), child_label="b"),
             FieldMapping("name", parse_optional_text, "a"),
             "child_kind and child_label must be set together",
         ),
     ],
 )
-def test_an_invalid_row_is_an_error(owner: OwnerSelector, mapping: FieldMapping, problem: str) -> None:
+def test_an_invalid_row_is_an_error(selector: EntitySelector, mapping: FieldMapping, problem: str) -> None:
     """A mistake in the catalog is an error at startup that names the row."""
     with pytest.raises(ValueError, match=f"catalog row r: .*{problem}"):
-        build_row(owner, mapping)
+        build_row(selector, mapping)
 
 
 @pytest.mark.parametrize("kind", MODEL_TYPES)
@@ -102,15 +102,15 @@ def test_an_unknown_field_is_an_error_that_names_its_class(kind: EntityKind | Ch
     """For every kind of object, a field that the model lacks is an error that says where to add it."""
     matches, name = (match_labels("a"),), MODEL_TYPES[kind].__name__
     if isinstance(kind, EntityKind):
-        owner = OwnerSelector(kind, matches)
+        selector = EntitySelector(kind, matches)
     else:
-        owner = OwnerSelector(EntityKind.NODE, matches, child_kind=kind, child_label="b")
+        selector = EntitySelector(EntityKind.NODE, matches, child_kind=kind, child_label="b")
     with pytest.raises(ValueError, match=f"{name} has no field extra: add it to class {name} in aggregator/models/"):
-        build_row(owner, FieldMapping("extra", parse_optional_text, "a"))
+        build_row(selector, FieldMapping("extra", parse_optional_text, "a"))
 
 
 def test_a_match_compares_labels_with_different_names() -> None:
-    """`b=c` compares the label b of the sample with the label c of the owner; a plain name is the label of both."""
+    """`b=c` compares the label b of the sample with the label c of the entity; a plain name is the label of both."""
     assert match_labels("a", "b=c") == LabelMatch(("a", "b"), ("a", "c"))
 
 

@@ -148,8 +148,8 @@ def test_every_join_of_the_catalog_survives_any_mask() -> None:
     pairs: list[tuple[str, str]] = [
         pair
         for row in CATALOG
-        for way in row.owner_selector.matches
-        for pair in zip(way.labels, way.owner_labels, strict=True)
+        for way in row.entity_selector.matches
+        for pair in zip(way.labels, way.entity_labels, strict=True)
     ]
     every: set[Any] = {label for pair in pairs for label in pair}
     for label in every:

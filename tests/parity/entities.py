@@ -1,4 +1,4 @@
-"""Whose a series is, by the documented rule: the surest way of naming an owner that names a known one counts."""
+"""The entity of a series, by the documented rule: the surest way of naming an entity that names a known one counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tests.parity.fleet_telemetry import FleetSeries, FleetTelemetry
 
 Labels = tuple[str, ...]
-# Labels of a series, and the labels of its owner that they must equal.
+# Labels of a series, and the labels of its entity that they must equal.
 LabelMatch = tuple[Labels, Labels]
 Identity = tuple[Labels, Labels]
 
@@ -56,7 +56,7 @@ POD_HOST_MATCHES = (
 
 
 @dataclass(frozen=True)
-class OwnerIndex:
+class EntityIndex:
     """Objects of one kind by identity, each with the series that tell of it.
 
     `same` has identities that are those of other objects.
@@ -71,7 +71,7 @@ class OwnerIndex:
         return self.aliases.get(own, own) if own else None
 
     def find_by_match(self, one: FleetSeries, match: LabelMatch) -> list[Identity]:
-        """Return all that the series names this way; white space around the owner's labels does not count."""
+        """Return all that the series names this way; white space around the entity's labels does not count."""
         values = tuple(one.get_label(label) for label in match[0])
         if not values[-1]:
             return []
@@ -81,29 +81,29 @@ class OwnerIndex:
             if any(values in _read_label_values(known, match[1]) for known in found) and _may_be_of(one, match, found)
         ]
 
-    def find_owners(self, one: FleetSeries, matches: Iterable[LabelMatch]) -> tuple[int, list[Identity]]:
-        """Return which of the ways names an owner first, and whom: several where the way does not tell them apart."""
+    def find_entities(self, one: FleetSeries, matches: Iterable[LabelMatch]) -> tuple[int, list[Identity]]:
+        """Return which of the ways names an entity first, and whom: several where the way does not tell them apart."""
         found = ((number, self.find_by_match(one, way)) for number, way in enumerate(matches))
-        return next(((number, owners) for number, owners in found if owners), (-1, []))
+        return next(((number, entities) for number, entities in found if entities), (-1, []))
 
     def rank_series(
-        self, owner: Identity, matches: tuple[LabelMatch, ...], candidates: list[FleetSeries]
+        self, entity: Identity, matches: tuple[LabelMatch, ...], candidates: list[FleetSeries]
     ) -> list[list[FleetSeries]]:
-        """Return the series that are this owner's alone, the surest way first."""
+        """Return the series that are this entity's alone, the surest way first."""
         tiers: list[list[FleetSeries]] = [[] for _ in matches]
         for one in candidates:
-            number, owners = self.find_owners(one, matches)
-            if owners == [owner]:
+            number, entities = self.find_entities(one, matches)
+            if entities == [entity]:
                 tiers[number].append(one)
         return [tier for tier in tiers if tier]
 
 
-def _may_be_of(one: FleetSeries, match: LabelMatch, owner_series: list[FleetSeries]) -> bool:
-    """Tell whether the cluster that a series names may be that of an owner; the controller's scanner names none."""
+def _may_be_of(one: FleetSeries, match: LabelMatch, entity_series: list[FleetSeries]) -> bool:
+    """Tell whether the cluster that a series names may be that of an entity; the controller's scanner names none."""
     uid = one.get_label("k8s_cluster_uid")
     if not uid or (match in SCANNED_HOST_MATCHES and uid == "self"):
         return True
-    return uid in {known.get_label("k8s_cluster_uid") for known in owner_series}
+    return uid in {known.get_label("k8s_cluster_uid") for known in entity_series}
 
 
 def _read_label_values(known: FleetSeries, labels: Labels) -> tuple[Labels, Labels]:
@@ -131,13 +131,13 @@ def _build_host_identity(one: FleetSeries) -> Identity | None:
     return _build_identity(one, (uid, "icos_host_id"), (uid, "icos_host_name"), plain, (uid, name))
 
 
-def build_host_index(telemetry: FleetTelemetry) -> OwnerIndex:
+def build_host_index(telemetry: FleetTelemetry) -> EntityIndex:
     """Return the hosts of a fleet."""
     found = [*telemetry.find_series(UNAME_METRIC), *telemetry.find_series(AGENT_METRIC)]
-    unaliased = OwnerIndex(
+    unaliased = EntityIndex(
         {}, _find_host_aliases({identity for one in found if (identity := _build_host_identity(one))})
     )
-    return OwnerIndex(_group_by_identity((unaliased.find_identity(one), one) for one in found), unaliased.aliases)
+    return EntityIndex(_group_by_identity((unaliased.find_identity(one), one) for one in found), unaliased.aliases)
 
 
 def _find_host_aliases(identities: set[Identity]) -> dict[Identity, Identity]:
@@ -150,9 +150,9 @@ def _find_host_aliases(identities: set[Identity]) -> dict[Identity, Identity]:
     return aliases
 
 
-def build_pod_index(telemetry: FleetTelemetry) -> OwnerIndex:
+def build_pod_index(telemetry: FleetTelemetry) -> EntityIndex:
     """Return the pods of a fleet."""
     found = telemetry.find_series("kube_pod_info")
-    return OwnerIndex(
+    return EntityIndex(
         _group_by_identity((_build_identity(one, ("k8s_cluster_uid", "namespace", "pod")), one) for one in found)
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aggregator.models.builder.build import DEFAULT_CLUSTER, build_topology, sort_rows_by_stage
 from aggregator.models.builder.entities import ClusterIdentity, EntityRegistry
-from aggregator.models.builder.matching import OwnerCache
+from aggregator.models.builder.matching import EntityCache
 from aggregator.models.builder.membership import ClusterMembership
 from aggregator.models.builder.merge import BuildStats
 from aggregator.models.sample import Sample
@@ -35,7 +35,7 @@ BASE_REFRESH: Refresh = {
     "container_cpu": [(USAGE_LABELS, "0.5")],
 }
 
-# So few different labels that series of different owners, and of equal ones, come about by themselves.
+# So few different labels that series of different entities, and of equal ones, come about by themselves.
 LABELS = {
     "k8s_cluster_uid": ("u", "v", ""),
     "icos_host_id": ("h", "i", "h\n", ""),
@@ -85,14 +85,14 @@ def decode_refresh(refresh: Refresh) -> dict[str, list[Sample]]:
     return {name: decode_row_samples(name, those) for name, those in refresh.items()}
 
 
-def build_with_cache(refresh: Refresh, owner_cache: OwnerCache | None = None) -> tuple[Topology, BuildStats]:
+def build_with_cache(refresh: Refresh, entity_cache: EntityCache | None = None) -> tuple[Topology, BuildStats]:
     """Return what is built of a refresh, with what is remembered of the one before."""
-    return build_topology(create_reader(decode_refresh(refresh)), CATALOG, owner_cache=owner_cache)
+    return build_topology(create_reader(decode_refresh(refresh)), CATALOG, entity_cache=entity_cache)
 
 
 def assert_same_with_cache(refreshes: Sequence[Refresh]) -> None:
     """Hold what is built with memory beside what is built without."""
-    recall = OwnerCache()
+    recall = EntityCache()
     for refresh in refreshes:
         assert build_with_cache(refresh, recall) == build_with_cache(refresh)
 
@@ -113,29 +113,29 @@ def test_memory_changes_nothing(two: list[Refresh], data: st.DataObject) -> None
 
 def test_what_has_a_place_is_not_looked_for_again() -> None:
     """Series that are the same as a refresh before are not looked up: no index is made."""
-    recall = OwnerCache()
+    recall = EntityCache()
     build_with_cache(BASE_REFRESH, recall)
     rows = {row.name: row for row in sort_rows_by_stage(CATALOG)}
     (usage,) = decode_row_samples("container_cpu", [(USAGE_LABELS, "0.7")])
     register = EntityRegistry()
     pod = register.get_or_create(
-        decode_row_samples("pods", [POD])[0].labels, rows["pods"].owner_selector.identities, "u"
+        decode_row_samples("pods", [POD])[0].labels, rows["pods"].entity_selector.identities, "u"
     )
     assert pod is not None
     pod.place(ClusterIdentity("ocm", "u"))
     cache_key = ClusterMembership([], DEFAULT_CLUSTER).cache_key
-    recall.start_build({rows["container_cpu"].owner_selector.kind: register}, cache_key)
-    register.get_child_table(rows["containers"].owner_selector.child_kind).get_or_add(0, "c")  # type: ignore[arg-type] # the row has one
+    recall.start_build({rows["container_cpu"].entity_selector.kind: register}, cache_key)
+    register.get_child_table(rows["containers"].entity_selector.child_kind).get_or_add(0, "c")  # type: ignore[arg-type] # the row has one
     assert recall.find_indexes(rows["container_cpu"], recall.hash_series(rows["container_cpu"], [usage])) == [0]
 
 
-def test_a_second_owner_of_the_same_labels_is_noticed() -> None:
+def test_a_second_entity_of_the_same_labels_is_noticed() -> None:
     """A sample that was one node's is nobody's once another node is found by the same labels."""
     agent = {"k8s_cluster_uid": "u", "icos_agent_id": "a", "icos_host_name": "n"}
     one, twin = (({**agent, "icos_host_id": host, "nodename": host}, "1") for host in ("h", "i"))
     alone = change_rows(BASE_REFRESH, nodes_by_uname=[one], cpu_capacity=[(agent, "4")])
     both = change_rows(alone, nodes_by_uname=[one, twin])
-    recall = OwnerCache()
+    recall = EntityCache()
     cores = [
         [node.cpu_cores for node in build_with_cache(refresh, recall)[0].nodes.values()]
         for refresh in (alone, both, alone)
@@ -145,7 +145,7 @@ def test_a_second_owner_of_the_same_labels_is_noticed() -> None:
 
 
 def test_a_container_that_moves_is_followed() -> None:
-    """Owners have other indexes in each refresh; what is remembered of their series follows them."""
+    """Entities have other indexes in each refresh; what is remembered of their series follows them."""
     pods = [({**POD[0], "pod": name, "uid": name}, "1") for name in ("p", "q", "r")]
     containers = [({**CONTAINER[0], "pod": name}, "1") for name in ("p", "q", "r")]
     usage = [({**USAGE_LABELS, "k8s_pod_name": name}, f"{at}") for at, name in enumerate(("p", "q", "r"), 1)]
@@ -157,7 +157,7 @@ def test_a_container_that_moves_is_followed() -> None:
 
 def test_a_build_that_breaks_leaves_the_memory_as_it_was() -> None:
     """What was learnt before a build broke half-way is not kept: the next build starts from the last whole one."""
-    recall = OwnerCache()
+    recall = EntityCache()
     build_with_cache(BASE_REFRESH, recall)
     recall.start_build({}, "other")
     assert build_with_cache(BASE_REFRESH, recall) == build_with_cache(BASE_REFRESH)
