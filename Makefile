@@ -103,6 +103,8 @@ test-kubernetes: setup ## test with a real Kubernetes; needs Go, and root on Deb
 	@$(PYTHON_BIN) -m tools.parts.kubernetes
 	@$(PYTHON_BIN) -m tools.parts.thanos
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/kubernetes
+	@$(PYTHON_BIN) -m tools.parts.helm
+	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -v tests/kubernetes/installed_chart.py
 
 test-package: setup ## test the wheel and the sdist without the repository, and the site of docs
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/packaging

@@ -146,8 +146,12 @@ def run_prometheus_server(
     port: int | None = None,
     binaries: PrometheusBinaries | None = None,
     flags: Sequence[str] = (),
+    host: str = "127.0.0.1",
 ) -> Iterator[PrometheusServer]:
-    """Do the same as `run_prometheus`, but yield the process as well."""
+    """Do the same as `run_prometheus`, but yield the process as well.
+
+    `host` is 127.0.0.1, or 0.0.0.0 for a server that others reach.
+    """
     programs = binaries or obtain_prometheus()
     listen_port = port or find_free_port()
     (folder / "prometheus.yml").write_text(config or "scrape_configs: []\n")
@@ -156,7 +160,7 @@ def run_prometheus_server(
         str(programs.prometheus),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{listen_port}",
+        f"--web.listen-address={host}:{listen_port}",
         "--storage.tsdb.retention.time=10y",
         "--log.level=warn",
         *flags,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pip
 
-TOOLS = ["sh", "cat", "chmod", "cp", "find", "grep", "ls", "mkdir", "mv", "rm", "sed"]
+TOOLS = ["sh", "cat", "chmod", "cp", "find", "grep", "ls", "mkdir", "mv", "rm", "sed", "sleep"]
 EXCLUDED_FOLDERS = {
     "__pycache__",
     "idlelib",

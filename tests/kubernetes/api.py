@@ -16,6 +16,7 @@ REQUEST_TIMEOUT_SECONDS = 30.0
 COLLECTIONS = {
     "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "CustomResourceDefinition": "apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "DaemonSet": "apis/apps/v1/namespaces/{namespace}/daemonsets",
     "Deployment": "apis/apps/v1/namespaces/{namespace}/deployments",
     "Endpoints": "api/v1/namespaces/{namespace}/endpoints",

@@ -43,19 +43,36 @@ def run_cluster(programs: KubernetesPrograms, folder: Path) -> Iterator[Kubernet
 
     `folder` gets configurations and logs.
     """
+    with _run_node(programs, folder, _list_images(programs)) as (starter, api):
+        api.apply_file(FOLDER / "monitoring.yaml")
+        api.apply_file(FOLDER / "workloads.yaml")
+        api.apply(_build_kubelet_endpoints(_list_ready_nodes(api)[0]))
+        starter.wait_until(lambda: _are_pods_settled(api), "the states of the pods")
+        _write_prometheus_credentials(api)
+        yield api
+
+
+@contextmanager
+def run_empty_cluster(
+    programs: KubernetesPrograms, folder: Path, images: Sequence[ContainerImage]
+) -> Iterator[KubernetesApi]:
+    """Run a cluster with a ready node that has these images, and no pods; `folder` gets the file kubeconfig, too."""
+    with _run_node(programs, folder, [ContainerImage(PAUSE_IMAGE, ["/bin/sleep", "infinity"]), *images]) as (_, api):
+        yield api
+
+
+@contextmanager
+def _run_node(
+    programs: KubernetesPrograms, folder: Path, images: Sequence[ContainerImage]
+) -> Iterator[tuple["_ProgramStarter", KubernetesApi]]:
     assert "CGROUP" in os.environ, "run this with tests/kubernetes/isolate.sh"
     with contextlib.ExitStack() as stack:
         starter = _ProgramStarter(programs, folder, stack)
         api = _start_control_plane(starter)
-        _start_containerd(starter)
+        _start_containerd(starter, images)
         _start_kubelet(starter)
-        api.apply_file(FOLDER / "monitoring.yaml")
-        api.apply_file(FOLDER / "workloads.yaml")
-        nodes = starter.wait_until(lambda: _list_ready_nodes(api), "a ready node")
-        api.apply(_build_kubelet_endpoints(nodes[0]))
-        starter.wait_until(lambda: _are_pods_settled(api), "the states of the pods")
-        _write_prometheus_credentials(api)
-        yield api
+        starter.wait_until(lambda: _list_ready_nodes(api), "a ready node")
+        yield starter, api
 
 
 @dataclass(frozen=True)
@@ -155,7 +172,7 @@ def _build_kubeconfig(api: KubernetesApi) -> Manifest:
     }
 
 
-def _start_containerd(starter: _ProgramStarter) -> None:
+def _start_containerd(starter: _ProgramStarter, images: Sequence[ContainerImage]) -> None:
     runtime = starter.programs.runtime
     network = STATE / "cni"
     (network / "net.d").mkdir(parents=True)
@@ -166,7 +183,7 @@ def _start_containerd(starter: _ProgramStarter) -> None:
         runtime / "usr/bin/containerd", f"--config={FOLDER / 'containerd.toml'}", environment={"PATH": search_path}
     )
     archive = STATE / "images.tar"
-    write_image_archive(archive, runtime / "bin/busybox", _list_images(starter.programs))
+    write_image_archive(archive, runtime / "bin/busybox", images)
     client = [str(runtime / "usr/bin/ctr"), "--namespace=k8s.io"]
     starter.wait_until(lambda: _succeeds([*client, "version"]), "containerd is ready")
     subprocess.run([*client, "images", "import", str(archive)], capture_output=True, check=True)

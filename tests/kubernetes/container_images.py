@@ -1,4 +1,4 @@
-"""Container images with busybox and one program each, as an archive that containerd imports."""
+"""Container images, most of them with busybox and one program each, as an archive that containerd imports."""
 
 import hashlib
 import io
@@ -21,11 +21,16 @@ COMMANDS = ("httpd", "sh", "sleep", "tail", "true")
 
 @dataclass(frozen=True)
 class ContainerImage:
-    """An image: its full name, its entry point, and the program at /bin/NAME that it has besides busybox."""
+    """An image: its full name, its entry point, and the program at /bin/NAME that it has besides busybox.
+
+    `layers` are the paths of tars that it has instead of busybox.
+    """
 
     name: str
     entrypoint: Sequence[str]
     program: Path | None = None
+    layers: Sequence[Path] = ()
+    environment: Sequence[str] = ("PATH=/bin",)
 
 
 def write_image_archive(archive: Path, busybox: Path, images: Sequence[ContainerImage]) -> None:
@@ -59,13 +64,13 @@ class _LayoutWriter:
 
 def _add_image(writer: _LayoutWriter, image: ContainerImage, base: dict[str, Any]) -> dict[str, Any]:
     """Add an image and return the descriptor of its manifest, with its name."""
-    layers = [base]
+    layers = [writer.add_blob(layer.read_bytes(), LAYER_TYPE) for layer in image.layers] or [base]
     if image.program is not None:
         layers.append(writer.add_blob(_build_layer(image.program), LAYER_TYPE))
     config = {
         "architecture": ARCHITECTURES[platform.machine()],
         "os": "linux",
-        "config": {"Entrypoint": image.entrypoint, "Env": ["PATH=/bin"]},
+        "config": {"Entrypoint": image.entrypoint, "Env": list(image.environment)},
         # The layers are not compressed, so that their digests are those of their contents.
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
     }
