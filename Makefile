@@ -43,10 +43,10 @@ format: setup ## format the sources
 generate: setup ## write the generated files: aggregator/pb, pages in docs, the demo's recording
 	@$(PYTHON_BIN) -m tools.generate
 
-# The second file has the versions of the first, so that what is published is what the tests use.
 manifests: setup ## write deploy/kubernetes.yaml and deploy/scrape.yaml from the Helm chart; needs Go
 	@$(PYTHON_BIN) -m tools.chart.manifests
 
+# The other files have the versions of the first, so that what is published is what the tests use.
 lock: setup ## write the lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \

@@ -1,4 +1,4 @@
-"""The licenses of the packages that an installation contains."""
+"""The licenses of the packages that are published: in an installation, and in the image of the example service."""
 
 import re
 from dataclasses import replace
@@ -10,28 +10,41 @@ from tools.release import licenses, packages
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = packages.list_packages()
+LOCK_FILES = (packages.LOCK_FILE, packages.EXAMPLE_SERVICE_LOCK_FILE)
+each_lock_file = pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda path: path.parent.name)
 
 
-def list_locked_versions(name: str) -> set[str]:
+def list_locked_versions(lock_file: Path) -> set[str]:
     """Return `name==version` of each package in a lock file."""
-    return set(re.findall(r"^[\w.-]+==[^\s;]+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+    return set(re.findall(r"^[\w.-]+==[^\s;]+", lock_file.read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def test_every_locked_package_is_checked() -> None:
-    """The packages are those of requirements.lock."""
-    assert {f"{one.name}=={one.version}" for one in PACKAGES} == list_locked_versions("requirements.lock")
+@each_lock_file
+def test_every_locked_package_is_checked(lock_file: Path) -> None:
+    """The packages are those of the lock file."""
+    found = {f"{one.name}=={one.version}" for one in packages.list_packages(lock_file)}
+    assert found == list_locked_versions(lock_file)
 
 
-def test_published_versions_are_tested_versions() -> None:
-    """requirements.lock has the versions of requirements-dev.lock, and they are installed; if not, run `make setup`."""
-    assert list_locked_versions("requirements.lock") <= list_locked_versions("requirements-dev.lock")
-    assert packages.find_version_differences() == []
+@each_lock_file
+def test_published_versions_are_tested_versions(lock_file: Path) -> None:
+    """The lock file has the versions of requirements-dev.lock, and they are installed; if not, run `make setup`."""
+    assert list_locked_versions(lock_file) <= list_locked_versions(ROOT / "requirements-dev.lock")
+    assert packages.find_version_differences(lock_file) == []
 
 
-def test_licenses_are_permissive() -> None:
+@each_lock_file
+def test_licenses_are_permissive(lock_file: Path) -> None:
     """Each package, and each library that its wheel describes, has a permissive or accepted license."""
-    assert licenses.find_license_problems(PACKAGES) == []
-    assert any(one.bundled_libraries for one in PACKAGES)
+    published = packages.list_packages(lock_file)
+    assert licenses.find_license_problems(published) == []
+    assert any(one.bundled_libraries for one in published)
+
+
+def test_every_lock_file_is_checked() -> None:
+    """No other lock file is in the repository, apart from the one for development."""
+    found = {path for path in (*ROOT.glob("*.lock"), *ROOT.glob("[!.]*/**/*.lock")) if "build" not in path.parts}
+    assert found == {*LOCK_FILES, ROOT / "requirements-dev.lock"}
 
 
 def test_accepted_licenses_are_in_use() -> None:

@@ -64,4 +64,5 @@ def test_the_changelog_begins_with_the_version() -> None:
 def test_charts_have_the_version() -> None:
     """A Helm chart in deploy/ has the version of the program as its own version and as the version of the program."""
     charts = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob("deploy/**/Chart.yaml")]
+    assert charts
     assert [chart for chart in charts if {str(chart["version"]), str(chart["appVersion"])} != {VERSION}] == []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from license_expression import AND, OR, ExpressionError, get_spdx_licensing
 
-from tools.release.packages import BundledLibrary, Package, list_packages
+from tools.release.packages import EXAMPLE_SERVICE_LOCK_FILE, BundledLibrary, Package, list_packages
 
 PERMISSIVE_LICENSES = frozenset(
     {
@@ -30,7 +30,7 @@ _SPDX = get_spdx_licensing()
 _PAGE_HEADER = """\
 # Third-party licenses
 
-Generated from `requirements.lock` and the metadata of the packages by `make generate`.
+Generated from the lock files and the metadata of the packages by `make generate`.
 
 Aggregator has the license Apache-2.0. The wheel and the sdist contain no code of others; NOTICE names data that is
 included. An installation, such as the container image, contains these packages unchanged:
@@ -55,6 +55,15 @@ Also part of an installation:
 
 The texts of the licenses are in the folders `*.dist-info` of the packages. Packages that only `requirements-dev.lock`
 names are not published.
+
+The image of the example service, `demo/example_service/`, contains some of these packages, and
+{example_packages}.
+
+## Images of others
+
+`deploy/compose/compose.yaml` names images of other projects. They are pulled from their publishers, are programs of
+their own, and no part of this project: Grafana has the license AGPL-3.0, PostgreSQL its own permissive one, and
+Prometheus, Alertmanager and the Apache HTTP server Apache-2.0. The exporters have the licenses Apache-2.0 or MIT.
 
 ## SBOM
 
@@ -91,7 +100,10 @@ def render_licenses_page() -> str:
     rows = (f"| {one.name} | {one.version} | {one.license} |\n" for one in packages)
     accepted = "".join(f"* {name}, {text}: {reason}.\n" for name, (text, reason) in ACCEPTED_LICENSES.items())
     libraries = " and ".join(one.name for one in packages if one.bundled_libraries)
-    return _PAGE_HEADER + "".join(rows) + _PAGE_FOOTER.format(accepted=accepted, libraries=libraries)
+    others = [one for one in list_packages(EXAMPLE_SERVICE_LOCK_FILE) if one not in packages]
+    example_packages = " and ".join(f"{one.name} {one.version} ({one.license})" for one in others)
+    footer = _PAGE_FOOTER.format(accepted=accepted, libraries=libraries, example_packages=example_packages)
+    return _PAGE_HEADER + "".join(rows) + footer
 
 
 def _is_permissive(parsed: object) -> bool:

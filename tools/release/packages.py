@@ -1,4 +1,4 @@
-"""The packages that an installation contains: requirements.lock, and the metadata of the same packages in .venv."""
+"""The packages that are published with the program: lock files, and the metadata of the same packages in .venv."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -13,6 +14,7 @@ from packaging.utils import canonicalize_name
 from tools.code import ROOT
 
 LOCK_FILE = ROOT / "requirements.lock"
+EXAMPLE_SERVICE_LOCK_FILE = ROOT / "demo" / "example_service" / "requirements.lock"
 # Metadata without an SPDX expression: what the fields License and Classifier mean in SPDX.
 _SPDX_EXPRESSIONS = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -58,15 +60,15 @@ def list_project_dependencies() -> list[str]:
     return [canonicalize_name(Requirement(text).name) for text in project["dependencies"]]
 
 
-def list_packages() -> list[Package]:
-    """Return all packages of requirements.lock, by name."""
-    locked = dict(_list_locked_versions(LOCK_FILE.read_text(encoding="utf-8")))
+def list_packages(lock_file: Path = LOCK_FILE) -> list[Package]:
+    """Return all packages of a lock file, by name."""
+    locked = dict(_list_locked_versions(lock_file.read_text(encoding="utf-8")))
     return [_describe_package(name, version, frozenset(locked)) for name, version in sorted(locked.items())]
 
 
-def find_version_differences() -> list[str]:
-    """Return a text for each package of requirements.lock whose installed version is not the locked one."""
-    locked = _list_locked_versions(LOCK_FILE.read_text(encoding="utf-8"))
+def find_version_differences(lock_file: Path = LOCK_FILE) -> list[str]:
+    """Return a text for each package of a lock file whose installed version is not the locked one."""
+    locked = _list_locked_versions(lock_file.read_text(encoding="utf-8"))
     return [
         f"{name}: locked {version}, installed {installed}"
         for name, version in locked
@@ -112,7 +114,7 @@ def _find_distribution(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError:
-        raise SystemExit(f"{name} of requirements.lock is not installed in .venv: run `make setup`") from None
+        raise SystemExit(f"{name} of a lock file is not installed in .venv: run `make setup`") from None
 
 
 def _find_license(installed: Distribution) -> str:
