@@ -141,6 +141,8 @@ class _UnixHttpServer(ThreadingHTTPServer):
     """An HTTP server on a Unix socket, which has neither a host name nor a port."""
 
     address_family = socket.AF_UNIX
+    # An agent requests everything at once, and connections beyond this number are refused.
+    request_queue_size = 128
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)

@@ -1,5 +1,6 @@
 """The agent, the scrape server and the simulated Engine of the demo."""
 
+import contextlib
 import json
 import os
 import re
@@ -47,6 +48,16 @@ def test_agents_without_problems_raise_no_alerts(tmp_path: Path) -> None:
         assert states == ["healthy"] * len(CONTAINERS)
         registrations = json.loads(get_http(f"http://{agents.scrape_address}", "/api/v1/registrations")[1])
         assert [each["name"] for each in registrations["registrations"]] == [agents.node]
+
+
+def test_many_connections_are_accepted_at_once(tmp_path: Path) -> None:
+    """The simulated Engine refuses no connection of an agent that requests everything at once."""
+    path = tmp_path / "engine.sock"
+    with run_simulated_engine(path), contextlib.ExitStack() as stack:
+        for _ in range(50):
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.setblocking(False)
+            connection.connect(str(path))
 
 
 def test_an_engine_of_this_machine_is_used(tmp_path: Path) -> None:
