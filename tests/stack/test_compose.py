@@ -67,6 +67,11 @@ def test_no_password_has_a_default() -> None:
     assert not {name for name in required if EXAMPLE_ENV[name]}
 
 
+def test_git_ignores_the_settings() -> None:
+    """A `.env` with passwords is not added to a commit by accident."""
+    assert ".env" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_services_are_restricted_and_checked(name: str) -> None:
     """Each service has a health check, a read-only file system, no capabilities, and restarts."""
