@@ -260,6 +260,23 @@ def test_the_schema_refuses_invalid_values(setting: str, error: str) -> None:
             ["aggregator.existingSecret=a", "aggregator.existingSecretKeys={KEY}"],
             "aggregator.existingSecretKeys must contain PROMETHEUS_ADDRESS",
         ),
+        (
+            ["aggregator.existingSecret=a", "aggregator.keycloakPublicKey=b"],
+            "aggregator.keycloakPublicKey has no effect if aggregator.existingSecret is set",
+        ),
+        (
+            ["aggregator.existingSecret=a", "aggregator.secrets.PROMETHEUS_BEARER_TOKEN=b"],
+            "aggregator.secrets has no effect if aggregator.existingSecret is set",
+        ),
+        (
+            ["scrape.existingSecret=a", "scrape.secrets.DISCOVERY_SECRET=b"],
+            "scrape.secrets has no effect if scrape.existingSecret is set",
+        ),
+        (
+            ["agent.existingSecret=a", "agent.secrets.MASTER_SECRET=b"],
+            "agent.secrets has no effect if agent.existingSecret is set",
+        ),
+        (["agent.existingSecret=a"], "agent.existingSecretKeys must list the settings that the Secret contains"),
         (["agent.enabled=true"], "agent.enabled requires scrape.enabled, or agent.masters"),
         (["scrape.service.port=5000"], "scrape.service.port must not be 5000"),
         (

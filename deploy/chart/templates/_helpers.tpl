@@ -144,6 +144,18 @@ stringData:
 {{- if and $values.aggregator.existingSecret (not (has "PROMETHEUS_ADDRESS" $values.aggregator.existingSecretKeys)) -}}
 {{- fail "aggregator.existingSecretKeys must contain PROMETHEUS_ADDRESS if aggregator.existingSecret is set" -}}
 {{- end -}}
+{{- if and $values.aggregator.existingSecret $values.aggregator.keycloakPublicKey -}}
+{{- fail "aggregator.keycloakPublicKey has no effect if aggregator.existingSecret is set: store it in that Secret as key, and add KEY to aggregator.existingSecretKeys" -}}
+{{- end -}}
+{{- range $section := list "aggregator" "scrape" "agent" -}}
+{{- $part := index $values $section -}}
+{{- if and $part.existingSecret $part.secrets -}}
+{{- fail (printf "%s.secrets has no effect if %s.existingSecret is set: store them in that Secret, and list their names in %s.existingSecretKeys" $section $section $section) -}}
+{{- end -}}
+{{- if and $part.existingSecret (not $part.existingSecretKeys) -}}
+{{- fail (printf "%s.existingSecretKeys must list the settings that the Secret contains if %s.existingSecret is set" $section $section) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.agent.enabled (not $values.scrape.enabled) (not $values.agent.masters) -}}
 {{- fail "agent.enabled requires scrape.enabled, or agent.masters with the address of another scrape server" -}}
 {{- end -}}
