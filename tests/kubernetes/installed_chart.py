@@ -6,6 +6,7 @@ kube-proxy and Ingress controllers learn about them, and sends each request on a
 
 import contextlib
 import http.client
+import importlib.metadata
 import itertools
 import subprocess
 import threading
@@ -24,13 +25,18 @@ from tests.chart.helm import CHART
 from tests.integration.gateway_process import wait_until
 from tests.kubernetes.api import KubernetesApi, Manifest
 from tests.kubernetes.cluster import NODE_ADDRESS, NODE_NAME, STATE, run_empty_cluster
+from tests.kubernetes.container_images import ContainerImage
 from tests.kubernetes.program_image import build_program_images
 from tools.parts.helm import obtain_definitions, obtain_helm
 from tools.parts.kubernetes import obtain_kubernetes_programs
 
 NAMESPACE = "monitoring"
 RELEASE = "aggregator"
-TAGS = ("0.1.0", "next")
+# The version of the chart, and a newer one.
+TAGS = (importlib.metadata.version("aggregator"), "next")
+GO_CHART = Path(__file__).parents[1] / "chart" / "go_chart"
+GO_RELEASE = "icos"
+BUSYBOX = ContainerImage("docker.io/library/busybox:1.35", ["/bin/sh"])
 EXPOSITION = Path(__file__).parents[1] / "data" / "parity" / "ocm-two-clusters.prom"
 # The data do not change, so that all replicas have the same topology.
 DATA_SECONDS = 3600
@@ -133,7 +139,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     images = build_program_images(tmp_path_factory.mktemp("image"), *TAGS)
     with (
         run_static_prometheus(tmp_path_factory.mktemp("prometheus")) as port,
-        run_empty_cluster(obtain_kubernetes_programs(), folder, images) as api,
+        run_empty_cluster(obtain_kubernetes_programs(), folder, [BUSYBOX, *images]) as api,
     ):
         for path in obtain_definitions().glob("*.yaml"):
             api.apply_file(path)
@@ -204,7 +210,7 @@ def keep_requesting(installation: Installation) -> Iterator[ServiceClient]:
 
 def test_an_installation_becomes_ready(installation: Installation) -> None:
     """Helm waits until both pods are ready; each has a topology of the data in Prometheus."""
-    notes = installation.upgrade_successfully("image.tag=0.1.0")
+    notes = installation.upgrade_successfully(f"image.tag={TAGS[0]}")
     assert "port-forward service/aggregator 8080:8080" in notes
     pods = installation.wait_for_pods(RELEASE, 2)
     for pod in pods:
@@ -259,7 +265,7 @@ def test_a_rollback_fails_no_request(installation: Installation) -> None:
         completed = installation.run_helm("rollback", RELEASE, "1", "--wait", f"--timeout={HELM_TIMEOUT}")
         assert completed.returncode == 0, completed.stderr
         pods = installation.wait_for_pods(RELEASE, 2)
-    assert get_images(pods) == {"0.1.0"}
+    assert get_images(pods) == {TAGS[0]}
     assert "LAYOUT" not in {one["name"] for pod in pods for one in pod["spec"]["containers"][0]["env"]}
     assert client.failures == []
 
@@ -314,9 +320,42 @@ def test_agents_report_to_the_scrape_server(installation: Installation) -> None:
     wait_until(is_online, "the report of the agent", POD_TIMEOUT_SECONDS)
 
 
+def test_a_release_of_the_go_chart_is_upgraded_in_place(installation: Installation) -> None:
+    """A release of the chart of the Go service keeps its Deployment and its Service, with the values of its users."""
+    values = (f"--set=aggregator.prometheus={installation.prometheus_url}", "--set=service.port=8080")
+    waiting = ("--wait", f"--timeout={HELM_TIMEOUT}")
+    installed = installation.run_helm("install", GO_RELEASE, str(GO_CHART), *values, *waiting)
+    assert installed.returncode == 0, installed.stderr
+    before = find_identities(installation)
+    upgraded = installation.run_helm(
+        "upgrade", GO_RELEASE, str(CHART), "--reset-then-reuse-values", "--set=image.pullPolicy=Never", *waiting
+    )
+    assert upgraded.returncode == 0, f"{upgraded.stderr}\n{installation.describe_pods()}"
+    assert find_identities(installation) == before
+    pods = [
+        pod
+        for pod in installation.list_pods("aggregator")
+        if pod["metadata"]["labels"]["app.kubernetes.io/instance"] == GO_RELEASE and is_ready(pod)
+    ]
+    assert get_images(pods) == {TAGS[0]}
+    status, body = send_request(pods[0]["status"]["podIP"], "/aggregator")
+    assert (status, b"icos-cluster-a" in body) == (200, True)
+
+
+def find_identities(installation: Installation) -> list[str]:
+    """Return the UIDs of the Deployment and of the Service of the release of the Go chart."""
+    paths = ("apis/apps/v1/NAMESPACE/deployments", "api/v1/NAMESPACE/services")
+    return [
+        one["metadata"]["uid"]
+        for path in paths
+        for one in installation.list_objects(path)
+        if one["metadata"]["name"] == f"{GO_RELEASE}-aggregator"
+    ]
+
+
 def test_an_uninstallation_leaves_nothing_behind(installation: Installation) -> None:
     """Helm removes every object that it created."""
-    completed = installation.run_helm("uninstall", RELEASE, "--wait", f"--timeout={HELM_TIMEOUT}")
+    completed = installation.run_helm("uninstall", RELEASE, GO_RELEASE, "--wait", f"--timeout={HELM_TIMEOUT}")
     assert completed.returncode == 0, completed.stderr
     paths = ("apis/apps/v1/NAMESPACE/deployments", "apis/apps/v1/NAMESPACE/daemonsets", "api/v1/NAMESPACE/services")
     left: list[Any] = [one for path in paths for one in installation.list_objects(path)]
