@@ -11,6 +11,7 @@ import secrets
 import sys
 import tempfile
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
@@ -88,7 +89,7 @@ def run_stack(ports: StackPorts) -> None:
         with report_step("5/5 gateway: first refresh, and all targets"):
             running.append(start_gateway(run))
             wait_for_targets(running[-1], ports)
-        print_line(format_instructions(ports, mail_note))
+        print_line(format_instructions(ports, find_pages(ports), mail_note))
         # The first step of the shutdown: nothing may interrupt the others.
         stack.callback(processes.ignore_stop_signals)
         supervise_processes([*running, *agents.processes])
@@ -184,12 +185,36 @@ def find_missing_targets(prometheus_url: str) -> list[str]:
     ]
 
 
-def format_instructions(ports: StackPorts, mail_note: str) -> str:
+@dataclass(frozen=True)
+class StackPages:
+    """What to open of Prometheus and of Alertmanager."""
+
+    prometheus: str
+    alertmanager: str
+
+
+def find_pages(ports: StackPorts) -> StackPages:
+    """Return the pages of alerts, or those of the APIs: not every package has the web interface."""
+    return StackPages(
+        _find_page(ports.prometheus, ["/alerts", "/classic/alerts"], "/api/v1/alerts"),
+        _find_page(ports.alertmanager, ["/"], "/api/v2/alerts"),
+    )
+
+
+def _find_page(port: int, paths: list[str], api_path: str) -> str:
+    url = f"http://localhost:{port}"
+    for path in paths:
+        if get_http(f"http://{LOOPBACK}:{port}", path)[0] == HTTPStatus.OK:
+            return f"{url}{path}"
+    return f"{url}{api_path} (this package has no web pages, so links to it in mails do not work)"
+
+
+def format_instructions(ports: StackPorts, pages: StackPages, mail_note: str) -> str:
     """Return what to open and what to try."""
     faults = f"http://localhost:{ports.rest_api}/faults/check_flight"
     return f"""
-  Prometheus    http://localhost:{ports.prometheus}/alerts
-  Alertmanager  http://localhost:{ports.alertmanager}
+  Prometheus    {pages.prometheus}
+  Alertmanager  {pages.alertmanager}
   topology      http://localhost:{ports.http}/docs, gRPC at localhost:{ports.grpc}
   REST API      http://localhost:{ports.rest_api}/docs
   web server    http://localhost:{ports.apache}

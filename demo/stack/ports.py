@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from demo.gateway import LOOPBACK, parse_free_port
+from demo.gateway import LOOPBACK, PortError, parse_free_port
 from demo.prometheus import find_free_port
 
 # The setting and the usual port of each part that people open.
@@ -39,24 +39,37 @@ class StackPorts:
 
 def select_stack_ports(environ: Mapping[str, str]) -> StackPorts:
     """Return the ports; raise PortError if one that the environment sets cannot be used."""
-    published = {name: _select_port(environ, *choice) for name, choice in PUBLISHED_PORTS.items()}
-    others = [name for name in StackPorts.__dataclass_fields__ if name not in published]
-    taken = set(published.values())
-    for name in others:
-        published[name] = _find_port_outside(taken)
-        taken.add(published[name])
-    return StackPorts(**published)
+    ports = _read_port_settings(environ)
+    # First those that are set, so that no other part takes them.
+    for name in StackPorts.__dataclass_fields__:
+        if name not in ports:
+            ports[name] = _select_port(name, set(ports.values()))
+    return StackPorts(**ports)
 
 
-def _select_port(environ: Mapping[str, str], setting: str, usual: int) -> int:
-    """Return the port that a setting names, otherwise the usual one if it is free, otherwise another one."""
-    if text := environ.get(setting):
-        return parse_free_port(setting, text)
+def _read_port_settings(environ: Mapping[str, str]) -> dict[str, int]:
+    """Return the ports that are set, by the name of the part."""
+    ports: dict[str, int] = {}
+    settings: dict[int, str] = {}
+    for name, (setting, _) in PUBLISHED_PORTS.items():
+        if text := environ.get(setting):
+            ports[name] = port = parse_free_port(setting, text)
+            if port in settings:
+                raise PortError(f"{settings[port]} and {setting} must differ, got {port} for both")
+            settings[port] = setting
+    return ports
+
+
+def _select_port(name: str, taken: set[int]) -> int:
+    """Return the usual port of a part if it has one that is free, otherwise another one."""
+    _, usual = PUBLISHED_PORTS.get(name, ("", None))
+    if usual is None or usual in taken:
+        return _find_port_outside(taken)
     try:
         with socket.create_server(("", usual)):
             return usual
     except OSError:
-        return find_free_port()
+        return _find_port_outside(taken)
 
 
 def _find_port_outside(taken: set[int]) -> int:

@@ -90,7 +90,7 @@ class StackProcess:
     @property
     def prometheus_url(self) -> str:
         """The URL of Prometheus."""
-        match = re.search(r"Prometheus +(http://localhost:\d+)/alerts", self.output)
+        match = re.search(r"Prometheus +(http://localhost:\d+)/", self.output)
         assert match is not None
         return match[1]
 

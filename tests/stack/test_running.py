@@ -3,18 +3,27 @@
 import itertools
 import smtplib
 import socket
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from demo.example_service.load import generate_dni_requests, generate_entry_requests, generate_flight_requests
 from demo.gateway import PortError
 from demo.prometheus import find_free_port
-from demo.stack.__main__ import find_missing_targets, format_instructions
+from demo.stack.__main__ import find_missing_targets, find_pages, format_instructions
 from demo.stack.mail import run_mail_sink
 from demo.stack.ports import PUBLISHED_PORTS, StackPorts, select_stack_ports
 from tests.stack.service import RunningService
+from tests.support.scripted_server import (
+    ReceivedRequest,
+    ResponseScript,
+    ScriptedServer,
+    build_http_response,
+    run_scripted_server,
+)
 
 
 def test_all_ports_differ() -> None:
@@ -34,6 +43,16 @@ def test_a_port_in_use_is_replaced_unless_it_is_set(setting: str) -> None:
         select_stack_ports({setting: str(taken.getsockname()[1])})
     with pytest.raises(PortError, match=f"{setting} must be a port number"):
         select_stack_ports({setting: "x"})
+
+
+def test_no_two_parts_share_a_port() -> None:
+    """A part does not get its usual port if a setting gives it to another part; two settings must differ."""
+    port = find_free_port()
+    with patch.dict(PUBLISHED_PORTS, alertmanager=("ALERTMANAGER_PORT", port)):
+        ports = select_stack_ports({"APACHE_PORT": str(port)})
+    assert ports.apache == port != ports.alertmanager
+    with pytest.raises(PortError, match=f"HTTP_PORT and GRPC_PORT must differ, got {port} for both"):
+        select_stack_ports({"HTTP_PORT": str(port), "GRPC_PORT": str(port)})
 
 
 def test_mails_are_shown_and_stored(tmp_path: Path) -> None:
@@ -77,10 +96,35 @@ def test_a_silent_prometheus_has_no_targets_up() -> None:
     assert find_missing_targets(f"http://127.0.0.1:{find_free_port()}") == ["Prometheus does not answer"]
 
 
+def answer_with(*paths: str) -> ResponseScript:
+    """Return a script that has some pages only."""
+
+    def answer(connection: socket.socket, request: ReceivedRequest, _server: ScriptedServer) -> None:
+        connection.sendall(build_http_response(b"", "200 OK" if request.path in paths else "404 Not Found"))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("paths", "prometheus", "alertmanager"),
+    [
+        (["/", "/alerts"], "/alerts", "/"),
+        (["/classic/alerts"], "/classic/alerts", "/api/v2/alerts (this package has no web pages"),
+        ([], "/api/v1/alerts (this package has no web pages", "/api/v2/alerts (this package has no web pages"),
+    ],
+)
+def test_every_page_that_is_named_exists(paths: list[str], prometheus: str, alertmanager: str) -> None:
+    """Packages without the web interface of Prometheus or Alertmanager get the URL of the API instead."""
+    with run_scripted_server(answer_with(*paths)) as server:
+        pages = find_pages(replace(select_stack_ports({}), prometheus=server.port, alertmanager=server.port))
+    assert pages.prometheus.startswith(f"http://localhost:{server.port}{prometheus}")
+    assert pages.alertmanager.startswith(f"http://localhost:{server.port}{alertmanager}")
+
+
 def test_the_instructions_name_ports_and_mails() -> None:
     """The output has an address for everything that people open, and where mails go."""
     ports = select_stack_ports({})
-    text = format_instructions(ports, "shown here")
+    text = format_instructions(ports, find_pages(ports), "shown here")
     for name in PUBLISHED_PORTS:
         assert f"localhost:{getattr(ports, name)}" in text
     assert "mails         shown here" in text
