@@ -346,6 +346,10 @@ def test_the_notes_warn_about_a_gateway_that_is_open(chart_with_visible_notes: P
         return "WARNING: every client" in notes
 
     assert has_warning()
+    # These names have no effect without the name of a Secret.
+    names = "aggregator.existingSecretKeys={PROMETHEUS_ADDRESS,KEY}"
+    assert has_warning(names)
+    assert not has_warning(names, "aggregator.existingSecret=a")
     for setting in ("aggregator.keycloakPublicKey=a", "aggregator.issuer=https://a", "networkPolicy.enabled=true"):
         assert not has_warning(setting)
 

@@ -319,6 +319,11 @@ def test_agents_report_to_the_scrape_server(installation: Installation) -> None:
 
     wait_until(is_online, "the report of the agent", POD_TIMEOUT_SECONDS)
 
+    def has_page() -> bool:
+        return "node_memory_MemTotal_bytes{" in send_request(address, "/scrape?agents", port=5000)[1].decode()
+
+    wait_until(has_page, "the metrics of the node on the page for Prometheus", POD_TIMEOUT_SECONDS)
+
 
 def test_a_release_of_the_go_chart_is_upgraded_in_place(installation: Installation) -> None:
     """A release of the chart of the Go service keeps its Deployment and its Service, with the values of its users."""
