@@ -226,6 +226,7 @@ def test_an_upgrade_keeps_what_cannot_change() -> None:
         ("aggregator.settings.GRPC_AUTH=true", "GRPC_AUTH"),
         ("aggregator.secrets.KEY=a", "KEY"),
         ("ingress.hosts[0].host=a", "ingress/hosts/0"),
+        ("ingress.hosts={}", "ingress/hosts"),
         ("autoscaling.minReplicas=0", "autoscaling/minReplicas"),
         ("podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget/maxUnavailable"),
         ("scrape.persistence.size=big", "scrape/persistence/size"),
@@ -277,6 +278,7 @@ def test_the_schema_refuses_invalid_values(setting: str, error: str) -> None:
             "agent.secrets has no effect if agent.existingSecret is set",
         ),
         (["agent.existingSecret=a"], "agent.existingSecretKeys must list the settings that the Secret contains"),
+        (["aggregator.prometheus=null"], "aggregator.prometheus must be the URL of Prometheus or Thanos Query"),
         (["agent.enabled=true"], "agent.enabled requires scrape.enabled, or agent.masters"),
         (["scrape.service.port=5000"], "scrape.service.port must not be 5000"),
         (
@@ -346,6 +348,7 @@ def test_the_notes_warn_about_a_gateway_that_is_open(chart_with_visible_notes: P
         return "WARNING: every client" in notes
 
     assert has_warning()
+    assert has_warning("aggregator.keycloakPublicKey=null")
     # These names have no effect without the name of a Secret.
     names = "aggregator.existingSecretKeys={PROMETHEUS_ADDRESS,KEY}"
     assert has_warning(names)

@@ -25,6 +25,7 @@ SERVICE_TYPE: Schema = {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}
 NAMES: Schema = {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}}
 INGRESS_HOSTS: Schema = {
     "type": "array",
+    "minItems": 1,
     "items": {
         "type": "object",
         "required": ["paths"],

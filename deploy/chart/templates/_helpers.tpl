@@ -88,8 +88,8 @@ imagePullSecrets:
 
 {{/* The secrets of the gateway by name, as JSON. */}}
 {{- define "aggregator.gatewaySecrets" -}}
-{{- $secrets := dict "PROMETHEUS_ADDRESS" (tpl .Values.aggregator.prometheus .) -}}
-{{- with tpl .Values.aggregator.keycloakPublicKey . -}}
+{{- $secrets := dict "PROMETHEUS_ADDRESS" (tpl (required "aggregator.prometheus must be the URL of Prometheus or Thanos Query" .Values.aggregator.prometheus) .) -}}
+{{- with tpl (.Values.aggregator.keycloakPublicKey | default "") . -}}
 {{- $_ := set $secrets "KEY" . -}}
 {{- end -}}
 {{- merge $secrets .Values.aggregator.secrets | toJson -}}
