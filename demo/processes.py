@@ -53,6 +53,8 @@ class ManagedProcess:
                     f"{self.name}: no {description} within {timeout_seconds:.0f} s{self._format_log_tail()}"
                 )
             time.sleep(POLL_INTERVAL_SECONDS)
+        # Another process can be what made it true, such as one that has the port.
+        self.check_running()
 
     def _format_log_tail(self) -> str:
         lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]

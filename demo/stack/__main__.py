@@ -5,11 +5,13 @@ and the gateway as processes, with the rules and scrape jobs of deploy/monitorin
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -37,9 +39,8 @@ TOPOLOGY_TIMEOUT_SECONDS = 60.0
 def main() -> int:
     """Run the stack until a stop signal; return the exit status."""
     try:
-        ports = select_stack_ports(os.environ)
         processes.install_signal_handlers()
-        run_stack(ports)
+        run_stack(os.environ)
     except processes.StopRequest:
         print_line("stopped")
     except (
@@ -69,30 +70,51 @@ class StackRun:
         return parts.ServiceStarter(self.folder)
 
 
-def run_stack(ports: StackPorts) -> None:
+def run_stack(environ: Mapping[str, str]) -> None:
     """Start all parts, print what to open, and supervise the processes until one ends or a signal arrives."""
     with contextlib.ExitStack() as stack:
-        with report_step("1/5 programs: find or download"):
-            programs = obtain_stack_programs(print_line)
-            prometheus, alertmanager = obtain_prometheus(print_line), obtain_alertmanager(print_line)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-stack-")))
-        # Servers that run as another user have their folders in it.
-        folder.chmod(0o711)
-        run = StackRun(stack, folder, ports)
-        with report_step("2/5 PostgreSQL, example service, Apache and exporters"):
-            running = start_services(run, programs)
-        with report_step("3/5 agent and scrape server"):
-            agents = start_agents(run)
-        with report_step("4/5 Alertmanager and Prometheus: start and first scrapes"):
-            mail_note = start_alertmanager(run, running, alertmanager)
-            running.append(start_prometheus(run, prometheus, agents))
-        with report_step("5/5 gateway: first refresh, and all targets"):
-            running.append(start_gateway(run))
-            wait_for_targets(running[-1], ports)
-        print_line(format_instructions(ports, find_pages(ports), mail_note))
+        with hold_start_lock(print_line):
+            running = start_parts(stack, select_stack_ports(environ))
         # The first step of the shutdown: nothing may interrupt the others.
         stack.callback(processes.ignore_stop_signals)
-        supervise_processes([*running, *agents.processes])
+        supervise_processes(running)
+
+
+@contextlib.contextmanager
+def hold_start_lock(report: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock while the block runs: two stacks that start at the same time would select the same ports."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aggregator"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "stack.lock").open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting until another stack has started")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def start_parts(stack: contextlib.ExitStack, ports: StackPorts) -> list[ManagedProcess]:
+    """Start all parts and print what to open; return the processes, which `stack` stops."""
+    with report_step("1/5 programs: find or download"):
+        programs = obtain_stack_programs(print_line)
+        prometheus, alertmanager = obtain_prometheus(print_line), obtain_alertmanager(print_line)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-stack-")))
+    # Servers that run as another user have their folders in it.
+    folder.chmod(0o711)
+    run = StackRun(stack, folder, ports)
+    with report_step("2/5 PostgreSQL, example service, Apache and exporters"):
+        running = start_services(run, programs)
+    with report_step("3/5 agent and scrape server"):
+        agents = start_agents(run)
+    with report_step("4/5 Alertmanager and Prometheus: start and first scrapes"):
+        mail_note = start_alertmanager(run, running, alertmanager)
+        running.append(start_prometheus(run, prometheus, agents))
+    with report_step("5/5 gateway: first refresh, and all targets"):
+        running.append(start_gateway(run))
+        wait_for_targets(running[-1], ports)
+    print_line(format_instructions(ports, find_pages(ports), mail_note))
+    return [*running, *agents.processes]
 
 
 def start_services(run: StackRun, programs: StackPrograms) -> list[ManagedProcess]:

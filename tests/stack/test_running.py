@@ -1,8 +1,10 @@
 """The parts of `python -m demo.stack` that need no other program: ports, mails, load and output."""
 
 import itertools
+import queue
 import smtplib
 import socket
+import threading
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from demo.example_service.load import generate_dni_requests, generate_entry_requests, generate_flight_requests
 from demo.gateway import PortError
 from demo.prometheus import find_free_port
-from demo.stack.__main__ import find_missing_targets, find_pages, format_instructions
+from demo.stack.__main__ import find_missing_targets, find_pages, format_instructions, hold_start_lock
 from demo.stack.mail import run_mail_sink
 from demo.stack.ports import PUBLISHED_PORTS, StackPorts, select_stack_ports
 from tests.stack.service import RunningService
@@ -53,6 +55,24 @@ def test_no_two_parts_share_a_port() -> None:
     assert ports.apache == port != ports.alertmanager
     with pytest.raises(PortError, match=f"HTTP_PORT and GRPC_PORT must differ, got {port} for both"):
         select_stack_ports({"HTTP_PORT": str(port), "GRPC_PORT": str(port)})
+
+
+def test_stacks_start_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second stack says that it waits, and selects its ports when the first one has started."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    events: queue.Queue[str] = queue.Queue()
+
+    def start_second() -> None:
+        with hold_start_lock(events.put):
+            events.put("second")
+
+    second = threading.Thread(target=start_second)
+    with hold_start_lock(events.put):
+        second.start()
+        assert events.get(timeout=10) == "waiting until another stack has started"
+        events.put("first")
+    second.join()
+    assert [events.get_nowait(), events.get_nowait()] == ["first", "second"]
 
 
 def test_mails_are_shown_and_stored(tmp_path: Path) -> None:
