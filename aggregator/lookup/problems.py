@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from aggregator.models.topology import Container, Node, Pod
 
-# Why a container of a finished job or a stopped Docker container does not run.
-_SUCCESS_REASONS = frozenset({"Completed", "exited"})
+# Why a container of a finished job or a stopped Docker container does not run. The exit code tells whether it failed.
+SUCCESS_REASONS = frozenset({"Completed", "exited"})
 _START_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
 _READY_CONDITION = "Ready"
 _FAILED_PHASES = frozenset({"Failed", "Unknown"})
 _FAILED_SEVERITIES = frozenset({"critical", "emergency"})
+# Alerts that only inform are not about a problem.
+_HARMLESS_SEVERITIES = frozenset({"none", "info"})
 
 
 class ObjectHealth(Enum):
@@ -47,15 +49,22 @@ def find_node_problems(node: Node) -> Iterator[Problem]:
         yield Problem("gone", ObjectHealth.FAILED)
     if node.is_reporting is False:
         yield Problem("does not report", ObjectHealth.FAILED)
-    ready = node.conditions.get(_READY_CONDITION, "true")
-    if ready != "true":
-        yield Problem("not ready" if ready == "false" else "Ready unknown", ObjectHealth.FAILED)
-    for name, status in sorted(node.conditions.items()):
-        if name != _READY_CONDITION and status == "true":
-            yield Problem(name, ObjectHealth.WARNING)
+    yield from find_condition_problems(node.conditions)
     if node.is_unschedulable:
         yield Problem("cordoned", ObjectHealth.WARNING)
-    yield from _find_alerts(node.alerts)
+    yield from find_alert_problems(node.alerts)
+
+
+def find_condition_problems(conditions: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the conditions of a node that are problems. If the node is lost, all of them are unknown: one is enough."""
+    ready = conditions.get(_READY_CONDITION, "true")
+    if ready != "true":
+        yield Problem("not ready" if ready == "false" else "Ready unknown", ObjectHealth.FAILED)
+    others = {name: status for name, status in sorted(conditions.items()) if name != _READY_CONDITION}
+    yield from (Problem(name, ObjectHealth.WARNING) for name, status in others.items() if status == "true")
+    if ready == "true":
+        unknown = (name for name, status in others.items() if status == "unknown")
+        yield from (Problem(f"{name} unknown", ObjectHealth.WARNING) for name in unknown)
 
 
 def find_pod_problems(pod: Pod) -> Iterator[Problem]:
@@ -64,28 +73,39 @@ def find_pod_problems(pod: Pod) -> Iterator[Problem]:
         yield Problem(pod.phase or "", ObjectHealth.FAILED)
     elif pod.phase == "Pending":
         yield Problem("Pending", ObjectHealth.WARNING)
-    if pod.reason and pod.reason not in _SUCCESS_REASONS:
-        yield Problem(pod.reason, ObjectHealth.FAILED)
+    yield from find_reason_problems([pod.reason])
     # Several containers often have the same problem.
     yield from dict.fromkeys(chain.from_iterable(map(find_container_problems, pod.containers.values())))
     if pod.phase == "Running" and pod.is_ready is False:
         yield Problem("not ready", ObjectHealth.WARNING)
-    yield from _find_alerts(pod.alerts)
+    yield from find_alert_problems(pod.alerts)
 
 
 def find_container_problems(container: Container) -> Iterator[Problem]:
     """Yield what is wrong with a container."""
-    if container.reason and container.reason not in _SUCCESS_REASONS:
-        is_starting = container.reason in _START_REASONS
-        yield Problem(container.reason, ObjectHealth.WARNING if is_starting else ObjectHealth.FAILED)
+    yield from find_reason_problems([container.reason])
+    yield from find_health_problems(container)
+
+
+def find_reason_problems(reasons: Iterable[str | None]) -> Iterator[Problem]:
+    """Yield the different reasons why a pod or its containers do not run, without the normal ones."""
+    for reason in dict.fromkeys(reasons):
+        if reason and reason not in SUCCESS_REASONS:
+            yield Problem(reason, ObjectHealth.WARNING if reason in _START_REASONS else ObjectHealth.FAILED)
+
+
+def find_health_problems(container: Container) -> Iterator[Problem]:
+    """Yield the exit code of a container that has failed, and the result of a health check that is no success."""
     if container.exit_code:
         yield Problem(f"exit code {container.exit_code}", ObjectHealth.FAILED)
-    if container.health not in (None, "healthy"):
-        yield Problem(
-            str(container.health), ObjectHealth.WARNING if container.health == "starting" else ObjectHealth.FAILED
-        )
+    if container.health is not None and container.health != "healthy":
+        is_starting = container.health == "starting"
+        yield Problem(container.health, ObjectHealth.WARNING if is_starting else ObjectHealth.FAILED)
 
 
-def _find_alerts(severities: Mapping[str, str]) -> Iterator[Problem]:
+def find_alert_problems(severities: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the alerts that fire for an object, from their severities by name."""
     for name, severity in severities.items():
-        yield Problem(f"alert {name}", ObjectHealth.FAILED if severity in _FAILED_SEVERITIES else ObjectHealth.WARNING)
+        if severity not in _HARMLESS_SEVERITIES:
+            health = ObjectHealth.FAILED if severity in _FAILED_SEVERITIES else ObjectHealth.WARNING
+            yield Problem(f"alert {name}", health)

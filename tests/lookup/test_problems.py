@@ -31,6 +31,8 @@ def list_pod_problems(*containers: Container, **fields: object) -> list[str]:
         ({"conditions": {"Ready": "true", "DiskPressure": "false"}}, []),
         ({"conditions": {"Ready": "false", "DiskPressure": "true"}}, ["not ready: failed", "DiskPressure: warning"]),
         ({"conditions": {"Ready": "unknown", "DiskPressure": "unknown"}}, ["Ready unknown: failed"]),
+        ({"conditions": {"Ready": "true", "DiskPressure": "unknown"}}, ["DiskPressure unknown: warning"]),
+        ({"alerts": {"Conflicts": "info", "Watchdog": "none"}}, []),
         ({"gone_since_seconds": 5.0, "is_reporting": False}, ["gone: failed", "does not report: failed"]),
         ({"is_unschedulable": True, "alerts": {"Hot": "warning"}}, ["cordoned: warning", "alert Hot: warning"]),
         ({"alerts": {"Down": "critical", "Gone": "emergency"}}, ["alert Down: failed", "alert Gone: failed"]),

@@ -19,6 +19,15 @@ from aggregator.cli.terminal import (
     pluralize,
     truncate_to_width,
 )
+from aggregator.lookup.problems import (
+    SUCCESS_REASONS,
+    ObjectHealth,
+    Problem,
+    find_alert_problems,
+    find_condition_problems,
+    find_health_problems,
+    find_reason_problems,
+)
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology
 
 CLUSTER_DEPTH, NODE_DEPTH, POD_DEPTH, CONTAINER_DEPTH = 1, 2, 3, 4
@@ -43,12 +52,6 @@ _PHASE_COLORS: Mapping[str, TextColor] = {
     "Failed": TextColor.RED,
     "Unknown": TextColor.RED,
 }
-
-# Container reasons that are no problem: the container has ended. The exit code tells whether it failed.
-_SUCCESS_REASONS = frozenset({"Completed", "exited"})
-# Container reasons of pods that are being started.
-_START_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
-_READY_CONDITION = "Ready"
 
 # In the order in which they are shown; other severities follow, sorted by name.
 _SEVERITY_COLORS: Mapping[str, TextColor] = {
@@ -92,7 +95,7 @@ def describe_node(node: Node, newest_seconds: float) -> Iterator[Detail]:
         yield Detail("last seen", [StyledText(f"seen {age} ago", TextColor.YELLOW)])
     if node.is_reporting is False:
         yield Detail("report", [StyledText("does not report", TextColor.RED)])
-    yield from _describe_conditions(node.conditions)
+    yield from _describe_problems("conditions", find_condition_problems(node.conditions))
     if node.is_unschedulable:
         yield Detail("cordon", [StyledText("cordoned", TextColor.YELLOW)])
     yield from _describe_alerts(node.alerts)
@@ -120,11 +123,11 @@ def describe_pod(pod: Pod) -> Iterator[Detail]:
     if pod.phase:
         yield Detail("phase", [StyledText(pod.phase, _PHASE_COLORS.get(pod.phase, TextColor.DIM))])
     containers = pod.containers.values()
-    if reasons := _join_reasons((pod.reason, *(container.reason for container in containers))):
-        yield Detail("reason", reasons)
-    elif pod.phase == "Running" and pod.is_ready is False:
+    reasons = [*_describe_problems("reason", find_reason_problems((pod.reason, *(each.reason for each in containers))))]
+    yield from reasons
+    if not reasons and pod.phase == "Running" and pod.is_ready is False:
         yield Detail("readiness", [StyledText("not ready", TextColor.YELLOW)])
-    yield from chain.from_iterable(map(_describe_health, containers))
+    yield from _describe_problems("health", chain.from_iterable(map(find_health_problems, containers)))
     yield from _describe_restarts(containers)
     yield from _describe_alerts(pod.alerts)
     yield Detail("containers", [StyledText(pluralize(len(pod.containers), "container"))])
@@ -134,9 +137,8 @@ def describe_pod(pod: Pod) -> Iterator[Detail]:
 
 def describe_container(container: Container) -> Iterator[Detail]:
     """Yield the details after the name of a container, most important first."""
-    if reasons := _join_reasons([container.reason]):
-        yield Detail("reason", reasons)
-    yield from _describe_health(container)
+    yield from _describe_problems("reason", find_reason_problems([container.reason]))
+    yield from _describe_problems("health", find_health_problems(container))
     yield from _describe_restarts([container])
     if container.cpu_usage_cores is not None:
         yield Detail("CPU", [StyledText(f"cpu {container.cpu_usage_cores:.3f}")])
@@ -146,33 +148,22 @@ def describe_container(container: Container) -> Iterator[Detail]:
         yield Detail("image", [StyledText(container.image, TextColor.DIM)])
 
 
-def _describe_health(container: Container) -> Iterator[Detail]:
-    """Yield the exit code of a container that has failed, and the result of a health check that is no success."""
-    if container.exit_code:
-        yield Detail("exit code", [StyledText(f"exit code {container.exit_code}", TextColor.RED)])
-    if container.health not in (None, "healthy"):
-        color = TextColor.YELLOW if container.health == "starting" else TextColor.RED
-        yield Detail("health", [StyledText(container.health, color)])
-
-
-def _describe_conditions(conditions: Mapping[str, str]) -> Iterator[Detail]:
-    """Yield the conditions of a node that are problems. If the node is lost, all of them are unknown: one is enough."""
-    ready = conditions.get(_READY_CONDITION, "true")
-    if ready != "true":
-        yield Detail("conditions", [StyledText("not ready" if ready == "false" else "Ready unknown", TextColor.RED)])
-    others = {name: status for name, status in sorted(conditions.items()) if name != _READY_CONDITION}
-    problems = [name for name, status in others.items() if status == "true"]
-    if ready == "true":
-        problems += [f"{name} unknown" for name, status in others.items() if status == "unknown"]
-    if problems:
-        yield Detail("conditions", [StyledText(", ".join(problems), TextColor.YELLOW)])
+def _describe_problems(name: str, problems: Iterable[Problem]) -> Iterator[Detail]:
+    """Yield one detail with all problems, in the color of each."""
+    texts: list[StyledText] = []
+    for problem in problems:
+        color = TextColor.RED if problem.health is ObjectHealth.FAILED else TextColor.YELLOW
+        texts += [*([StyledText(", ")] if texts else []), StyledText(problem.text, color)]
+    if texts:
+        yield Detail(name, texts)
 
 
 def _describe_alerts(severities: Mapping[str, str]) -> Iterator[Detail]:
     """Yield the name of the alert that fires for an object, or the number of its alerts."""
-    if severities:
-        color = TextColor.RED if {"critical", "emergency"} & set(severities.values()) else TextColor.YELLOW
-        text = f"alert {next(iter(severities))}" if len(severities) == 1 else pluralize(len(severities), "alert")
+    problems = list(find_alert_problems(severities))
+    if problems:
+        color = TextColor.RED if ObjectHealth.of(problems) is ObjectHealth.FAILED else TextColor.YELLOW
+        text = problems[0].text if len(problems) == 1 else pluralize(len(problems), "alert")
         yield Detail("alerts", [StyledText(text, color)])
 
 
@@ -198,13 +189,6 @@ def _format_cores(cores: float) -> str:
     return f"{cores:.1f}".removesuffix(".0")
 
 
-def _join_reasons(reasons: Iterable[str | None]) -> StyledLine:
-    """Return the different reasons why a pod or container does not run; nothing if there are only normal ones."""
-    found = [reason for reason in dict.fromkeys(reasons) if reason and reason not in _SUCCESS_REASONS]
-    color = TextColor.YELLOW if set(found) <= _START_REASONS else TextColor.RED
-    return [StyledText(", ".join(found), color)] if found else []
-
-
 def _describe_restarts(containers: Collection[Container]) -> Iterator[Detail]:
     """Yield how often containers were restarted, and why they were terminated before the last restart."""
     restarts = sum(container.restart_count or 0 for container in containers)
@@ -212,7 +196,7 @@ def _describe_restarts(containers: Collection[Container]) -> Iterator[Detail]:
         return
     texts = [StyledText(pluralize(restarts, "restart"))]
     last_reasons = dict.fromkeys(container.last_termination_reason for container in containers)
-    if reasons := [reason for reason in last_reasons if reason and reason not in _SUCCESS_REASONS]:
+    if reasons := [reason for reason in last_reasons if reason and reason not in SUCCESS_REASONS]:
         texts += [StyledText(", last "), StyledText(", ".join(reasons), TextColor.YELLOW)]
     yield Detail("restarts", texts)
 

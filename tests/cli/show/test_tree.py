@@ -227,7 +227,7 @@ def test_a_container_of_a_docker_host_has_no_phase() -> None:
     ("fields", "expected"),
     [
         ({"conditions": {"Ready": "true", "DiskPressure": "false"}}, ""),
-        ({"conditions": {"Ready": "false", "MemoryPressure": "true"}}, "not ready  MemoryPressure"),
+        ({"conditions": {"Ready": "false", "MemoryPressure": "true"}}, "not ready, MemoryPressure"),
         ({"conditions": {"Ready": "unknown", "DiskPressure": "unknown"}}, "Ready unknown"),
         ({"conditions": {"PIDPressure": "true", "DiskPressure": "unknown"}}, "PIDPressure, DiskPressure unknown"),
         ({"is_unschedulable": True, "taints": {"a": Taint("a"), "b": Taint("b")}}, "cordoned  2 taints"),
@@ -293,7 +293,8 @@ def test_a_node_shows_what_its_pods_request(fields: dict[str, Any], width: int |
         ),
         ({"phase": "Running"}, [Container("a", health="unhealthy")], "Running  unhealthy  1 container"),
         ({"phase": "Running"}, [Container("a", health="healthy")], "Running  1 container"),
-        ({"phase": "Running", "alerts": {"a": "critical", "b": "info"}}, [], "Running  2 alerts  0 containers"),
+        ({"phase": "Running", "alerts": {"a": "critical", "b": "warning"}}, [], "Running  2 alerts  0 containers"),
+        ({"phase": "Running", "alerts": {"a": "critical", "b": "info"}}, [], "Running  alert a  0 containers"),
     ],
 )
 def test_a_pod_shows_why_it_does_not_run(
