@@ -84,6 +84,24 @@ def test_services_are_restricted_and_checked(name: str) -> None:
     assert "privileged" not in service
 
 
+@pytest.mark.parametrize("name", ["aggregator", "aggregator-scrape"])
+def test_requests_in_progress_can_finish(name: str) -> None:
+    """Docker waits longer than the grace period of our servers before it kills them."""
+    grace_seconds = OWN_SERVICES[name].model_fields["GRACE"].default
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > grace_seconds
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_links_in_mails_can_be_set(name: str) -> None:
+    """A variable is the URL of the page, whose path does not change the paths of the server."""
+    options = SERVICES[name]["command"]
+    assert (
+        f"--web.external-url=${{{name.upper()}_URL:-http://localhost:{SERVICES[name]['ports'][0].split(':')[-1]}}}"
+        in options
+    )
+    assert "--web.route-prefix=/" in options
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_have_versions(name: str) -> None:
     """Images of others are pinned to a version; ours are built."""
