@@ -8,13 +8,15 @@ template=$1
 folder=$2
 shift 2
 
+missing=
 for name in GR_SMTP_HOST GF_SMTP_FROM_ADDRESS OPERATIONS_CONTACTS MONITOR_NET_CONTACTS; do
     eval "value=\${$name:-}"
-    if [ -z "$value" ]; then
-        echo "start-alertmanager.sh: $name is not set. It is needed to send mails of alerts." >&2
-        exit 2
-    fi
+    if [ -z "$value" ]; then missing="$missing $name"; fi
 done
+if [ -n "$missing" ]; then
+    echo "start-alertmanager.sh: not set, but needed to send mails of alerts:$missing" >&2
+    exit 2
+fi
 case $GR_SMTP_HOST in
 *:*) ;;
 *)

@@ -260,8 +260,8 @@ def test_mails_are_encrypted_and_anonymous_by_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("GR_SMTP_HOST", "", "GR_SMTP_HOST is not set"),
-        ("OPERATIONS_CONTACTS", "", "OPERATIONS_CONTACTS is not set"),
+        ("GR_SMTP_HOST", "", "not set, but needed to send mails of alerts: GR_SMTP_HOST\n"),
+        ("OPERATIONS_CONTACTS", "", "not set, but needed to send mails of alerts: OPERATIONS_CONTACTS\n"),
         ("GR_SMTP_HOST", "mail.example", "GR_SMTP_HOST must be HOST:PORT, got mail.example"),
         ("SMTP_REQUIRE_TLS", "yes", "SMTP_REQUIRE_TLS must be true or false, got yes"),
         ("GF_SMTP_FROM_NAME", 'The "stack"', "GF_SMTP_FROM_NAME must not contain quotes or backslashes"),
@@ -274,6 +274,12 @@ def test_bad_settings_are_named(tmp_path: Path, setting: str, value: str, messag
     assert completed.returncode == 2
     assert message in completed.stderr
     assert not (tmp_path / "alertmanager.yaml").exists()
+
+
+def test_all_missing_settings_are_named_at_once(tmp_path: Path) -> None:
+    """One message has every variable that is needed and not set."""
+    completed = run_start_script(tmp_path, GF_SMTP_FROM_ADDRESS="", MONITOR_NET_CONTACTS="")
+    assert "of alerts: GF_SMTP_FROM_ADDRESS MONITOR_NET_CONTACTS\n" in completed.stderr
 
 
 def test_alertmanager_on_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
