@@ -168,6 +168,13 @@ def test_pods_have_no_privileges(rendering: Rendering, values_file: Path) -> Non
         assert not spec.keys() & {"hostPID", "hostIPC"}
 
 
+def test_the_agent_keeps_the_groups_of_all_pods() -> None:
+    """The group of the socket is added to those of podSecurityContext."""
+    settings = "agent.enabled=true,scrape.enabled=true,agent.dockerGroup=998,podSecurityContext.supplementalGroups={5}"
+    agent = render(f"--set={settings}").find("DaemonSet", "aggregator-agent")
+    assert get_pod(agent)["spec"]["securityContext"]["supplementalGroups"] == [5, 998]
+
+
 def test_values_of_the_go_chart_keep_their_meaning() -> None:
     """Each value of the chart of the Go service has its effect on the object and the field where it had it."""
     rendering = render(f"--values={VALUES_FOLDER / 'go-chart.yaml'}", release="icos")
