@@ -18,7 +18,7 @@ from demo import gateway, processes
 from demo.agents import RunningAgents, run_agents
 from demo.exporter import run_exporter
 from demo.fleets import DemoFleet, FleetName, FleetNameError, build_fleet_config, create_fleet, parse_fleet_name
-from demo.gateway import GatewayPorts, PortError, select_ports
+from demo.gateway import GatewayPorts, PortError, find_page, select_ports
 from demo.processes import ManagedProcess, ManagedProcessError, supervise_processes
 from demo.prometheus import (
     PrometheusBinaries,
@@ -78,6 +78,8 @@ class DemoUpstream:
     address: str
     processes: tuple[ManagedProcess, ...] = ()
     agents: RunningAgents | None = None
+    # What to open of Prometheus.
+    page: str = ""
 
 
 def start_live_fleet(
@@ -103,7 +105,8 @@ def start_live_fleet(
         agents = stack.enter_context(run_agents(folder, environ)) if fleet.has_agents else None
     with report_step("3/4 Prometheus: start and first scrape"):
         url, prometheus = start_prometheus(stack, folder, binaries, fleet, ScrapedAddresses(address, agents))
-    return DemoUpstream(url, (prometheus, *(agents.processes if agents else ())), agents)
+    page = find_page(url, ["/targets", "/classic/targets"], "/api/v1/targets")
+    return DemoUpstream(url, (prometheus, *(agents.processes if agents else ())), agents, page)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def format_instructions(ports: GatewayPorts, upstream: DemoUpstream, *, has_key:
     """Return the URLs and commands to try."""
     token = " -H 'Authorization: Bearer TOKEN'" if has_key else ""
     source = (
-        f"Prometheus   {upstream.address}" if upstream.processes else "RECORDED     not live: there is no Prometheus"
+        f"Prometheus   {upstream.page}" if upstream.processes else "RECORDED     not live: there is no Prometheus"
     ) + (format_agents(upstream.agents) if upstream.agents else "")
     return f"""
   topology     http://localhost:{ports.http}/

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -99,6 +100,14 @@ def get_http(url: str, path: str) -> tuple[int, str]:
         return 0, ""
     finally:
         connection.close()
+
+
+def find_page(url: str, paths: Sequence[str], api_path: str) -> str:
+    """Return the URL of the first page that exists, else that of the API: not every package has the web interface."""
+    for path in paths:
+        if get_http(url, path)[0] == HTTPStatus.OK:
+            return f"{url}{path}"
+    return f"{url}{api_path} (this package has no web pages)"
 
 
 def parse_free_port(variable: str, text: str) -> int:

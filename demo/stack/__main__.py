@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +21,7 @@ from demo.__main__ import print_line, report_step
 from demo.agents import RunningAgents, run_agents
 from demo.alertmanager import AlertmanagerMissingError, obtain_alertmanager
 from demo.debian_packages import PackageError
-from demo.gateway import LOOPBACK, GatewayPorts, PortError, get_http
+from demo.gateway import LOOPBACK, GatewayPorts, PortError, find_page, get_http
 from demo.processes import ManagedProcess, ManagedProcessError, run_process, supervise_processes
 from demo.prometheus import PrometheusBinaries, PrometheusMissingError, obtain_prometheus
 from demo.stack import parts
@@ -216,19 +215,11 @@ class StackPages:
 
 
 def find_pages(ports: StackPorts) -> StackPages:
-    """Return the pages of alerts, or those of the APIs: not every package has the web interface."""
+    """Return the pages of alerts, or what the APIs have of them."""
     return StackPages(
-        _find_page(ports.prometheus, ["/alerts", "/classic/alerts"], "/api/v1/alerts"),
-        _find_page(ports.alertmanager, ["/"], "/api/v2/alerts"),
+        find_page(f"http://localhost:{ports.prometheus}", ["/alerts", "/classic/alerts"], "/api/v1/alerts"),
+        find_page(f"http://localhost:{ports.alertmanager}", ["/"], "/api/v2/alerts"),
     )
-
-
-def _find_page(port: int, paths: list[str], api_path: str) -> str:
-    url = f"http://localhost:{port}"
-    for path in paths:
-        if get_http(f"http://{LOOPBACK}:{port}", path)[0] == HTTPStatus.OK:
-            return f"{url}{path}"
-    return f"{url}{api_path} (this package has no web pages, so links to it in mails do not work)"
 
 
 def format_instructions(ports: StackPorts, pages: StackPages, mail_note: str) -> str:

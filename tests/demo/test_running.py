@@ -161,11 +161,12 @@ def test_the_instructions_contain_urls_and_commands(tmp_path: Path) -> None:
     """The instructions contain the URLs of the topology, the API and Prometheus, and three commands."""
     prometheus = start_child(tmp_path, "")
     prometheus.process.wait()
-    text = format_instructions(PORTS, DemoUpstream("http://127.0.0.1:9090", (prometheus,)), has_key=False)
+    upstream = DemoUpstream("http://127.0.0.1:9090", (prometheus,), page="http://127.0.0.1:9090/targets")
+    text = format_instructions(PORTS, upstream, has_key=False)
     for expected in (
         "http://localhost:8080/\n",
         "http://localhost:8080/docs",
-        "http://127.0.0.1:9090",
+        "http://127.0.0.1:9090/targets",
     ):
         assert expected in text
     readme = (processes.PROJECT / "README.md").read_text(encoding="utf-8")
