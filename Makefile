@@ -91,7 +91,7 @@ test-stack: setup ## test the whole monitoring stack, from a broken endpoint to 
 	@$(PYTHON_BIN) -m tests.stack.programs
 	@$(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/stack
 
-test-compose: setup ## test the compose file of the stack with a real Docker Engine; needs Go, and root on Debian or Ubuntu
+test-compose: setup ## test the compose files with a real Docker Engine; needs Go, and root on Debian or Ubuntu
 	@$(PYTHON_BIN) -m tests.compose.programs
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/compose
 

@@ -24,13 +24,22 @@ COMMAND_TIMEOUT_SECONDS = 300.0
 RUN_FOLDER = Path("/run")
 
 
-def run_compose(folder: Path, variables: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run Docker Compose on the compose file, with .env.example and these variables."""
-    env_file = folder / ".env"
+def run_stack_compose(
+    folder: Path, variables: Mapping[str, str], *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run Docker Compose on the file of the whole stack, with .env.example and these variables."""
     example = (COMPOSE_FILE.parent / ".env.example").read_text(encoding="utf-8")
+    return run_compose(COMPOSE_FILE, folder, variables, *arguments, example=example)
+
+
+def run_compose(
+    compose_file: Path, folder: Path, variables: Mapping[str, str], *arguments: str, example: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run Docker Compose on a file, with these variables after those of an example."""
+    env_file = folder / ".env"
     lines = [f"{name}={value}" for name, value in variables.items()]
     env_file.write_text("\n".join([example, *lines]), encoding="utf-8")
-    command = [str(obtain_compose(print)), "-f", str(COMPOSE_FILE), "--env-file", str(env_file), *arguments]
+    command = [str(obtain_compose(print)), "-f", str(compose_file), "--env-file", str(env_file), *arguments]
     environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "DOCKER_HOST": f"unix://{RUN_FOLDER}/docker.sock"}
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS, check=False

@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "LD_LIBRARY_PATH": "/usr/local/lib",
     "PYTHONPATH": f"/{PACKAGES}",
 }
+# The command of the image, which deploy/hosts.compose.yaml does not replace.
+PROMETHEUS_COMMAND = ("--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus")
 # What the image of PostgreSQL does with its variables.
 POSTGRES_ENTRYPOINT = """#!/bin/sh
 set -eu
@@ -70,7 +72,7 @@ class ImageConfig:
 IMAGE_CONFIGS: Mapping[str, ImageConfig] = {
     "aggregator": ImageConfig(("python", "-m", "aggregator"), "1001:1001"),
     "rest-api": ImageConfig(("python", "-m"), "1001:1001", ("demo.example_service",)),
-    "prometheus": ImageConfig(("/bin/prometheus",)),
+    "prometheus": ImageConfig(("/bin/prometheus",), command=PROMETHEUS_COMMAND),
     "alertmanager": ImageConfig(("/bin/alertmanager",)),
     "postgres": ImageConfig(("/entrypoint.sh",), "root"),
     "apache": ImageConfig((), "root"),
