@@ -266,15 +266,21 @@ def run_record(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
     redactor = Redactor(find_secrets(settings, environ))
     logs.configure_logging("warning", settings.LOG_FORMAT, redactor)
     try:
-        with _interrupt_on_sigterm():
-            return _record(arguments, settings, redactor, errors)
+        with interrupt_on_signals() as sleep:
+            return _record(arguments, settings, redactor, errors, sleep)
     except (OSError, RecordingError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         errors.write_line(f"{arguments.file}: {reason}")
         return 1
 
 
-def _record(arguments: argparse.Namespace, settings: Settings, redactor: Redactor, errors: CommandOutput) -> int:
+def _record(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    redactor: Redactor,
+    errors: CommandOutput,
+    sleep: Callable[[float], None],
+) -> int:
     rows = compose_catalog_of(settings)
     sources = build_upstream_set(settings, redactor)
     if len(sources.upstreams) > file_format.MAX_SOURCES:
@@ -299,9 +305,8 @@ def _record(arguments: argparse.Namespace, settings: Settings, redactor: Redacto
             queries = RecordedQueries(prometheus_sources, rows, settings.REFRESH_TIMEOUT)
             recorder = Recorder(queries, writer, pseudonymizer, redactor)
             progress = ProgressLine(arguments.refreshes, errors)
-            is_complete = recorder.record(
-                arguments.refreshes, RecordingSchedule(settings.REFRESH_INTERVAL, sources.source_clock), progress
-            )
+            schedule = RecordingSchedule(settings.REFRESH_INTERVAL, sources.source_clock, sleep=sleep)
+            is_complete = recorder.record(arguments.refreshes, schedule, progress)
             return _report_result(arguments, recorder, is_complete=is_complete)
     finally:
         for source in prometheus_sources:
@@ -373,14 +378,26 @@ def _report_result(arguments: argparse.Namespace, recorder: Recorder, *, is_comp
 
 
 @contextmanager
-def _interrupt_on_sigterm() -> Iterator[None]:
-    """Make SIGTERM end the block like Ctrl-C."""
+def interrupt_on_signals() -> Iterator[Callable[[float], None]]:
+    """Make SIGTERM end the block like Ctrl-C; yield a function that sleeps so many seconds.
+
+    Python drops the exception of a signal that arrives in a destructor. Then the next sleep raises it.
+    """
+    is_requested = False
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        nonlocal is_requested
+        is_requested = True
         raise KeyboardInterrupt
 
-    previous_handler = signal.signal(signal.SIGTERM, stop)
+    def sleep(seconds: float) -> None:
+        if is_requested:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+
+    previous_handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield sleep
     finally:
-        signal.signal(signal.SIGTERM, previous_handler)
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from aggregator.cli.record import (
     RecordedQueries,
     Recorder,
     RecordingSchedule,
+    interrupt_on_signals,
     iter_label_aliases,
 )
 from aggregator.cli.terminal import CommandOutput
@@ -354,3 +356,19 @@ def test_an_upstream_without_answers_is_reported(tmp_path: Path, capsys: pytest.
     assert run_command({}, str(tmp_path / "b")) == 2
     assert capsys.readouterr().err.startswith("PROMETHEUS_ADDRESS: is not set")
     assert not (tmp_path / "b").exists()
+
+
+class InterruptedDestructor:
+    """An object in whose destructor a signal arrives."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_in_a_destructor_is_not_lost() -> None:
+    """A signal whose exception Python drops, because it arrived in a destructor, ends the next sleep."""
+    with interrupt_on_signals() as sleep:
+        InterruptedDestructor()
+        with pytest.raises(KeyboardInterrupt):
+            sleep(60)
