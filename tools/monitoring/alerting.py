@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from tools.monitoring.dashboards.parts import PROMETHEUS_UID
+
 MONITORING_DIR = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 ALERTING_PATH = "deploy/monitoring/grafana/provisioning/alerting/aggregator.yaml"
-DATA_SOURCE_UID = "PC68CF569CB931581"
 FOLDER = "Alerts"
 # Grafana has no dead man's switch, and mails every alert that fires.
 MAILED_SEVERITIES = ("warning", "emergency")
@@ -148,10 +149,10 @@ def _build_query(expr: str) -> dict[str, Any]:
     return {
         "refId": _QUERY,
         "relativeTimeRange": {"from": QUERY_SECONDS, "to": 0},
-        "datasourceUid": DATA_SOURCE_UID,
+        "datasourceUid": PROMETHEUS_UID,
         "model": {
             "refId": _QUERY,
-            "datasource": {"type": "prometheus", "uid": DATA_SOURCE_UID},
+            "datasource": {"type": "prometheus", "uid": PROMETHEUS_UID},
             "expr": expr,
             "instant": True,
             "range": False,
