@@ -25,6 +25,7 @@ from aggregator.server.http.app import HttpAppOptions, create_http_app
 from aggregator.server.http.responses import METRICS_PATH, PUBLIC_PATHS
 from aggregator.server.http.routes import create_metrics_app
 from aggregator.server.http.server import HttpServer, HttpServerOptions, open_listener
+from aggregator.server.http.ui import PageConfig, PageLogin, WebPage, is_page_built, load_page
 from aggregator.server.status import Readiness
 from aggregator.server.tls import CertificateReloader
 from aggregator.settings.gateway import Settings
@@ -166,6 +167,7 @@ def _build_http_server(settings: Settings, port: int, components: Components, ma
         # The metrics contain the number of all clusters, which a restricted caller must not learn.
         public_paths=PUBLIC_PATHS if settings.CLUSTER_ROLES is None else PUBLIC_PATHS - {METRICS_PATH},
         default_layout=settings.LAYOUT,
+        page=_build_page(settings, has_guard=components.guard is not None),
         cors_origins=settings.CORS_ORIGINS,
         trusted_proxies=settings.trusted_proxies,
     )
@@ -181,6 +183,15 @@ def _build_http_server(settings: Settings, port: int, components: Components, ma
         _describe_access_rules(settings, components.guard, settings.http_tls),
     )
     return server
+
+
+def _build_page(settings: Settings, *, has_guard: bool) -> WebPage:
+    if not is_page_built():
+        _log.info("web page not installed")
+    login = None
+    if settings.UI_CLIENT_ID is not None and settings.ISSUER is not None:
+        login = PageLogin(settings.ISSUER[0], settings.UI_CLIENT_ID)
+    return load_page(PageConfig(has_guard, login))
 
 
 def _build_metrics_server(settings: Settings, port: int, own_metrics: OwnMetrics) -> Server:

@@ -258,6 +258,13 @@ class AccessSettings(TokenSettings):
             "every token may see all clusters",
         )
     )
+    UI_CLIENT_ID: str | None = define_setting(
+        None,
+        "public client of the first issuer in ISSUER, with which users of the web page log in. Without it, they paste "
+        "a token",
+        "the ID of a client",
+        "no login",
+    )
     GRPC_AUTH: Literal["on", "off"] = define_setting(
         "on", "off: gRPC requires no tokens even if HTTP does, for old clients without tokens", "on or off"
     )
@@ -267,3 +274,5 @@ class AccessSettings(TokenSettings):
         yield from super().find_conflicts()
         if self.CLUSTER_ROLES is not None and self.GRPC_AUTH == "off":
             yield "GRPC_AUTH: is off, so gRPC would bypass CLUSTER_ROLES; expected: on with CLUSTER_ROLES"
+        if self.UI_CLIENT_ID is not None and self.ISSUER is None:
+            yield "UI_CLIENT_ID: is set, but there is no issuer to log in with; expected: ISSUER as well"

@@ -18,6 +18,7 @@ from aggregator.server.http.app import HttpAppOptions, create_http_app
 from aggregator.server.http.forwarded import IpNetwork
 from aggregator.server.http.responses import PUBLIC_PATHS
 from aggregator.server.http.server import HttpServer, HttpServerOptions, open_listener
+from aggregator.server.http.ui import WebPage
 from aggregator.server.status import Readiness
 from tests.server.snapshot_provider import FakeSnapshotProvider
 
@@ -44,6 +45,7 @@ class ServerOptions:
     trusted_proxies: Sequence[IpNetwork] = ()
     instrumentation: Instrumentation = field(default_factory=lambda: Instrumentation(OwnMetrics()))
     public_paths: frozenset[str] = PUBLIC_PATHS
+    page: WebPage | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def _run_in_thread(config: _ServerConfig, started: "Future[tuple[ServerPorts, _S
             guard=config.guard,
             public_paths=config.options.public_paths,
             default_layout=config.layout,
+            page=config.options.page,
             cors_origins=config.options.cors_origins,
             trusted_proxies=config.options.trusted_proxies,
         )

@@ -59,6 +59,7 @@ def test_which_settings_require_tokens() -> None:
         (JWKS | {"ISSUER": "http://a,http://b"}, "JWKS_URL: is set together with several issuers; "),
         (KEY | {"ALGORITHMS": "RS256,ES256"}, "ALGORITHMS: has an ES algorithm, but KEY is an RSA key; "),
         (ISSUER | {"CLUSTER_ROLES": "a=b", "GRPC_AUTH": "off"}, "GRPC_AUTH: is off, so gRPC would bypass "),
+        (KEY | {"UI_CLIENT_ID": "page"}, "UI_CLIENT_ID: is set, but there is no issuer to log in with; "),
         *(({name: "x=y"}, f"{name}: is set, but no tokens") for name in ("AUDIENCE", "REQUIRED_ROLE", "CLUSTER_ROLES")),
         ({"AUTHORIZED_PARTY": "x"}, "AUTHORIZED_PARTY: is set, but no tokens"),
         ({"ALGORITHMS": "RS256"}, "ALGORITHMS: is set, but no tokens"),

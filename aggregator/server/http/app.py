@@ -40,6 +40,7 @@ from aggregator.server.http.responses import (
 from aggregator.server.http.routes import ApiServices, create_api
 from aggregator.server.http.routes_candidates import CandidateResponder
 from aggregator.server.http.routes_v1 import LookupResponder
+from aggregator.server.http.ui import WebPage
 from aggregator.server.status import Readiness
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider
 from aggregator.views.v1_format import render_quality_json
@@ -59,11 +60,12 @@ _PAGE_HEADERS = {
 
 @dataclass(frozen=True)
 class HttpAppOptions:
-    """How the HTTP server treats requests: tokens, the default layout, CORS and trusted proxies."""
+    """How the HTTP server treats requests: tokens, the default layout, the web page, CORS and trusted proxies."""
 
     guard: Guard | None = None
     public_paths: frozenset[str] = PUBLIC_PATHS
     default_layout: str = LAYOUTS[0]
+    page: WebPage | None = None
     cors_origins: Sequence[str] = ()
     trusted_proxies: Sequence[IpNetwork] = ()
 
@@ -83,6 +85,8 @@ def create_http_app(
     api = create_api(ApiServices(readiness, own_metrics, errors, lookups, candidates, quality))
     app: ASGIApp = Dispatcher(TopologyApp(document_responder, options.default_layout), api)
     app = AuthMiddleware(app, options.guard, options.public_paths)
+    if options.page is not None:
+        app = PageMiddleware(app, options.page)
     app = ErrorMiddleware(app, errors)
     app = trust_forwarded_for(app, options.trusted_proxies)
     app = add_cors(app, options.cors_origins)
@@ -108,6 +112,18 @@ class Dispatcher:
             "method": "GET" if scope["method"] == "HEAD" else scope["method"],
         }
         await self._api(api_scope, receive, send if uses_problem_details(scope["path"]) else _add_page_headers(send))
+
+
+class PageMiddleware:
+    """Answers requests for the files of the web page, which need no token, and passes on all others."""
+
+    def __init__(self, app: ASGIApp, page: WebPage) -> None:
+        self._app = app
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        await (self._page.find_file(scope["path"]) or self._app)(scope, receive, send)
 
 
 class TopologyApp:
