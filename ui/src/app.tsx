@@ -1,0 +1,214 @@
+/** The frame around all screens: what the page is, where one is, how old the data are, and what is wrong with them. */
+
+import type { ComponentType } from "preact";
+import { useErrorBoundary, useRef } from "preact/hooks";
+import { authState, signOut } from "./auth/auth";
+import { SignIn } from "./auth/sign_in";
+import { Announcer } from "./components/announcer";
+import { HealthIcon } from "./components/health";
+import { Screen } from "./components/screen";
+import { isSearchOpen, SearchPalette } from "./components/search";
+import { EmptyState, FailureTimes } from "./components/states";
+import { freshness, outage } from "./data/client";
+import { useNow, useSummary } from "./data/hooks";
+import { formatDuration, safeText } from "./format";
+import { useShortcut } from "./keyboard";
+import { lazy } from "./lazy";
+import { hrefOf, type Route, route, type SimpleScreen } from "./router";
+import { DetailScreen } from "./screens/detail";
+import { OverviewScreen } from "./screens/overview";
+import { TableScreen } from "./screens/tables";
+import { setTheme, THEMES, theme } from "./theme";
+
+/** After this time without new data, the age is a warning. */
+const OLD_SECONDS = 120;
+
+const LINKS: readonly { readonly text: string; readonly route: Route }[] = [
+  { text: "Overview", route: { screen: "overview" } },
+  { text: "Map", route: { screen: "map" } },
+  { text: "Clusters", route: { screen: "table", kind: "clusters" } },
+  { text: "Nodes", route: { screen: "table", kind: "nodes" } },
+  { text: "Pods", route: { screen: "table", kind: "pods" } },
+  { text: "Containers", route: { screen: "table", kind: "containers" } },
+  { text: "World", route: { screen: "world" } },
+  { text: "Candidates", route: { screen: "candidates" } },
+  { text: "Quality", route: { screen: "quality" } },
+];
+
+const SIMPLE_SCREENS: Readonly<Record<SimpleScreen, ComponentType>> = {
+  overview: OverviewScreen,
+  map: lazy(async () => (await import("./screens/map")).MapScreen),
+  world: lazy(async () => (await import("./screens/world")).WorldScreen),
+  candidates: lazy(async () => (await import("./screens/candidates")).CandidatesScreen),
+  quality: lazy(async () => (await import("./screens/quality")).QualityScreen),
+};
+
+export function App() {
+  const main = useRef<HTMLElement>(null);
+  const { status } = authState.value;
+  const hasData = status === "open" || status === "signedIn";
+  return (
+    <>
+      {/* biome-ignore lint/a11y/useValidAnchor: It is a link within the document, and the focus must follow. */}
+      <a class="skip-link" href="#main" onClick={() => main.current?.focus()}>
+        Skip to the content
+      </a>
+      <Header hasData={hasData} />
+      {hasData && <Banner />}
+      <main id="main" ref={main} tabIndex={-1}>
+        {hasData ? <CurrentScreen /> : <SignIn />}
+      </main>
+      {hasData && <SearchPalette />}
+      <Announcer />
+    </>
+  );
+}
+
+function Header({ hasData }: { readonly hasData: boolean }) {
+  return (
+    <header class="page-header">
+      <a class="product" href={hrefOf({ screen: "overview" })}>
+        Topology
+      </a>
+      <div class="page-tools">
+        {hasData && <DataAge />}
+        {hasData && <SearchButton />}
+        <ThemeSwitch />
+        <Account />
+      </div>
+      {hasData && <Navigation />}
+    </header>
+  );
+}
+
+function Navigation() {
+  const here = hrefOf(route.value);
+  return (
+    <nav aria-label="Screens" class="page-navigation">
+      <ul>
+        {LINKS.map(({ text, route: target }) => {
+          const href = hrefOf(target);
+          return (
+            <li key={text}>
+              <a href={href} aria-current={href === here ? "page" : undefined}>
+                {text}
+              </a>
+            </li>
+          );
+        })}
+      </ul>
+    </nav>
+  );
+}
+
+function SearchButton() {
+  const open = () => {
+    isSearchOpen.value = true;
+  };
+  useShortcut(":", "search", open);
+  return (
+    <button type="button" class="search-button" onClick={open}>
+      Search <kbd>:</kbd>
+    </button>
+  );
+}
+
+/** How old the data are. It is in sight on every screen. */
+function DataAge() {
+  // Every screen has an age, also one that requests nothing by itself.
+  useSummary("clusters");
+  const now = useNow();
+  const found = freshness.value;
+  if (found === null) return <span class="data-age">No data yet</span>;
+  const seconds = Math.max(0, (now - found.queriedAt) / 1000);
+  return (
+    <span class="data-age">
+      {seconds > OLD_SECONDS && <HealthIcon health="warning" label="Old" />}
+      <span title={new Date(found.queriedAt).toLocaleString()}>{formatDuration(seconds)} old</span>
+      {!found.isComplete && (
+        <a href={hrefOf({ screen: "quality" })} class="incomplete">
+          <HealthIcon health="warning" /> incomplete
+        </a>
+      )}
+    </span>
+  );
+}
+
+function ThemeSwitch() {
+  return (
+    <label class="theme-switch">
+      <span class="visually-hidden">Theme</span>
+      <select
+        value={theme.value}
+        onChange={(event) => setTheme(THEMES.find((known) => known === event.currentTarget.value) ?? "auto")}
+      >
+        {THEMES.map((known) => (
+          <option key={known} value={known}>
+            {known === "auto" ? "Auto" : known === "light" ? "Light" : "Dark"}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Account() {
+  const state = authState.value;
+  if (state.status !== "signedIn") return null;
+  return (
+    <span class="account">
+      {state.name && <bdi class="account-name">{safeText(state.name, 40)}</bdi>}
+      <button type="button" onClick={() => void signOut()}>
+        Sign out
+      </button>
+    </span>
+  );
+}
+
+/** What keeps the data from being current. */
+function Banner() {
+  const failure = outage.value;
+  if (failure === null) return null;
+  const { problem } = failure;
+  return (
+    <div class="banner" role="alert">
+      <HealthIcon health="failed" />
+      <span>
+        <strong>{problem.title}</strong> {safeText(problem.detail, 300)} <FailureTimes failure={failure} />
+      </span>
+    </div>
+  );
+}
+
+function CurrentScreen() {
+  const [error, reset] = useErrorBoundary();
+  const here = route.value;
+  if (error !== undefined) {
+    return (
+      <EmptyState title="This screen has failed">
+        <p>{error instanceof Error ? error.message : String(error)}</p>
+        <button type="button" onClick={reset}>
+          Try again
+        </button>
+      </EmptyState>
+    );
+  }
+  switch (here.screen) {
+    case "table":
+      return <TableScreen key={here.kind} kind={here.kind} />;
+    case "detail":
+      return <DetailScreen key={hrefOf(here)} object={here.object} />;
+    case "unknown":
+      return (
+        <Screen title="Not found">
+          <EmptyState title={`There is no screen at ${safeText(here.path, 200)}`}>
+            <a href={hrefOf({ screen: "overview" })}>Overview</a>
+          </EmptyState>
+        </Screen>
+      );
+    default: {
+      const Simple = SIMPLE_SCREENS[here.screen];
+      return <Simple key={here.screen} />;
+    }
+  }
+}

@@ -1,0 +1,188 @@
+/** Who is signed in, and how. Tokens are in memory only: of this page, and of the worker that all tabs share. */
+
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
+import { outage, sharedToken, shareToken } from "../data/client";
+import { BASE_PATH, hrefOf, isLoginAnswer, navigate } from "../router";
+import { type Config, fetchConfig } from "./config";
+import type { Oidc, Session } from "./oidc";
+
+export type AuthState =
+  /** Not known yet, or on the way to the issuer. */
+  | { readonly status: "starting" }
+  /** `/ui/config.json` cannot be had. */
+  | { readonly status: "unreachable"; readonly detail: string }
+  /** No token is needed, or a proxy adds it. */
+  | { readonly status: "open" }
+  | { readonly status: "signedIn"; readonly name: string }
+  /** Nothing is shown before somebody signs in. `reason` says why, "" if it is the first time. */
+  | { readonly status: "signedOut"; readonly reason: string };
+
+const state = signal<AuthState>({ status: "starting" });
+const config = signal<Config | null>(null);
+
+export const authState: ReadonlySignal<AuthState> = state;
+/** The configuration of the gateway, null before it is known. */
+export const gateway: ReadonlySignal<Config | null> = config;
+
+let oidc: Oidc | null = null;
+/** The token with which this tab came back from the issuer. If the gateway refuses it, a new login does not help. */
+let fresh: string | null = null;
+
+const RETRY_MILLISECONDS = 3000;
+
+/** Find out whether a token is needed, and get one. Call it once, after the worker is connected. */
+export async function startAuth(): Promise<void> {
+  const found = await loadConfig();
+  config.value = found;
+  if (found.login !== null) {
+    const { Oidc: OidcClient } = await import("./oidc");
+    oidc = new OidcClient(found.login, signIn);
+  }
+  const isFinished = isLoginAnswer(new URL(location.href)) && (await finishLogin());
+  if (!isFinished) await signInFirst(found);
+  followRefusals();
+  followOtherTabs();
+}
+
+async function loadConfig(): Promise<Config> {
+  for (;;) {
+    try {
+      return await fetchConfig();
+    } catch (error) {
+      state.value = { status: "unreachable", detail: error instanceof Error ? error.message : String(error) };
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+    }
+  }
+}
+
+/** Finish a login or a logout at the issuer. Return whether it is known who is signed in. */
+async function finishLogin(): Promise<boolean> {
+  const answer = new URLSearchParams(location.search);
+  if (oidc === null) {
+    leaveLoginPage("");
+    return false;
+  }
+  if (!answer.has("code") && !answer.has("error")) {
+    leaveLoginPage("");
+    state.value = { status: "signedOut", reason: "You are signed out." };
+    return true;
+  }
+  try {
+    const { session, returnTo } = await oidc.finish(location.href);
+    fresh = session.token;
+    leaveLoginPage(returnTo);
+    signIn(session);
+  } catch (error) {
+    leaveLoginPage("");
+    state.value = { status: "signedOut", reason: `The login failed: ${describe(error)}` };
+  }
+  return true;
+}
+
+/** The answer of the issuer is for one use: it stays neither in the address nor in the history. */
+function leaveLoginPage(returnTo: string): void {
+  const isOwn = returnTo.startsWith(`${BASE_PATH}/`);
+  navigate(isOwn ? returnTo : hrefOf({ screen: "overview" }), { replace: true });
+}
+
+async function signInFirst({ tokenRequired, login }: Config): Promise<void> {
+  const shared = await otherTabsToken();
+  if (shared !== null) state.value = { status: "signedIn", name: nameOf(shared.account) };
+  else if (!tokenRequired) state.value = { status: "open" };
+  else if (login !== null) await startLogin();
+  else state.value = { status: "signedOut", reason: "" };
+}
+
+async function otherTabsToken(): Promise<{ readonly account: string } | null> {
+  const answer = await new Promise<typeof sharedToken.value>((resolve) => {
+    const stop = effect(() => {
+      const { value } = sharedToken;
+      if (value !== null) {
+        resolve(value);
+        queueMicrotask(() => stop());
+      }
+    });
+  });
+  return answer?.token ? answer : null;
+}
+
+function signIn({ token, account, name }: Session): void {
+  names.set(account, name);
+  shareToken({ token, account });
+  state.value = { status: "signedIn", name };
+}
+
+/** Names of accounts that this tab signed in. */
+const names = new Map<string, string>();
+
+function nameOf(account: string): string {
+  return names.get(account) ?? "";
+}
+
+/** Go to the issuer, and come back to the same address. */
+export async function startLogin(): Promise<void> {
+  if (oidc === null) return;
+  state.value = { status: "starting" };
+  try {
+    await oidc.login(location.pathname + location.search);
+  } catch (error) {
+    state.value = { status: "signedOut", reason: `The login cannot start: ${describe(error)}` };
+  }
+}
+
+/** Use a token that somebody pasted. */
+export function signInWithToken(text: string): void {
+  const token = text.trim().replace(/^bearer\s+/i, "");
+  signIn({ token, account: `token ${token}`, name: "" });
+}
+
+export async function signOut(): Promise<void> {
+  shareToken({ token: null, account: "" });
+  state.value = { status: "signedOut", reason: "You are signed out." };
+  await oidc?.logout().catch(() => undefined);
+}
+
+/** The gateway refuses a token: it has expired, or it never was valid. */
+function followRefusals(): void {
+  effect(() => {
+    const failure = outage.value;
+    if (failure?.problem.kind === "unauthorized") void replaceToken(failure.problem.detail);
+  });
+}
+
+let isReplacing = false;
+
+async function replaceToken(detail: string): Promise<void> {
+  if (isReplacing || state.peek().status === "signedOut") return;
+  isReplacing = true;
+  const refused = sharedToken.peek()?.token ?? null;
+  try {
+    const session = (await oidc?.renew()) ?? null;
+    if (session !== null && session.token !== refused) signIn(session);
+    else if (oidc !== null && refused !== fresh) await startLogin();
+    else state.value = { status: "signedOut", reason: refusalText(refused, detail) };
+  } finally {
+    isReplacing = false;
+  }
+}
+
+function refusalText(token: string | null, detail: string): string {
+  const fact = token === null ? "The gateway wants a token." : "The gateway does not accept the token.";
+  return detail ? `${fact} ${detail}` : fact;
+}
+
+/** Another tab signed in, signed out, or renewed the token. */
+function followOtherTabs(): void {
+  effect(() => {
+    const shared = sharedToken.value;
+    const { status } = state.peek();
+    if (shared?.token && status === "signedOut") state.value = { status: "signedIn", name: nameOf(shared.account) };
+    else if (shared?.token === null && status === "signedIn") {
+      state.value = { status: "signedOut", reason: "You are signed out." };
+    }
+  });
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,66 @@
+/** What a screen shows instead of data: nothing yet, nothing at all, or what is wrong. */
+
+import type { ComponentChildren } from "preact";
+import { type Failure, type Problem, retry } from "../data/client";
+import { useNow } from "../data/hooks";
+import { formatDuration, safeText } from "../format";
+
+interface EmptyStateProps {
+  readonly title: string;
+  readonly children?: ComponentChildren;
+}
+
+export function EmptyState({ title, children }: EmptyStateProps) {
+  return (
+    <div class="empty-state">
+      <p class="empty-title">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+export function Loading() {
+  return (
+    <p class="loading" role="status">
+      Loading…
+    </p>
+  );
+}
+
+interface ProblemViewProps {
+  readonly problem: Problem;
+  /** What was attempted: "The nodes cannot be shown". */
+  readonly title?: string;
+  readonly children?: ComponentChildren;
+}
+
+/** A problem with the reason that the gateway gives, and what to write instead. */
+export function ProblemView({ problem, title, children }: ProblemViewProps) {
+  return (
+    <div class="problem" role="alert">
+      <p class="problem-title">{title ?? problem.title}</p>
+      {problem.detail && <p>{safeText(problem.detail, 1000)}</p>}
+      {problem.nearest && <p>Similar: {problem.nearest.slice(0, 8).map(safeListItem).join(", ")}</p>}
+      {children}
+    </div>
+  );
+}
+
+function safeListItem(text: string): string {
+  return safeText(text, 80);
+}
+
+/** How long a failure has lasted, and when the next attempt is. */
+export function FailureTimes({ failure }: { readonly failure: Failure }) {
+  const now = useNow();
+  const left = Math.max(0, Math.ceil((failure.retryAt - now) / 1000));
+  return (
+    <>
+      <span>for {formatDuration((now - failure.since) / 1000)}</span>
+      {Number.isFinite(left) && <span>, next attempt in {left} s</span>}{" "}
+      <button type="button" onClick={retry}>
+        Try now
+      </button>
+    </>
+  );
+}

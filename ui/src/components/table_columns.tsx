@@ -1,0 +1,113 @@
+/** Columns of tables: how a cell reads, looks and is exported. */
+
+import type { ComponentChildren } from "preact";
+import type { Summary } from "../data/summary";
+import { formatTimestamp, safeText } from "../format";
+import { Bar, type Thresholds } from "./bar";
+import type { Cell } from "./export";
+import { HealthBadge, toHealth } from "./health";
+import { Name } from "./name";
+
+export interface TableColumn {
+  /** The name in the address, and of the column of the summary by which it is sorted. */
+  readonly name: string;
+  readonly label: string;
+  /** What it means, for the title of the header. */
+  readonly description?: string;
+  /** In rem. */
+  readonly width: number;
+  readonly isNumber?: boolean;
+  /** Not shown unless it is chosen. */
+  readonly isOptional?: boolean;
+  /** The first click on the header sorts in descending order. */
+  readonly isDescendingFirst?: boolean;
+  readonly render: (summary: Summary, row: number) => ComponentChildren;
+  /** The value in exports. */
+  readonly value: (summary: Summary, row: number) => Cell;
+}
+
+type ColumnOptions = Partial<Omit<TableColumn, "name" | "label">>;
+
+/** A column of texts. */
+export function textColumn(name: string, label: string, options: ColumnOptions = {}): TableColumn {
+  return {
+    name,
+    label,
+    width: 10,
+    render: (summary, row) => <Name text={summary.text(name, row)} />,
+    value: (summary, row) => summary.text(name, row) || null,
+    ...options,
+  };
+}
+
+/** A column of numbers, with how they read. */
+export function numberColumn(
+  name: string,
+  label: string,
+  format: (value: number) => string,
+  options: ColumnOptions = {},
+): TableColumn {
+  return {
+    name,
+    label,
+    width: 7,
+    isNumber: true,
+    isDescendingFirst: true,
+    render: (summary, row) => format(summary.number(name, row)),
+    value: (summary, row) => numberCell(summary.number(name, row)),
+    ...options,
+  };
+}
+
+/** A column of shares, drawn as bars. */
+export function barColumn(
+  name: string,
+  label: string,
+  cell: (
+    summary: Summary,
+    row: number,
+  ) => { readonly ratio: number; readonly text: string; readonly title?: string; readonly thresholds?: Thresholds },
+  options: ColumnOptions = {},
+): TableColumn {
+  return {
+    name,
+    label,
+    width: 9,
+    isDescendingFirst: true,
+    render: (summary, row) => <Bar {...cell(summary, row)} />,
+    value: (summary, row) => numberCell(summary.number(name, row)),
+    ...options,
+  };
+}
+
+/** The column `health`: the worst first, and what is wrong beside it. */
+export function healthColumn(options: ColumnOptions = {}): TableColumn {
+  return {
+    name: "health",
+    label: "Health",
+    width: 14,
+    render: (summary, row) => (
+      <HealthBadge health={toHealth(summary.text("health", row))} text={safeText(summary.text("problems", row), 80)} />
+    ),
+    value: (summary, row) => summary.text("health", row) || null,
+    ...options,
+  };
+}
+
+/** A column of times in Unix seconds; exports have them as in RFC 3339. */
+export function timeColumn(
+  name: string,
+  label: string,
+  format: (value: number) => string,
+  options: ColumnOptions = {},
+): TableColumn {
+  return {
+    ...numberColumn(name, label, format),
+    value: (summary, row) => formatTimestamp(summary.number(name, row)) || null,
+    ...options,
+  };
+}
+
+function numberCell(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
+}

@@ -1,0 +1,243 @@
+/** What the page knows of the gateway: signals that the worker keeps current. */
+
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
+import type { SortKey } from "./order";
+import type { Failure, Freshness, FromWorker, Source, SummaryKind, ToWorker } from "./protocol";
+import { Summary } from "./summary";
+
+export type { Problem } from "./problem";
+export type { Failure, Freshness } from "./protocol";
+
+export interface Resource<T> {
+  /** The last answer, null before the first one. It stays when a later request fails. */
+  readonly data: T | null;
+  /** How old `data` is. */
+  readonly freshness: Freshness | null;
+  /** Why there are no data, or why they are not current any longer. */
+  readonly failure: Failure | null;
+}
+
+/** The order of the rows of the summary with this revision. */
+export interface Order {
+  readonly revision: number;
+  readonly rows: Uint32Array;
+}
+
+const NOTHING: Resource<never> = { data: null, freshness: null, failure: null };
+
+interface Subscription {
+  readonly name: string;
+  users: number;
+  receive(message: FromWorker): void;
+  reset(): void;
+  readonly value: ReadonlySignal<unknown>;
+}
+
+const subscriptions = new Map<number, Subscription>();
+const idsByName = new Map<string, number>();
+/** Those that only one tab uses for a moment; they are closed after the next drawing, not before it. */
+let nextId = 1;
+
+const resources = signal<ReadonlyMap<number, ReadonlySignal<Resource<unknown>>>>(new Map());
+
+/** How old the data on the screen are: the oldest of what is open. */
+export const freshness: ReadonlySignal<Freshness | null> = computed(() => {
+  let oldest: Freshness | null = null;
+  let isComplete = true;
+  for (const resource of resources.value.values()) {
+    const found = resource.value.freshness;
+    if (found === null) continue;
+    isComplete &&= found.isComplete;
+    if (oldest === null || found.queriedAt < oldest.queriedAt) oldest = found;
+  }
+  return oldest && { ...oldest, isComplete };
+});
+
+/** What keeps the screen from being current: the gateway does not answer, has no topology, or refuses the token. */
+export const outage: ReadonlySignal<Failure | null> = computed(() => {
+  let first: Failure | null = null;
+  for (const resource of resources.value.values()) {
+    const { failure } = resource.value;
+    if (failure === null || !OUTAGES.has(failure.problem.kind)) continue;
+    if (first === null || failure.since < first.since) first = failure;
+  }
+  return first;
+});
+
+const OUTAGES: ReadonlySet<string> = new Set(["unreachable", "unavailable", "failed", "unauthorized"]);
+
+/** Watch a path of the API below /api/v1. Call the returned function to stop. */
+export function watchJson<T>(path: string): [ReadonlySignal<Resource<T>>, () => void] {
+  return watchResource<T>({ path, kind: "json" }, (content) => content as T);
+}
+
+export function watchSummary(kind: SummaryKind, path: string): [ReadonlySignal<Resource<Summary>>, () => void] {
+  return watchResource<Summary>({ path, kind }, (content) => new Summary(kind, content as never));
+}
+
+export function watchOrder(
+  kind: SummaryKind,
+  path: string,
+  keys: readonly SortKey[],
+): [ReadonlySignal<Order | null>, () => void] {
+  const order = signal<Order | null>(null);
+  return subscribe({ type: "sort", source: { path, kind }, keys }, order, {
+    receive(message) {
+      if (message.type === "order") order.value = { revision: message.revision, rows: message.order };
+    },
+    reset() {
+      order.value = null;
+    },
+  });
+}
+
+function watchResource<T>(source: Source, read: (content: unknown) => T): [ReadonlySignal<Resource<T>>, () => void] {
+  const resource = signal<Resource<T>>(NOTHING);
+  return subscribe({ type: "open", source }, resource, {
+    receive(message) {
+      switch (message.type) {
+        case "json":
+        case "summary":
+          resource.value = { data: read(message.content), freshness: message.freshness, failure: null };
+          break;
+        case "unchanged":
+          resource.value = { ...resource.value, freshness: message.freshness, failure: null };
+          break;
+        case "failure":
+          resource.value = { ...resource.value, failure: message.failure };
+          break;
+      }
+    },
+    reset() {
+      resource.value = NOTHING;
+    },
+  });
+}
+
+type Opening =
+  | { readonly type: "open"; readonly source: Source }
+  | { readonly type: "sort"; readonly source: Source; readonly keys: readonly SortKey[] };
+
+/** Open something in the worker, once for all components that watch the same. */
+function subscribe<T>(
+  opening: Opening,
+  value: ReadonlySignal<T>,
+  handlers: Pick<Subscription, "receive" | "reset">,
+): [ReadonlySignal<T>, () => void] {
+  const name = JSON.stringify(opening);
+  let id = idsByName.get(name);
+  if (id === undefined) {
+    id = nextId;
+    nextId += 1;
+    idsByName.set(name, id);
+    subscriptions.set(id, { name, users: 0, value, ...handlers });
+    if (opening.type === "open") {
+      resources.value = new Map(resources.peek()).set(id, value as ReadonlySignal<Resource<unknown>>);
+    }
+    post({ ...opening, id });
+  }
+  const opened = id;
+  const subscription = subscriptions.get(opened);
+  if (subscription === undefined) throw new Error(`subscription ${opened} is closed`);
+  subscription.users += 1;
+  let isOpen = true;
+  const close = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    subscription.users -= 1;
+    // The next screen often watches the same.
+    setTimeout(() => {
+      if (subscription.users === 0) dispose(opened);
+    });
+  };
+  return [subscription.value as ReadonlySignal<T>, close];
+}
+
+function dispose(id: number): void {
+  const subscription = subscriptions.get(id);
+  if (subscription === undefined) return;
+  subscriptions.delete(id);
+  idsByName.delete(subscription.name);
+  if (resources.peek().has(id)) {
+    const rest = new Map(resources.peek());
+    rest.delete(id);
+    resources.value = rest;
+  }
+  post({ type: "close", id });
+}
+
+// The worker.
+
+export interface Token {
+  readonly token: string | null;
+  /** Whose token it is. Data are never shown to another account. */
+  readonly account: string;
+}
+
+/** The token that the worker uses, for all tabs; null until the worker answered. */
+export const sharedToken = signal<Token | null>(null);
+
+interface Endpoint {
+  postMessage(message: ToWorker): void;
+}
+
+let endpoint: Endpoint | null = null;
+
+function post(message: ToWorker): void {
+  endpoint?.postMessage(message);
+}
+
+/** Start the worker. Everything else of this module waits for it. */
+export function connect(): void {
+  endpoint = openWorker();
+  post({ type: "visibility", isVisible: document.visibilityState === "visible" });
+  document.addEventListener("visibilitychange", () => {
+    post({ type: "visibility", isVisible: document.visibilityState === "visible" });
+  });
+  window.addEventListener("online", retry);
+  window.addEventListener("pagehide", (event) => {
+    if (!event.persisted) post({ type: "leave" });
+  });
+  holdLock();
+}
+
+function openWorker(): Endpoint {
+  const options: WorkerOptions = { type: "module", name: "topology" };
+  if ("SharedWorker" in window) {
+    const { port } = new SharedWorker(WORKER_URL, options);
+    port.onmessage = receive;
+    return port;
+  }
+  const worker = new Worker(WORKER_URL, options);
+  worker.onmessage = receive;
+  return worker;
+}
+
+/** Locks exist only where the address is secure. Elsewhere a tab that crashes is remembered as long as others live. */
+function holdLock(): void {
+  const name = `tab ${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+  void navigator.locks?.request(name, () => {
+    post({ type: "alive", lock: name });
+    return new Promise(() => {});
+  });
+}
+
+function receive(event: MessageEvent): void {
+  const message = event.data as FromWorker;
+  batch(() => {
+    if (message.type === "token") sharedToken.value = { token: message.token, account: message.account };
+    else if (message.type === "reset") for (const subscription of subscriptions.values()) subscription.reset();
+    else subscriptions.get(message.id)?.receive(message);
+  });
+}
+
+/** Give the worker the token of this tab; it uses it for all tabs. */
+export function shareToken(token: Token): void {
+  sharedToken.value = token;
+  post({ type: "token", ...token });
+}
+
+/** Ask again now for what failed. */
+export function retry(): void {
+  post({ type: "retry" });
+}

@@ -1,0 +1,168 @@
+/** One path of the API that somebody watches: asks again and again, and keeps the newest answer. */
+
+import { decodeSummary, type SummaryResponse } from "./columns";
+import { RowIds } from "./order";
+import { ProblemError, unreadable } from "./problem";
+import { type Failure, type Freshness, KEY_COLUMNS, type Source, type SummaryContent } from "./protocol";
+import { retryPause } from "./retry";
+import type { Answer, Query } from "./transport";
+
+/** How long the gateway holds a request whose result does not change. */
+const WAIT_SECONDS = 30;
+/** How often to ask without holding a request. */
+const POLL_SECONDS = 10;
+/** The least time between two requests. */
+const SHORTEST_PAUSE_SECONDS = 1;
+
+/** What feeds need from their surroundings; tests have others. */
+export interface Surroundings {
+  send(query: Query): Promise<Answer>;
+  /** Wait; resolve earlier if the signal is aborted. */
+  sleep(seconds: number, signal: AbortSignal): Promise<void>;
+  /** Milliseconds, as of Date.now(). */
+  now(): number;
+  random(): number;
+}
+
+/** What feeds share. */
+export interface FeedContext {
+  readonly token: string | null;
+  readonly surroundings: Surroundings;
+  /** Whether this feed may hold a request: browsers allow few connections to one host. */
+  mayHold(feed: Feed): boolean;
+  publishContent(feed: Feed): void;
+  publishFreshness(feed: Feed): void;
+  publishFailure(feed: Feed): void;
+}
+
+export class Feed {
+  readonly source: Source;
+  freshness: Freshness | null = null;
+  failure: Failure | null = null;
+  /** The decoded answer: a SummaryContent for summaries. `undefined` before the first one. */
+  content: unknown = undefined;
+  readonly #context: FeedContext;
+  readonly #ids = new RowIds();
+  #revision = 0;
+  #etag: string | undefined;
+  #failures = 0;
+  #run: AbortController | null = null;
+  #pause: AbortController | null = null;
+
+  constructor(source: Source, context: FeedContext) {
+    this.source = source;
+    this.#context = context;
+  }
+
+  get isRunning(): boolean {
+    return this.#run !== null;
+  }
+
+  start(): void {
+    if (this.#run !== null) return;
+    const run = new AbortController();
+    this.#run = run;
+    void this.#follow(run.signal);
+  }
+
+  stop(): void {
+    this.#run?.abort();
+    this.#pause?.abort();
+    this.#run = null;
+  }
+
+  /** Ask now instead of after the pause. A request on its way is not sent again. */
+  nudge(): void {
+    this.#pause?.abort();
+  }
+
+  /** Ask with the new token. What is kept stays. */
+  restart(): void {
+    if (this.#run === null) return;
+    this.stop();
+    this.start();
+  }
+
+  forget(): void {
+    this.content = undefined;
+    this.freshness = null;
+    this.failure = null;
+    this.#etag = undefined;
+    this.#failures = 0;
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    // The first answer comes at once, also if it is the same as before a break.
+    let isHeld = false;
+    while (!signal.aborted) {
+      const pause = await this.#ask(isHeld, signal);
+      if (signal.aborted) return;
+      this.#pause = new AbortController();
+      await this.#context.surroundings.sleep(pause, this.#pause.signal);
+      isHeld = this.failure === null && this.#context.mayHold(this);
+    }
+  }
+
+  /** Send one request and return how many seconds to wait before the next one. */
+  async #ask(isHeld: boolean, signal: AbortSignal): Promise<number> {
+    const { surroundings, token } = this.#context;
+    const started = surroundings.now();
+    try {
+      const answer = await surroundings.send({
+        path: this.source.path,
+        token,
+        signal,
+        ...(this.#etag !== undefined && { etag: this.#etag }),
+        ...(isHeld && { waitSeconds: WAIT_SECONDS }),
+      });
+      if (signal.aborted) return 0;
+      this.#accept(answer);
+      if (!this.#context.mayHold(this) || this.#etag === undefined) return POLL_SECONDS;
+      // Something on the way does not pass `wait` on.
+      const isIgnored = isHeld && answer.content === undefined && surroundings.now() - started < POLL_SECONDS * 1000;
+      return isIgnored ? POLL_SECONDS : SHORTEST_PAUSE_SECONDS;
+    } catch (error) {
+      return signal.aborted ? 0 : this.#fail(error);
+    }
+  }
+
+  #accept({ content, etag, freshness }: Answer): void {
+    const hadFailed = this.failure !== null;
+    if (content !== undefined) {
+      this.content = this.#decode(content);
+      this.#etag = etag || undefined;
+    }
+    this.failure = null;
+    this.#failures = 0;
+    this.freshness = freshness;
+    if (content !== undefined || hadFailed) this.#context.publishContent(this);
+    else this.#context.publishFreshness(this);
+  }
+
+  #decode(content: unknown): unknown {
+    const { kind } = this.source;
+    if (kind === "json") return content;
+    try {
+      const columns = decodeSummary(content as SummaryResponse);
+      this.#revision += 1;
+      return {
+        revision: this.#revision,
+        columns,
+        ids: this.#ids.assign(columns, KEY_COLUMNS[kind]),
+      } satisfies SummaryContent;
+    } catch (error) {
+      throw new ProblemError(unreadable(error instanceof Error ? error.message : String(error)));
+    }
+  }
+
+  #fail(error: unknown): number {
+    const known = error instanceof ProblemError ? error : new ProblemError(unreadable(String(error)));
+    const { now, random } = this.#context.surroundings;
+    this.#failures += 1;
+    const pause = retryPause(known.problem, this.#failures, known.retryAfter, random());
+    const since = this.failure?.since ?? now();
+    this.failure = { problem: known.problem, since, retryAt: now() + pause * 1000 };
+    this.#context.publishFailure(this);
+    return pause;
+  }
+}

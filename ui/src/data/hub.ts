@@ -1,0 +1,219 @@
+/** What the worker does: one feed for each path, whichever tabs have it open. */
+
+import { copyColumns } from "./columns";
+import { Feed, type FeedContext, type Surroundings } from "./feed";
+import { formatSort, type SortKey, sortRows } from "./order";
+import type { FromWorker, Source, SummaryContent, ToWorker } from "./protocol";
+
+/** Requests that are held at a time. Over HTTP/1.1, browsers open six connections to a host, for all tabs together. */
+const MAXIMUM_HELD = 3;
+/** Feeds that nobody watches are kept, so that going back shows something at once. */
+const MAXIMUM_IDLE = 6;
+
+export type Post = (message: FromWorker, transfer: Transferable[]) => void;
+
+interface Watcher {
+  readonly id: number;
+  readonly feed: Feed;
+  /** Null for content; otherwise the order of its rows is what is sent. */
+  readonly keys: readonly SortKey[] | null;
+}
+
+/** A tab. */
+export class Client {
+  readonly post: Post;
+  readonly watchers = new Map<number, Watcher>();
+  isVisible = true;
+
+  constructor(post: Post) {
+    this.post = post;
+  }
+}
+
+export class Hub implements FeedContext {
+  readonly surroundings: Surroundings;
+  token: string | null = null;
+  #account = "";
+  readonly #clients = new Set<Client>();
+  /** The one that was closed last is the last one. */
+  readonly #feeds = new Map<string, Feed>();
+
+  constructor(surroundings: Surroundings) {
+    this.surroundings = surroundings;
+  }
+
+  connect(post: Post): Client {
+    const client = new Client(post);
+    this.#clients.add(client);
+    post({ type: "token", token: this.token, account: this.#account }, []);
+    return client;
+  }
+
+  receive(client: Client, message: ToWorker): void {
+    switch (message.type) {
+      case "open":
+        this.#watch(client, message.id, message.source, null);
+        break;
+      case "sort":
+        this.#watch(client, message.id, message.source, message.keys);
+        break;
+      case "close":
+        this.#close(client, message.id);
+        break;
+      case "visibility":
+        client.isVisible = message.isVisible;
+        if (message.isVisible) for (const watcher of client.watchers.values()) this.#catchUp(client, watcher);
+        this.#startAndStop();
+        break;
+      case "token":
+        this.#setToken(client, message.token, message.account);
+        break;
+      case "retry":
+        for (const feed of this.#feeds.values()) if (feed.failure !== null) feed.nudge();
+        break;
+      case "leave":
+        this.leave(client);
+        break;
+      case "alive":
+        // The worker waits for the lock.
+        break;
+    }
+  }
+
+  leave(client: Client): void {
+    for (const id of [...client.watchers.keys()]) this.#close(client, id);
+    this.#clients.delete(client);
+  }
+
+  mayHold(feed: Feed): boolean {
+    let place = 0;
+    for (const other of this.#feeds.values()) {
+      if (other === feed) return place < MAXIMUM_HELD;
+      if (other.isRunning) place += 1;
+    }
+    return false;
+  }
+
+  publishContent(feed: Feed): void {
+    const orders = new Map<string, Uint32Array>();
+    this.#forWatchers(feed, (client, watcher) => this.#send(client, watcher, orders));
+    this.#nudgeOthers(feed);
+  }
+
+  publishFreshness(feed: Feed): void {
+    const { freshness } = feed;
+    if (freshness === null) return;
+    this.#forWatchers(feed, (client, { id, keys }) => {
+      if (keys === null) client.post({ type: "unchanged", id, freshness }, []);
+    });
+    this.#nudgeOthers(feed);
+  }
+
+  publishFailure(feed: Feed): void {
+    const { failure } = feed;
+    if (failure === null) return;
+    this.#forWatchers(feed, (client, { id, keys }) => {
+      if (keys === null) client.post({ type: "failure", id, failure }, []);
+    });
+  }
+
+  /** When one answer is of a new topology, the others are asked for now. */
+  #nudgeOthers(feed: Feed): void {
+    const version = feed.freshness?.version;
+    for (const other of this.#feeds.values()) {
+      if (other !== feed && other.failure === null && other.freshness?.version !== version) other.nudge();
+    }
+  }
+
+  #forWatchers(feed: Feed, act: (client: Client, watcher: Watcher) => void): void {
+    for (const client of this.#clients) {
+      // A hidden tab draws nothing. It gets what is newest when it is visible.
+      if (!client.isVisible) continue;
+      for (const watcher of client.watchers.values()) if (watcher.feed === feed) act(client, watcher);
+    }
+  }
+
+  #watch(client: Client, id: number, source: Source, keys: readonly SortKey[] | null): void {
+    const name = `${source.kind} ${source.path}`;
+    const feed = this.#feeds.get(name) ?? new Feed(source, this);
+    this.#feeds.set(name, feed);
+    const watcher = { id, feed, keys };
+    client.watchers.set(id, watcher);
+    if (client.isVisible) this.#catchUp(client, watcher);
+    this.#startAndStop();
+  }
+
+  #close(client: Client, id: number): void {
+    const feed = client.watchers.get(id)?.feed;
+    if (feed === undefined) return;
+    client.watchers.delete(id);
+    this.#startAndStop();
+    this.#dropIdle(feed);
+  }
+
+  /** Send what is there already. */
+  #catchUp(client: Client, watcher: Watcher): void {
+    const { feed, keys, id } = watcher;
+    if (feed.content !== undefined) this.#send(client, watcher, new Map());
+    if (feed.failure !== null && keys === null) client.post({ type: "failure", id, failure: feed.failure }, []);
+  }
+
+  #send(client: Client, { id, feed, keys }: Watcher, orders: Map<string, Uint32Array>): void {
+    const { content, freshness, source } = feed;
+    if (content === undefined || freshness === null) return;
+    if (source.kind === "json") {
+      client.post({ type: "json", id, content, freshness }, []);
+      return;
+    }
+    const { revision, columns, ids } = content as SummaryContent;
+    if (keys === null) {
+      const { copy, buffers } = copyColumns(columns);
+      const ownIds = ids.slice();
+      const message = { revision, columns: copy, ids: ownIds };
+      client.post({ type: "summary", id, content: message, freshness }, [...buffers, ownIds.buffer]);
+      return;
+    }
+    const name = formatSort(keys);
+    const order = orders.get(name) ?? sortRows(columns, keys);
+    orders.set(name, order);
+    const ownOrder = order.slice();
+    client.post({ type: "order", id, revision, order: ownOrder }, [ownOrder.buffer]);
+  }
+
+  #setToken(sender: Client, token: string | null, account: string): void {
+    if (token === this.token && account === this.#account) return;
+    const isOther = account !== this.#account;
+    this.token = token;
+    this.#account = account;
+    for (const client of this.#clients) {
+      if (isOther) client.post({ type: "reset" }, []);
+      if (client !== sender) client.post({ type: "token", token, account }, []);
+    }
+    for (const feed of this.#feeds.values()) {
+      if (isOther) feed.forget();
+      feed.restart();
+    }
+  }
+
+  #startAndStop(): void {
+    const wanted = new Set<Feed>();
+    for (const client of this.#clients) {
+      if (client.isVisible) for (const { feed } of client.watchers.values()) wanted.add(feed);
+    }
+    for (const feed of this.#feeds.values()) {
+      if (wanted.has(feed)) feed.start();
+      else feed.stop();
+    }
+  }
+
+  #dropIdle(closed: Feed): void {
+    const isWatched = (feed: Feed) =>
+      [...this.#clients].some((client) => [...client.watchers.values()].some((watcher) => watcher.feed === feed));
+    if (isWatched(closed)) return;
+    const name = `${closed.source.kind} ${closed.source.path}`;
+    this.#feeds.delete(name);
+    this.#feeds.set(name, closed);
+    const idle = [...this.#feeds].filter(([, feed]) => !isWatched(feed));
+    for (const [oldest] of idle.slice(0, Math.max(0, idle.length - MAXIMUM_IDLE))) this.#feeds.delete(oldest);
+  }
+}

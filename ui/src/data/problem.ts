@@ -1,0 +1,103 @@
+/** What went wrong with a request, in the terms of the problem details of the API (RFC 9457). */
+
+export type ProblemKind =
+  /** No answer: the gateway or the network is down. */
+  | "unreachable"
+  /** 401: no token, or one that is not valid any longer. */
+  | "unauthorized"
+  /** 403: the token has not the role. */
+  | "forbidden"
+  /** 404: there is no such object, or none that this caller sees. */
+  | "missing"
+  /** 503: the gateway has no topology. */
+  | "unavailable"
+  /** 400 and other 4xx: the request is wrong; `parameter` says which part. */
+  | "invalid"
+  /** 5xx, or an answer that cannot be read. */
+  | "failed";
+
+export interface Problem {
+  readonly kind: ProblemKind;
+  /** The status of the response, 0 if there was none. */
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+  /** The parameter of the request that is wrong. */
+  readonly parameter?: string;
+  /** Valid values, parameters, fields or paths. */
+  readonly allowed?: readonly string[];
+  /** Those of them that are similar to what was sent. */
+  readonly nearest?: readonly string[];
+}
+
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  readonly problem: Problem;
+  /** Seconds that the gateway asks to wait, NaN if it does not. */
+  readonly retryAfter: number;
+
+  constructor(problem: Problem, retryAfter = Number.NaN) {
+    super(problem.detail || problem.title);
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export function unreachable(error: unknown): Problem {
+  const detail = error instanceof Error ? error.message : String(error);
+  return { kind: "unreachable", status: 0, title: "The gateway does not answer", detail };
+}
+
+export function unreadable(detail: string): Problem {
+  return { kind: "failed", status: 200, title: "The answer of the gateway cannot be read", detail };
+}
+
+/** The problem that an error response describes. `body` is its text, which may be anything. */
+export function parseProblem(status: number, body: string): Problem {
+  const details = parseDetails(body);
+  const parameter = asText(details["parameter"]);
+  const allowed = asTexts(details["allowed"]);
+  const nearest = asTexts(details["nearest"]);
+  return {
+    kind: kindOf(status),
+    status,
+    title: asText(details["title"]) || titleOf(status),
+    detail: asText(details["detail"]),
+    ...(parameter && { parameter }),
+    ...(allowed.length > 0 && { allowed }),
+    ...(nearest.length > 0 && { nearest }),
+  };
+}
+
+function parseDetails(body: string): Record<string, unknown> {
+  try {
+    const details: unknown = JSON.parse(body);
+    return typeof details === "object" && details !== null ? (details as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function asTexts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+}
+
+function kindOf(status: number): ProblemKind {
+  if (status === 401) return "unauthorized";
+  if (status === 403) return "forbidden";
+  if (status === 404) return "missing";
+  if (status === 503) return "unavailable";
+  return status >= 400 && status < 500 && status !== 429 ? "invalid" : "failed";
+}
+
+function titleOf(status: number): string {
+  if (status === 401) return "You are not signed in";
+  if (status === 403) return "Your token does not allow this";
+  if (status === 404) return "Not found";
+  if (status === 503) return "There is no topology yet";
+  return `The gateway answered with status ${status}`;
+}

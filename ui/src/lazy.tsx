@@ -1,0 +1,32 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { EmptyState, Loading } from "./components/states";
+
+/** A component whose code is loaded when it is needed first. */
+export function lazy(load: () => Promise<ComponentType>): ComponentType {
+  let loaded: ComponentType | null = null;
+  return function Lazy() {
+    const [Found, setFound] = useState<ComponentType | null>(() => loaded);
+    const [isMissing, setMissing] = useState(false);
+    useEffect(() => {
+      if (loaded !== null) return;
+      load().then(
+        (component) => {
+          loaded = component;
+          setFound(() => component);
+        },
+        () => setMissing(true),
+      );
+    }, []);
+    if (Found !== null) return <Found />;
+    if (!isMissing) return <Loading />;
+    return (
+      // After an upgrade of the gateway, the files of the page have other names.
+      <EmptyState title="This part of the page cannot be loaded">
+        <button type="button" onClick={() => location.reload()}>
+          Reload the page
+        </button>
+      </EmptyState>
+    );
+  };
+}
