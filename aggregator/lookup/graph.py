@@ -16,7 +16,7 @@ import msgspec
 
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ClusterWithMembers, ContainerRef, ObjectKind
-from aggregator.lookup.problems import ObjectHealth, find_container_problems, find_node_problems, find_pod_problems
+from aggregator.lookup.problems import ObjectHealth, assess_container, assess_node, assess_pod
 from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, compute_content_digest
 from aggregator.models.topology import Node, Pod
@@ -224,7 +224,7 @@ def _build_id(identity: _Identity) -> str:
 
 
 def _describe_cluster(members: ClusterWithMembers) -> Vertex:
-    counts = Counter(ObjectHealth.of(find_node_problems(node)) for node in members.nodes)
+    counts = Counter(assess_node(node).health for node in members.nodes)
     return {
         "title": members.cluster.key,
         "subtitle": members.cluster.type or "cluster",
@@ -239,54 +239,49 @@ def _describe_cluster(members: ClusterWithMembers) -> Vertex:
 
 
 def _describe_node(node: Node) -> Vertex:
-    problems = list(find_node_problems(node))
+    state = assess_node(node)
     return {
         "title": node.key,
         "subtitle": node.city or node.type or "node",
         "mainstat": _format_percent("cpu", node.cpu_usage_percent),
         "secondarystat": _format_percent("mem", node.memory_usage_percent),
-        **_build_arcs({ObjectHealth.of(problems): 1}),
+        **_build_arcs({state.health: 1}),
         "detail__kind": "node",
         "detail__cluster": node.cluster,
         "detail__node": node.key,
-        "detail__problems": ", ".join(problem.text for problem in problems),
+        "detail__problems": state.problems,
     }
 
 
 def _describe_pod(pod: Pod) -> Vertex:
-    problems = list(find_pod_problems(pod))
+    state = assess_pod(pod)
     return {
         "title": pod.name,
         "subtitle": pod.namespace or "pod",
         "mainstat": pod.phase or "",
         "secondarystat": _count(len(pod.containers), "container"),
-        **_build_arcs({ObjectHealth.of(problems, is_known=_is_state_known(pod)): 1}),
+        **_build_arcs({state.health: 1}),
         "detail__kind": "pod",
         "detail__cluster": pod.cluster,
         "detail__node": pod.node or "",
-        "detail__problems": ", ".join(problem.text for problem in problems),
+        "detail__problems": state.problems,
     }
 
 
 def _describe_container(reference: ContainerRef) -> Vertex:
     container, pod = reference
-    problems = list(find_container_problems(container))
+    state = assess_container(container)
     return {
         "title": container.name,
         "subtitle": (container.image or "container").rpartition("/")[2],
         "mainstat": container.state or "",
         "secondarystat": "" if container.memory_bytes is None else f"{container.memory_bytes / 2**20:.0f} MiB",
-        **_build_arcs({ObjectHealth.of(problems, is_known=container.state is not None): 1}),
+        **_build_arcs({state.health: 1}),
         "detail__kind": "container",
         "detail__cluster": pod.cluster,
         "detail__node": pod.node or "",
-        "detail__problems": ", ".join(problem.text for problem in problems),
+        "detail__problems": state.problems,
     }
-
-
-def _is_state_known(pod: Pod) -> bool:
-    """Return whether the state of a pod is known. Containers of Docker hosts have no phase."""
-    return pod.phase is not None or any(each.state is not None for each in pod.containers.values())
 
 
 def _build_notice(limit: int, total: int) -> Vertex:

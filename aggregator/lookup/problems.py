@@ -1,6 +1,6 @@
-"""What is wrong with a node, a pod or a container, most important first, and its health as a whole."""
+"""What is wrong with an object, most important first, and its health as a whole."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import chain
 from typing import NamedTuple
@@ -41,6 +41,66 @@ class Problem(NamedTuple):
 
     text: str
     health: ObjectHealth
+
+
+class ObjectState(NamedTuple):
+    """The health of an object, and its problems as one text, "" without any."""
+
+    health: ObjectHealth
+    problems: str
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem], *, is_known: bool = True) -> "ObjectState":
+        """Return the state of an object with these problems."""
+        if not problems:
+            return _HEALTHY if is_known else _UNKNOWN
+        return cls(ObjectHealth.of(problems), ", ".join(problem.text for problem in problems))
+
+
+# Nearly all objects share them.
+_HEALTHY = ObjectState(ObjectHealth.OK, "")
+_UNKNOWN = ObjectState(ObjectHealth.UNKNOWN, "")
+
+
+def assess_node(node: Node) -> ObjectState:
+    """Return the state of a node."""
+    return ObjectState.of(list(find_node_problems(node)))
+
+
+def assess_pod(pod: Pod) -> ObjectState:
+    """Return the state of a pod. Containers of Docker hosts have no phase."""
+    is_known = pod.phase is not None or any(each.state is not None for each in pod.containers.values())
+    return ObjectState.of(list(find_pod_problems(pod)), is_known=is_known)
+
+
+def assess_container(container: Container) -> ObjectState:
+    """Return the state of a container."""
+    return ObjectState.of(list(find_container_problems(container)), is_known=container.state is not None)
+
+
+def assess_cluster(nodes: Mapping[ObjectHealth, int], pods: Mapping[ObjectHealth, int]) -> ObjectState:
+    """Return the state of a cluster from the number of its nodes and pods by health.
+
+    It has failed if all its nodes have; other failures of nodes or pods, and warnings of nodes, are warnings.
+    """
+    return ObjectState.of(list(_find_cluster_problems(nodes, pods)), is_known=bool(nodes))
+
+
+def _find_cluster_problems(nodes: Mapping[ObjectHealth, int], pods: Mapping[ObjectHealth, int]) -> Iterator[Problem]:
+    has_failed = nodes.get(ObjectHealth.FAILED, 0) == sum(nodes.values())
+    for counts, noun, health in (
+        (nodes, "node", ObjectHealth.FAILED),
+        (pods, "pod", ObjectHealth.FAILED),
+        (nodes, "node", ObjectHealth.WARNING),
+    ):
+        count = counts.get(health, 0)
+        if count:
+            is_lost = has_failed and counts is nodes
+            text = f"{count} {noun}{'' if count == 1 else 's'} {_CLUSTER_WORDS[health]}"
+            yield Problem(text, ObjectHealth.FAILED if is_lost else ObjectHealth.WARNING)
+
+
+_CLUSTER_WORDS: Mapping[ObjectHealth, str] = {ObjectHealth.FAILED: "failed", ObjectHealth.WARNING: "with a warning"}
 
 
 def find_node_problems(node: Node) -> Iterator[Problem]:

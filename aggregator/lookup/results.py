@@ -12,6 +12,7 @@ import msgspec
 from aggregator.errors import MAX_NAME_CHARACTERS, BadRequestError, NotFoundError, VersionGoneError
 from aggregator.lookup.fields import MAX_SUGGESTIONS, ClusterWithMembers, ContainerRef, ObjectKind, suggest_names
 from aggregator.lookup.filter import ObjectPredicate
+from aggregator.lookup.problems import ObjectState, assess_node, assess_pod
 from aggregator.lookup.request import CONTINUE_PARAMETER, ContinueToken, LookupPlan
 from aggregator.models.topology import Node, Pod, Topology
 from aggregator.views import v1_format, v1_protobuf
@@ -39,6 +40,8 @@ class TopologyIndex:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self._encoded_nodes: dict[str, dict[int, bytes]] = {}
+        # Complete summaries, however large they are.
+        self.summaries: dict[ObjectKind, LookupResult] = {}
 
     @property
     def object_count(self) -> int:
@@ -127,6 +130,16 @@ class TopologyIndex:
         )
 
     @cached_property
+    def node_states(self) -> Sequence[ObjectState]:
+        """The states of all nodes, in the order of their list."""
+        return [assess_node(node) for node in self._nodes]
+
+    @cached_property
+    def pod_states(self) -> Sequence[ObjectState]:
+        """The states of all pods, in the order of their list."""
+        return [assess_pod(pod) for pod in self._pods]
+
+    @cached_property
     def _clusters_by_name(self) -> dict[str, ClusterWithMembers]:
         nodes, pods = self.topology.group_nodes_by_cluster(), self.topology.group_pods_by_cluster()
         return {key: ClusterWithMembers(each, nodes[key], pods[key]) for key, each in self.topology.clusters.items()}
@@ -193,7 +206,8 @@ class LookupResult(NamedTuple):
     """The encoded body, a digest of its content, and the etag key that identifies the request.
 
     The digest of a list or page covers everything but the topology version; a continue token contains that version, so
-    it is covered where there is a next page. `is_full_list` is True for a complete list with all fields.
+    it is covered where there is a next page. `is_full_list` is True for a complete list with all fields. `is_summary`
+    is True for columns, which are worth compressing well.
     """
 
     body: bytes
@@ -201,6 +215,7 @@ class LookupResult(NamedTuple):
     content_digest: str
     has_next_page: bool = False
     is_full_list: bool = False
+    is_summary: bool = False
 
 
 class ResultPage(NamedTuple):

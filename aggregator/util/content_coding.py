@@ -6,11 +6,18 @@ from functools import lru_cache, partial
 
 import zstandard
 
+ContentEncoder = Callable[[bytes], bytes]
+
 IDENTITY = ""
 # In the order of preference, at fast levels, because every change of the topology is compressed again.
-CONTENT_CODINGS: Mapping[str, Callable[[bytes], bytes]] = {
+CONTENT_CODINGS: Mapping[str, ContentEncoder] = {
     "zstd": partial(zstandard.compress, level=3),
     "gzip": partial(gzip.compress, compresslevel=1, mtime=0),
+}
+# At levels that make summaries a fifth smaller, in 40 ms instead of 7 for 2 MB: they are compressed once for all pages.
+COMPACT_CONTENT_CODINGS: Mapping[str, ContentEncoder] = {
+    "zstd": partial(zstandard.compress, level=9),
+    "gzip": partial(gzip.compress, compresslevel=6, mtime=0),
 }
 # A smaller body fits into one packet without compression.
 MIN_COMPRESSIBLE_BYTES = 1024

@@ -15,7 +15,7 @@ from aggregator.lookup.fields import (
     list_filter_field_names,
 )
 from aggregator.lookup.request import Resource
-from tests.server.openapi.document import GRAPH_PATHS, V1_PATHS, find_resource
+from tests.server.openapi.document import GRAPH_PATHS, SUMMARY_PATHS, V1_PATHS, find_resource
 
 _GRAPH_PATTERNS = {"level": "^(nodes)?$", "cluster": "^(icos-south)?$"}
 # The fields of a graph are the same for clusters that do not exist.
@@ -24,7 +24,7 @@ _FIELDS_PATH = "/api/v1/graph/api/graph/fields"
 
 def add_parameter_patterns(document: dict[str, Any]) -> dict[str, Any]:
     """Return an OpenAPI document with a pattern for each parameter that has its own syntax."""
-    for path in V1_PATHS:
+    for path in (*V1_PATHS, *SUMMARY_PATHS):
         for parameter in document["paths"][path]["get"]["parameters"]:
             pattern = _build_pattern(parameter["name"], find_resource(path))
             if pattern:

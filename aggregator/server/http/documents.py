@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -26,6 +26,7 @@ from aggregator.util.content_coding import (
     CONTENT_CODINGS,
     IDENTITY,
     MIN_COMPRESSIBLE_BYTES,
+    ContentEncoder,
     negotiate_content_coding,
 )
 
@@ -274,8 +275,8 @@ _EncodedListKey = tuple[str, str]
 class EncodedListCache:
     """Compressed complete lists, kept as long as the documents of their topology. Used on the event loop only.
 
-    The number of lists is limited: four of all objects, two of each cluster, and the graph of each level. Together they
-    contain every node and every pod about twice.
+    The number of lists is limited: four of all objects, two of each cluster, and the graph and the summary of each
+    kind. Together they contain every node and every pod about three times.
     """
 
     def __init__(self) -> None:
@@ -284,7 +285,12 @@ class EncodedListCache:
         )
 
     async def encode(
-        self, rendered_topology: RenderedTopology, etag_key: str, body: bytes, coding: str
+        self,
+        rendered_topology: RenderedTopology,
+        etag_key: str,
+        body: bytes,
+        coding: str,
+        codings: Mapping[str, ContentEncoder] = CONTENT_CODINGS,
     ) -> tuple[bytes, str]:
         """Return the body of a list and its content coding: the identity if compressing is not worth it."""
         if coding == IDENTITY or len(body) < MIN_COMPRESSIBLE_BYTES:
@@ -292,7 +298,7 @@ class EncodedListCache:
         entries = self._encoded.setdefault(rendered_topology, {})
         task = entries.get((etag_key, coding))
         if task is None:
-            task = asyncio.ensure_future(asyncio.to_thread(CONTENT_CODINGS[coding], body))
+            task = asyncio.ensure_future(asyncio.to_thread(codings[coding], body))
             entries[etag_key, coding] = task
         try:
             # Shielded: a client that disconnects does not cancel the task for the others.
@@ -301,3 +307,10 @@ class EncodedListCache:
             # The next request tries again: the error may be temporary, such as a lack of memory.
             entries.pop((etag_key, coding), None)
             raise
+
+
+async def encode_once(body: bytes, coding: str) -> tuple[bytes, str]:
+    """Return a body that is not cached and its content coding: the identity if compressing is not worth it."""
+    if coding == IDENTITY or len(body) < MIN_COMPRESSIBLE_BYTES:
+        return body, IDENTITY
+    return await asyncio.to_thread(CONTENT_CODINGS[coding], body), coding

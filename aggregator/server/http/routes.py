@@ -25,7 +25,7 @@ from aggregator.errors import (
 )
 from aggregator.lookup.fields import suggest_names
 from aggregator.observability.metrics import OwnMetrics
-from aggregator.server.http import routes_candidates, routes_graph, routes_v1
+from aggregator.server.http import routes_candidates, routes_graph, routes_summary, routes_v1
 from aggregator.server.http.responses import API_V1_PATH, METRICS_PATH, NO_STORE_HEADER, NOSNIFF_HEADER, ErrorResponder
 from aggregator.server.openapi import document
 from aggregator.server.openapi.docs_page import DOCS_PATH, OAUTH2_REDIRECT_PATH, STATIC_PATH, render_docs_page
@@ -78,6 +78,7 @@ def create_api(services: ApiServices | None = None) -> FastAPI:
     api.include_router(routes_v1.router)
     api.include_router(routes_candidates.router)
     api.include_router(routes_graph.router)
+    api.include_router(routes_summary.router)
     _extend_openapi(api)
     return api
 

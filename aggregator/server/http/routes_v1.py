@@ -24,6 +24,7 @@ from aggregator.server.http.documents import (
     LongPoll,
     RenderedBody,
     RequestPreferences,
+    encode_once,
     parse_preferences,
     parse_wait_seconds,
 )
@@ -45,7 +46,7 @@ from aggregator.server.openapi.examples import (
     LABEL_SELECTOR_EXAMPLES,
 )
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider, get_visible_snapshot
-from aggregator.util.content_coding import IDENTITY
+from aggregator.util.content_coding import COMPACT_CONTENT_CODINGS, CONTENT_CODINGS, IDENTITY
 from aggregator.views import v1_format
 
 _MAX_QUERY_PARAMETERS = 20
@@ -113,12 +114,15 @@ class LookupResponder:
     async def _build_lookup_response(
         self, entity_tag: EntityTag, found: LookupResponse, preferences: RequestPreferences
     ) -> HttpResponse:
-        """Return the response, compressed if it is a complete list, which other clients request as well."""
-        body, coding = found.result.body, IDENTITY
-        if found.result.is_full_list:
+        """Return the response, compressed if it is a summary, or a complete list, which others request as well."""
+        result, body, coding = found.result, found.result.body, IDENTITY
+        if result.is_full_list:
+            codings = COMPACT_CONTENT_CODINGS if result.is_summary else CONTENT_CODINGS
             body, coding = await self._encoded_lists.encode(
-                found.snapshot.rendered_topology, entity_tag.key, body, preferences.coding
+                found.snapshot.rendered_topology, entity_tag.key, body, preferences.coding, codings
             )
+        elif result.is_summary and not entity_tag.matches(preferences.if_none_match):
+            body, coding = await encode_once(body, preferences.coding)
         rendered = RenderedBody(entity_tag, body, coding)
         return self._document_responder.build_rendered_response(found.snapshot, rendered, preferences.if_none_match)
 
@@ -231,7 +235,8 @@ def _describe_fields(resource: Resource) -> Any:
     return Field("", description=document.describe_fields(resource), examples=list(FIELDS_EXAMPLES[resource.kind]))
 
 
-def _describe_filter(kind: ObjectKind) -> Any:
+def describe_filter_parameter(kind: ObjectKind) -> Any:
+    """Return the declaration of the parameter `filter`."""
     return Field("", description=document.describe_filter(kind), examples=list(FILTER_EXAMPLES[kind]))
 
 
@@ -270,7 +275,7 @@ class PodParameters(_LookupParameters):
 class ClusterListParameters(_ListParameters):
     """The query parameters of a list of clusters."""
 
-    filter: str = _describe_filter(ObjectKind.CLUSTERS)
+    filter: str = describe_filter_parameter(ObjectKind.CLUSTERS)
     fields: str = _describe_fields(Resource.CLUSTERS)
     depth: _Depth = _describe_depth(Resource.CLUSTERS)
 
@@ -278,7 +283,7 @@ class ClusterListParameters(_ListParameters):
 class NodeListParameters(_ListParameters):
     """The query parameters of a list of nodes."""
 
-    filter: str = _describe_filter(ObjectKind.NODES)
+    filter: str = describe_filter_parameter(ObjectKind.NODES)
     labels: str = Field("", description=document.LABELS_DESCRIPTION, examples=list(LABEL_SELECTOR_EXAMPLES))
     fields: str = _describe_fields(Resource.NODES)
     depth: _ObjectDepth = _describe_depth(Resource.NODES)
@@ -287,7 +292,7 @@ class NodeListParameters(_ListParameters):
 class PodListParameters(_ListParameters):
     """The query parameters of a list of pods."""
 
-    filter: str = _describe_filter(ObjectKind.PODS)
+    filter: str = describe_filter_parameter(ObjectKind.PODS)
     fields: str = _describe_fields(Resource.PODS)
     depth: _ObjectDepth = _describe_depth(Resource.PODS)
 
@@ -295,7 +300,7 @@ class PodListParameters(_ListParameters):
 class ContainerListParameters(_ListParameters):
     """The query parameters of a list of containers."""
 
-    filter: str = _describe_filter(ObjectKind.CONTAINERS)
+    filter: str = describe_filter_parameter(ObjectKind.CONTAINERS)
     fields: str = _describe_fields(Resource.CONTAINERS)
 
 

@@ -25,7 +25,7 @@ from aggregator.server.http.responses import (
     build_problem,
     build_unknown_parameter_error,
 )
-from aggregator.server.openapi import candidates, graph
+from aggregator.server.openapi import candidates, graph, summary
 from aggregator.server.openapi.examples import (
     COMMON_PROBLEM_EXAMPLES,
     EXAMPLE_NAMES,
@@ -161,6 +161,7 @@ def build_schemas() -> dict[str, Schema]:
     return {
         **schemas,
         **graph.build_graph_schemas(),
+        **summary.build_summary_schemas(),
         **_build_legacy_schemas(),
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
         "Problem": _build_problem_schema(),
@@ -346,6 +347,33 @@ def describe_candidates() -> dict[str, Any]:
                 "description": "What the workload needs. Names may also be those of the proto: `cpu_cores`.",
                 "content": {"application/json": body},
             },
+        },
+    }
+
+
+def describe_summary(kind: ObjectKind, parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for the summary of a kind."""
+    path = summary.SUMMARY_PATHS[kind]
+    content = {"schema": reference_schema(summary.name_schema(kind)), "example": summary.build_summary_example(kind)}
+    problems = build_problem_examples(path[1:], Resource[kind.name], parameters)
+    return {
+        "tags": [summary.SUMMARY_TAG],
+        "summary": f"The {kind.value} as columns",
+        "operation_id": f"v1{path.replace('/', '_')}",
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": f"The {kind.value} as columns",
+                "headers": _SNAPSHOT_HEADERS,
+                "content": {"application/json": content},
+            },
+            304: _NOT_MODIFIED,
+            # A summary has no pages.
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems) if status != 410},
+        },
+        "openapi_extra": {
+            "security": _OPTIONAL_TOKEN,
+            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
         },
     }
 

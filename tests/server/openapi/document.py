@@ -12,11 +12,14 @@ from tests.support.http_client import ClientResponse
 OPENAPI_DOCUMENT: dict[str, Any] = create_api().openapi()
 OPERATIONS = [(path, method) for path, methods in OPENAPI_DOCUMENT["paths"].items() for method in methods]
 GRAPH_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/graph")]
+SUMMARY_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/summary/")]
 # The paths of lookups.
 V1_PATHS = [
     path
     for path, methods in OPENAPI_DOCUMENT["paths"].items()
-    if path.startswith("/api/v1/") and path not in ("/api/v1/quality", *GRAPH_PATHS) and "get" in methods
+    if path.startswith("/api/v1/")
+    and path not in ("/api/v1/quality", *GRAPH_PATHS, *SUMMARY_PATHS)
+    and "get" in methods
 ]
 JSON_TYPES: dict[str, Any] = {
     "string": str,
@@ -25,6 +28,7 @@ JSON_TYPES: dict[str, Any] = {
     "boolean": bool,
     "array": list,
     "object": dict,
+    "null": type(None),
 }
 
 
