@@ -1,13 +1,6 @@
 /** A table of a summary: only the rows in sight are in the document, however many there are. */
 
-import {
-  elementScroll,
-  observeElementOffset,
-  observeElementRect,
-  type VirtualItem,
-  Virtualizer,
-} from "@tanstack/virtual-core";
-import type { ComponentChildren, RefObject } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import type { Resource } from "../data/client";
 import { type SummaryQuery, summaryPath, useOrder } from "../data/hooks";
@@ -20,10 +13,8 @@ import { type Cell, download, formatCsvLine } from "./export";
 import { keepRows, orderRows, type StableRows } from "./stable_rows";
 import { EmptyState, Loading, ProblemView } from "./states";
 import type { TableColumn } from "./table_columns";
+import { pageLength, type Scroller, useVirtualizer, withSpacers } from "./virtual_rows";
 
-/** In rem, as in table.css. */
-const ROW_HEIGHT = 2;
-const OVERSCAN = 8;
 /** Lines of an export that are made before the page may draw again. */
 const EXPORT_CHUNK = 1000;
 
@@ -72,8 +63,6 @@ export function chooseColumns(columns: readonly TableColumn[], chosen: string): 
   if (names.length === 0) return columns.filter((column) => !column.isOptional);
   return columns.filter((column, index) => index === 0 || names.includes(column.name));
 }
-
-type Scroller = RefObject<HTMLDivElement | null>;
 
 /** Follow the data: in a new order if nobody reads, otherwise each row at its place. */
 function useStableRows(
@@ -195,41 +184,6 @@ function Rows({
   );
 }
 
-function pageLength(scroller: HTMLElement | null): number {
-  return Math.max(1, Math.floor((scroller?.clientHeight ?? 0) / rowHeight()) - 2);
-}
-
-function rowHeight(): number {
-  return ROW_HEIGHT * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
-}
-
-/** Rows between spacers as high as the rows that are not in the document. */
-function withSpacers(
-  items: readonly VirtualItem[],
-  total: number,
-  columnCount: number,
-  render: (item: VirtualItem) => ComponentChildren,
-): ComponentChildren[] {
-  const parts: ComponentChildren[] = [];
-  let end = 0;
-  const fill = (start: number, key: string) => {
-    if (start <= end) return;
-    parts.push(
-      // biome-ignore lint/a11y/noAriaHiddenOnFocusable: Nothing in it can have the focus.
-      <tr key={key} class="spacer" aria-hidden="true">
-        <td colSpan={columnCount} style={{ height: `${start - end}px` }} />
-      </tr>,
-    );
-  };
-  for (const item of items) {
-    fill(item.start, `before ${item.index}`);
-    parts.push(render(item));
-    end = item.end;
-  }
-  fill(total, "after");
-  return parts;
-}
-
 /** A click anywhere in a row opens it, unless somebody selects text. */
 function openRow(event: MouseEvent): void {
   const target = event.target as Element;
@@ -269,36 +223,6 @@ function useRowFocus(count: number) {
     if (!isWanted.current) setIndex(null);
   };
   return { index: index !== null && index < count ? index : null, isWanted, next, move, follow, leave };
-}
-
-function useVirtualizer(count: number, scroller: Scroller, focused: number | null) {
-  const [, draw] = useReducer((changes: number) => changes + 1, 0);
-  const options = {
-    count,
-    getScrollElement: () => scroller.current,
-    estimateSize: rowHeight,
-    overscan: OVERSCAN,
-    scrollToFn: elementScroll,
-    observeElementRect,
-    observeElementOffset,
-    // The header covers the first row.
-    scrollPaddingStart: rowHeight(),
-    onChange: () => draw(undefined),
-    rangeExtractor: (range: { startIndex: number; endIndex: number; overscan: number; count: number }) => {
-      const first = Math.max(0, range.startIndex - range.overscan);
-      const last = Math.min(range.count - 1, range.endIndex + range.overscan);
-      const indexes = Array.from({ length: last - first + 1 }, (_, index) => first + index);
-      // The row with the focus stays in the document: the focus would be lost with it.
-      if (focused !== null && focused < first) indexes.unshift(focused);
-      if (focused !== null && focused > last) indexes.push(focused);
-      return indexes;
-    },
-  };
-  const [virtualizer] = useState(() => new Virtualizer<HTMLDivElement, HTMLTableRowElement>(options));
-  virtualizer.setOptions(options);
-  useLayoutEffect(() => virtualizer._didMount(), [virtualizer]);
-  useLayoutEffect(() => virtualizer._willUpdate());
-  return virtualizer;
 }
 
 type TableVirtualizer = ReturnType<typeof useVirtualizer>;
