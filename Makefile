@@ -2,16 +2,23 @@
 .DEFAULT_GOAL := help
 PYTHON_BIN := .venv/bin/python
 SOURCES := aggregator demo tests benchmarks tools
+# The web page, and the files from which it is built.
+PAGE := aggregator/server/http/page/manifest.json
+PAGE_SOURCES := $(shell find ui -name node_modules -prune -o -name .test -prune -o -type f -print)
 
 .PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-compose test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## install the locked dependencies into .venv
+setup: .venv/.ready $(PAGE) ## install the locked dependencies into .venv, and build the web page
 
 .venv/.ready: requirements-dev.lock pyproject.toml tools/setup.sh
 	@tools/setup.sh
+
+# Without Node.js, this prints what is missing, and the next make tries again.
+$(PAGE): $(PAGE_SOURCES) tools/page.py | .venv/.ready
+	@$(PYTHON_BIN) -m tools.page build
 
 # On the loopback interface unless the caller sets another address. The demo does the same.
 run: export HTTP_HOST := $(or $(HTTP_HOST),127.0.0.1)
@@ -30,11 +37,12 @@ test: setup ## run the tests with a real Prometheus, without tests/fuzz: make te
 	@$(PYTHON_BIN) -m pytest --ignore tests/fuzz --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --override-ini faulthandler_timeout=180
 
-check: setup ## check format, lint, types and generated files
+check: setup ## check format, lint, types and generated files, also of the web page
 	@$(PYTHON_BIN) -m ruff format --check $(SOURCES)
 	@$(PYTHON_BIN) -m ruff check $(SOURCES)
 	@$(PYTHON_BIN) -m mypy $(SOURCES)
 	@$(PYTHON_BIN) -m tools.generate --check
+	@$(PYTHON_BIN) -m tools.page check
 
 format: setup ## format the sources
 	@$(PYTHON_BIN) -m ruff format $(SOURCES)
@@ -52,6 +60,7 @@ lock: setup ## write the lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--constraint requirements-dev.lock demo/example_service/requirements.in -o demo/example_service/requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --constraint requirements-dev.lock pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 ui/node.in -o ui/node.lock
 
 fuzz: export FUZZ_SEED ?= 1
 fuzz: export FUZZ_TIMES ?= 4
@@ -109,7 +118,8 @@ test-kubernetes: setup ## test with a real Kubernetes; needs Go, and root on Deb
 test-package: setup ## test the wheel and the sdist without the repository, and the site of docs
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/packaging
 
-package: setup ## build the wheel and the sdist into build/dist
+package: setup ## build the wheel and the sdist, with the web page, into build/dist
+	@test -f $(PAGE) || { echo "package: the web page is not built" >&2; exit 1; }
 	@$(PYTHON_BIN) -m build --no-isolation --outdir build/dist
 
 docs: setup ## build the documentation as a site in build/docs
@@ -119,4 +129,5 @@ sbom: setup ## write the SBOM of an installation to build/sbom.cdx.json
 	@$(PYTHON_BIN) -m tools.release.sbom build/sbom.cdx.json
 
 clean: ## remove the files of setup and tests
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build aggregator.egg-info ui/node_modules ui/.test \
+		aggregator/server/http/page

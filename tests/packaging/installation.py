@@ -22,6 +22,7 @@ BUILD_INPUTS = (
     "proto",
     "pyproject.toml",
     "requirements.lock",
+    "ui",
 )
 
 
@@ -59,7 +60,7 @@ def build_distributions(folder: Path) -> Distributions:
     sources.mkdir()
     for name in BUILD_INPUTS:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         else:
             shutil.copy(ROOT / name, sources)
     # setuptools adds files named test*.py in a folder named tests by itself.

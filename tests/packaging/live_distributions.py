@@ -81,12 +81,15 @@ def test_the_wheel_contains_the_package(distributions: Distributions) -> None:
 
 
 def test_the_sdist_contains_sources_and_locked_dependencies(distributions: Distributions) -> None:
-    """The sdist has the package, the .proto files and requirements.lock, but no tests, tools or demo."""
+    """The sdist has the package, the .proto files, the page's sources and requirements.lock, but no tests or tools."""
     with tarfile.open(distributions.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names >= {"requirements.lock", "CHANGELOG.md", "NOTICE", "aggregator/__main__.py"}
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "proto").rglob("*.proto")} <= names
-    assert {name.partition("/")[0] for name in names if "/" in name} == {"aggregator", "aggregator.egg-info", "proto"}
+    assert {"ui/package-lock.json", "ui/src/main.tsx"} <= names
+    assert not any("node_modules" in name for name in names)
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert folders == {"aggregator", "aggregator.egg-info", "proto", "ui"}
 
 
 def test_the_installed_program_reports_its_version(programs: Path, tmp_path: Path) -> None:
@@ -114,6 +117,7 @@ def test_the_installed_gateway_serves_over_http_and_grpc(programs: Path, tmp_pat
         clusters = send_request(gateway.http_port, "/").json()["cluster"]
         assert len(clusters) > 1
         assert send_request(gateway.http_port, "/docs").status == 200
+        assert b'<script type="module" src="/ui/assets/' in send_request(gateway.http_port, "/ui").body
         node_ids = {node.id for node in call_method(gateway.grpc_port).model.nodes}
         assert len(node_ids) > 1
         listing = run_command([programs / "aggregator-etim-client", f"127.0.0.1:{gateway.grpc_port}"], tmp_path)
