@@ -41,12 +41,15 @@ class _Hangs:
 class HangHistory:
     """Targets that exceeded their time again and again get little of it, so that one cannot slow down every scrape."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, shortened_seconds: float = SHORTENED_SECONDS
+    ) -> None:
         self._clock = clock
+        self._shortened_seconds = shortened_seconds
         self._hangs: dict[str, _Hangs] = {}
 
     def choose_seconds(self, target: str, seconds: float) -> float:
-        """Return the time for a target: its whole time, or a second if it hung three times in a row.
+        """Return the time for a target: its whole time, or the shortened one if it hung three times in a row.
 
         Once a minute it gets its whole time again.
         """
@@ -57,7 +60,7 @@ class HangHistory:
         if now - hangs.whole_time_at >= WHOLE_TIME_INTERVAL_SECONDS:
             hangs.whole_time_at = now
             return seconds
-        return min(seconds, SHORTENED_SECONDS)
+        return min(seconds, self._shortened_seconds)
 
     def record(self, target: str, *, is_hanging: bool) -> None:
         """Record whether a target exceeded its time."""

@@ -147,7 +147,8 @@ class PageFetcher:
                 async with self._slots.hold(limit):
                     return await self._fetch_page(request)
         except TimeoutError:
-            raise ScrapeError(FailureReason.DEADLINE, "no complete answer in time", is_hanging=True) from None
+            detail = f"no complete answer within {timeout_seconds:.3g} s"
+            raise ScrapeError(FailureReason.DEADLINE, detail, is_hanging=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _classify_error(error) from None
 

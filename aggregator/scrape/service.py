@@ -15,7 +15,7 @@ from aggregator.exposition.write import drain_families, write_families
 from aggregator.observability.logs import get_logger
 from aggregator.registry.nodes import NodeRegistry, RegisteredNode
 from aggregator.scrape.agent_scraper import AgentAnswer, AgentScraper
-from aggregator.scrape.deadline import HangHistory, compute_fetch_seconds
+from aggregator.scrape.deadline import SHORTENED_SECONDS, HangHistory, compute_fetch_seconds
 from aggregator.scrape.fetch import FetchedPage
 from aggregator.scrape.legacy_page import LegacyHost, build_legacy_page, choose_hostname, name_hosts_uniquely
 from aggregator.scrape.own_families import (
@@ -36,11 +36,15 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """Which of the old metrics are on the page of all agents, and how long answers are used again."""
+    """Which of the old metrics are on the page of all agents, and how long answers are used again.
+
+    Targets that hung three times in a row have `shortened_seconds`.
+    """
 
     has_legacy_metrics: bool = True
     percent_scale: int = 100
     reuse_seconds: float = 1.0
+    shortened_seconds: float = SHORTENED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class ScrapeService:
         self._options = options
         # Further metrics of this server.
         self._page_sources = page_sources
-        self._hangs = HangHistory()
+        self._hangs = HangHistory(shortened_seconds=options.shortened_seconds)
         self._flights: SingleFlight[bytes] = SingleFlight(options.reuse_seconds)
         self._process_metrics = ScrapeProcessMetrics()
         self._duplicate_hostnames: frozenset[str] = frozenset()

@@ -129,8 +129,10 @@ async def test_unusable_answers_have_reasons(response: bytes, reason: FailureRea
 
 @pytest.mark.parametrize("script", [stall_response, drip_response])
 async def test_a_target_that_hangs_ends_at_the_deadline(script: ResponseScript) -> None:
-    """A target that sends nothing, or one byte after another, has the reason `deadline`."""
-    assert await get_reason(script, 0.2) is FailureReason.DEADLINE
+    """A target that sends nothing, or one byte after another, has the reason `deadline`, and the time in the detail."""
+    error, _ = await fetch(script, 0.2)
+    assert isinstance(error, ScrapeError)
+    assert (error.reason, str(error)) == (FailureReason.DEADLINE, "no complete answer within 0.2 s")
 
 
 async def test_a_lost_connection_has_a_reason() -> None:
