@@ -12,7 +12,7 @@ export const theme = signal<Theme>("auto");
 export function startTheme(): void {
   theme.value = readTheme();
   effect(() => {
-    document.documentElement.dataset["theme"] = theme.value;
+    document.documentElement.setAttribute("data-theme", theme.value);
   });
   // Another tab.
   window.addEventListener("storage", (event) => {

@@ -1,22 +1,24 @@
-/** A table of a summary: only the rows in sight are in the document, however many there are. */
+/** A table of a summary, with its tools: sorting, columns and export. The rows are in table_rows.tsx. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
-import type { Resource } from "../data/client";
+import { useEffect, useReducer, useRef } from "preact/hooks";
+import type { Order, Resource } from "../data/client";
 import { type SummaryQuery, summaryPath, useOrder } from "../data/hooks";
-import { formatSort, parseSort, type SortKey } from "../data/order";
+import { formatSort, parseSort } from "../data/order";
 import type { Summary, SummaryKind } from "../data/summary";
 import { formatQuantity } from "../format";
-import { navigate, parameter, recallScroll, rememberScroll, setParameters } from "../router";
+import { parameter, setParameters } from "../router";
 import { announce } from "./announcer";
-import { type Cell, download, formatCsvLine } from "./export";
+import { exportCsv, exportJson } from "./export";
+import { Menu } from "./menu";
 import { keepRows, orderRows, type StableRows } from "./stable_rows";
 import { EmptyState, Loading, ProblemView } from "./states";
-import type { TableColumn } from "./table_columns";
-import { pageLength, type Scroller, useVirtualizer, withSpacers } from "./virtual_rows";
+import { chooseColumns, type TableColumn } from "./table_columns";
+import { TableRows } from "./table_rows";
+import type { Scroller } from "./virtual_rows";
 
-/** Lines of an export that are made before the page may draw again. */
-const EXPORT_CHUNK = 1000;
+/** A pointer that has not moved for so long does not read. */
+const READING_MILLISECONDS = 60_000;
 
 export interface TableProps {
   readonly kind: SummaryKind;
@@ -35,252 +37,120 @@ export interface TableProps {
 }
 
 export function Table(props: TableProps) {
-  const { kind, query = {}, resource, columns, defaultSort = "name", label, empty } = props;
+  const { kind, query = {}, resource, columns, defaultSort = "name", label, hrefOf, empty } = props;
   const keys = parseSort(parameter("sort") || defaultSort);
   const order = useOrder(kind, query, keys);
-  const shownColumns = chooseColumns(columns, parameter("columns"));
+  const shown = chooseColumns(columns, parameter("columns"));
   const scroller = useRef<HTMLDivElement>(null);
-  const summary = resource.data;
-  const [rows, sortAgain] = useStableRows(summary, order, `${summaryPath(kind, query)} ${formatSort(keys)}`, scroller);
-  if (summary === null || rows === null) {
-    return resource.failure === null ? <Loading /> : <ProblemView problem={resource.failure.problem} />;
-  }
+  const name = `${summaryPath(kind, query)} ${formatSort(keys)}`;
+  const [rows, sortAgain] = useStableRows(props, order, name, scroller);
+  const last = useRef(rows);
+  // Until the answer to a new filter is there, the table shows what the last one found.
+  const current = rows ?? (resource.failure === null ? last.current : null);
+  last.current = current;
+  useAnnouncedChanges(rows, label);
+  if (current === null) return <NoRows resource={resource} />;
   return (
     <>
-      <Toolbar {...props} summary={summary} rows={rows} keys={keys} shown={shownColumns} sortAgain={sortAgain} />
-      {rows.ids.length === 0 ? (
+      <Toolbar kind={kind} columns={columns} rows={current} shown={shown} sortAgain={sortAgain} />
+      {current.ids.length === 0 ? (
         (empty ?? <EmptyState title={`No ${label.toLowerCase()}`} />)
       ) : (
-        <Rows {...props} summary={summary} rows={rows} keys={keys} shown={shownColumns} scroller={scroller} />
+        <TableRows
+          label={label}
+          memory={kind}
+          rows={current}
+          columns={shown}
+          sort={keys[0] ?? null}
+          hrefOf={hrefOf}
+          scroller={scroller}
+          isBusy={rows === null}
+        />
       )}
     </>
   );
 }
 
-/** The columns that `columns` of the address names, or those that are not optional. The first one is always there. */
-export function chooseColumns(columns: readonly TableColumn[], chosen: string): readonly TableColumn[] {
-  const names = chosen.split(",").filter((name) => name !== "");
-  if (names.length === 0) return columns.filter((column) => !column.isOptional);
-  return columns.filter((column, index) => index === 0 || names.includes(column.name));
+function NoRows({ resource: { failure } }: { readonly resource: Resource<Summary> }) {
+  if (failure === null) return <Loading />;
+  // The field of the filter says what is wrong with it.
+  if (failure.problem.parameter) return <EmptyState title="The filter is not valid" />;
+  return <ProblemView problem={failure.problem} />;
 }
 
-/** Follow the data: in a new order if nobody reads, otherwise each row at its place. */
+/** Say how many objects came and went, to those who do not see it. */
+function useAnnouncedChanges(rows: StableRows | null, label: string): void {
+  const text = rows === null ? "" : describeChanges(rows);
+  useEffect(() => {
+    if (text) announce(`${label}: ${text}.`);
+  }, [text, label]);
+}
+
+/** Follow the data: in a new order if nobody reads, otherwise each row stays at its place. */
 function useStableRows(
-  summary: Summary | null,
-  order: ReturnType<typeof useOrder>,
+  { resource, hrefOf, columns }: TableProps,
+  order: Order | null,
   name: string,
   scroller: Scroller,
 ): [StableRows | null, () => void] {
-  const kept = useRef<{ readonly name: string; readonly stable: StableRows; readonly revision: number } | null>(null);
+  const kept = useRef<{ readonly name: string; readonly rows: StableRows; readonly order: Order | null } | null>(null);
   const [, draw] = useReducer((count: number) => count + 1, 0);
+  const isRead = useReading(scroller);
+  const summary = resource.data;
   const current = order !== null && order.revision === summary?.revision ? order : null;
   const before = kept.current?.name === name ? kept.current : null;
-  if (summary !== null) {
-    if (current !== null && (before === null || (before.revision !== summary.revision && !isRead(scroller.current)))) {
-      kept.current = { name, stable: orderRows(summary, current), revision: summary.revision };
-    } else if (before !== null) {
-      const isSame = before.revision === summary.revision && !before.stable.isOutdated;
-      if (!isSame) kept.current = { ...before, stable: keepRows(before.stable.ids, summary, current) };
-    }
+  const describe = (from: Summary, row: number) => ({
+    name: from.text(columns[0]?.name ?? "name", row),
+    href: hrefOf(from, row),
+  });
+  let rows = before?.rows ?? null;
+  if (summary !== null && (rows === null || rows.summary !== summary || before?.order !== current)) {
+    if (current !== null && (rows === null || !isRead())) rows = orderRows(summary, current);
+    else if (rows !== null) rows = keepRows(rows, summary, current, describe);
   }
+  kept.current = rows && { name, rows, order: current };
   const sortAgain = () => {
     kept.current = null;
     draw(undefined);
   };
-  const found = kept.current;
-  return [summary !== null && found?.name === name ? found.stable : null, sortAgain];
+  return [rows, sortAgain];
 }
 
-/** Whether somebody reads the table now: it is scrolled, has the focus, or the pointer is on it. */
-function isRead(scroller: HTMLElement | null): boolean {
-  if (scroller === null) return false;
-  return scroller.scrollTop > 0 || scroller.contains(document.activeElement) || scroller.matches(":hover");
-}
-
-interface BodyProps extends TableProps {
-  readonly summary: Summary;
-  readonly rows: StableRows;
-  readonly keys: readonly SortKey[];
-  readonly shown: readonly TableColumn[];
-}
-
-function Rows({
-  summary,
-  rows,
-  keys,
-  shown,
-  scroller,
-  columns,
-  label,
-  hrefOf,
-  kind,
-}: BodyProps & { scroller: Scroller }) {
-  const count = rows.ids.length;
-  const focus = useRowFocus(count);
-  const virtualizer = useVirtualizer(count, scroller, focus.index);
-  useScrollMemory(kind, scroller, virtualizer);
-  const items = virtualizer.getVirtualItems();
-  const stop = focus.index ?? items[0]?.index ?? 0;
-  useLayoutEffect(() => {
-    if (!focus.isWanted.current) return;
-    const link = scroller.current?.querySelector<HTMLElement>(`[data-index="${focus.index}"] a`);
-    if (link === null || link === undefined) return;
-    focus.isWanted.current = false;
-    link.focus({ preventScroll: true });
-  });
-  const width = shown.reduce((sum, column) => sum + column.width, 0);
-  return (
-    <div class="table-scroller" ref={scroller}>
-      <table style={{ width: `max(100%, ${width}rem)` }} aria-label={label} aria-rowcount={count + 1}>
-        <colgroup>
-          {shown.map((column) => (
-            <col key={column.name} style={{ width: `${column.width}rem` }} />
-          ))}
-        </colgroup>
-        <thead>
-          <tr aria-rowindex={1}>
-            {shown.map((column) => (
-              <HeaderCell key={column.name} column={column} summary={summary} keys={keys} />
-            ))}
-          </tr>
-        </thead>
-        <tbody
-          onKeyDown={(event) => {
-            if (!focus.move(event.key, stop, pageLength(scroller.current))) return;
-            event.preventDefault();
-            virtualizer.scrollToIndex(focus.next.current, { align: "auto" });
-          }}
-          onFocusIn={(event) => focus.follow(event.target as Element)}
-          onFocusOut={() => focus.leave()}
-          onClick={openRow}
-        >
-          {withSpacers(items, virtualizer.getTotalSize(), shown.length, (item) => {
-            const row = rows.rows[item.index] ?? -1;
-            return (
-              <tr key={rows.ids[item.index]} data-index={item.index} aria-rowindex={item.index + 2}>
-                {row < 0 ? (
-                  <td colSpan={shown.length} class="gone">
-                    no longer reported
-                  </td>
-                ) : (
-                  shown.map((column) => (
-                    <td key={column.name} class={column.isNumber ? "number" : undefined}>
-                      {column === columns[0] ? (
-                        <a href={hrefOf(summary, row)} tabIndex={item.index === stop ? 0 : -1}>
-                          {column.render(summary, row)}
-                        </a>
-                      ) : (
-                        column.render(summary, row)
-                      )}
-                    </td>
-                  ))
-                )}
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-/** A click anywhere in a row opens it, unless somebody selects text. */
-function openRow(event: MouseEvent): void {
-  const target = event.target as Element;
-  if (target.closest("a, button, input") !== null || !getSelection()?.isCollapsed) return;
-  const href = target.closest("tr")?.querySelector("a")?.href;
-  if (!href) return;
-  if (event.ctrlKey || event.metaKey) window.open(href, "_blank", "noopener");
-  else navigate(href);
-}
-
-/** One row is in the tab order; arrows, Home, End and the page keys move it. */
-function useRowFocus(count: number) {
-  const [index, setIndex] = useState<number | null>(null);
-  const isWanted = useRef(false);
-  const next = useRef(0);
-  const move = (key: string, from: number, page: number): boolean => {
-    const targets: Readonly<Record<string, number>> = {
-      ArrowDown: from + 1,
-      ArrowUp: from - 1,
-      PageDown: from + page,
-      PageUp: from - page,
-      Home: 0,
-      End: count - 1,
+/** Whether somebody reads the table now: it is scrolled, has the focus, or the pointer has moved on it. */
+function useReading(scroller: Scroller): () => boolean {
+  const moved = useRef(Number.NEGATIVE_INFINITY);
+  useEffect(() => {
+    const note = (event: Event) => {
+      if (scroller.current?.contains(event.target as Node)) moved.current = performance.now();
     };
-    const target = targets[key];
-    if (target === undefined) return false;
-    next.current = Math.min(count - 1, Math.max(0, target));
-    isWanted.current = true;
-    setIndex(next.current);
-    return true;
-  };
-  const follow = (element: Element) => {
-    const text = element.closest<HTMLElement>("tr")?.dataset["index"];
-    if (text !== undefined) setIndex(Number(text));
-  };
-  const leave = () => {
-    if (!isWanted.current) setIndex(null);
-  };
-  return { index: index !== null && index < count ? index : null, isWanted, next, move, follow, leave };
-}
-
-type TableVirtualizer = ReturnType<typeof useVirtualizer>;
-
-/** Back and forward find the table as it was scrolled. */
-function useScrollMemory(kind: string, scroller: Scroller, virtualizer: TableVirtualizer): void {
-  useLayoutEffect(() => {
+    document.addEventListener("pointermove", note, { passive: true });
+    return () => document.removeEventListener("pointermove", note);
+  }, [scroller]);
+  return () => {
     const element = scroller.current;
-    if (element === null) return;
-    const remembered = recallScroll(kind);
-    if (remembered > 0) virtualizer.scrollToOffset(remembered);
-    const remember = () => rememberScroll(kind, element.scrollTop);
-    element.addEventListener("scroll", remember, { passive: true });
-    return () => element.removeEventListener("scroll", remember);
-  }, [kind, scroller, virtualizer]);
-}
-
-function HeaderCell({
-  column,
-  summary,
-  keys,
-}: {
-  readonly column: TableColumn;
-  readonly summary: Summary;
-  readonly keys: readonly SortKey[];
-}) {
-  const first = keys[0];
-  const isSorted = first?.column === column.name;
-  const direction = isSorted ? (first.isDescending ? "descending" : "ascending") : undefined;
-  const isNextDescending = isSorted ? !first.isDescending : (column.isDescendingFirst ?? false);
-  const sort = () => {
-    setParameters({ sort: formatSort([{ column: column.name, isDescending: isNextDescending }]) }, { replace: true });
-    announce(`Sorted by ${column.label}, ${isNextDescending ? "descending" : "ascending"}.`);
+    if (element === null) return false;
+    if (element.contains(document.activeElement)) return true;
+    const isPointed = element.matches(":hover") && performance.now() - moved.current < READING_MILLISECONDS;
+    return isPointed || element.scrollTop > 0;
   };
-  return (
-    <th scope="col" aria-sort={direction} class={column.isNumber ? "number" : undefined} title={column.description}>
-      {summary.has(column.name) ? (
-        <button type="button" onClick={sort}>
-          {column.label}
-          <span class="sort-mark" aria-hidden="true">
-            {direction === "ascending" ? "▲" : direction === "descending" ? "▼" : ""}
-          </span>
-        </button>
-      ) : (
-        column.label
-      )}
-    </th>
-  );
 }
 
-function Toolbar(props: BodyProps & { readonly sortAgain: () => void }) {
-  const { rows, kind, summary, sortAgain } = props;
+interface ToolbarProps {
+  readonly kind: SummaryKind;
+  readonly columns: readonly TableColumn[];
+  readonly rows: StableRows;
+  readonly shown: readonly TableColumn[];
+  readonly sortAgain: () => void;
+}
+
+function Toolbar(props: ToolbarProps) {
+  const { rows, kind, sortAgain } = props;
   return (
     <div class="table-toolbar">
-      <span>{formatQuantity(summary.count, kind.slice(0, -1))}</span>
+      <span>{formatQuantity(rows.summary.count, kind.slice(0, -1))}</span>
       {rows.isOutdated && (
         <span class="outdated">
-          {describeChanges(rows)}
+          {describeChanges(rows) || "The order has changed"}
           <button type="button" onClick={sortAgain}>
             Sort again
           </button>
@@ -293,12 +163,12 @@ function Toolbar(props: BodyProps & { readonly sortAgain: () => void }) {
   );
 }
 
-function describeChanges({ newCount, goneCount }: StableRows): string {
-  const parts = [newCount > 0 && `${newCount} new`, goneCount > 0 && `${goneCount} gone`].filter(Boolean);
-  return parts.length > 0 ? `${parts.join(", ")} ` : "The order has changed ";
+/** "2 new, 1 gone", "" if there is nothing to say. */
+function describeChanges({ newCount, gone }: StableRows): string {
+  return [newCount > 0 && `${newCount} new`, gone.size > 0 && `${gone.size} gone`].filter(Boolean).join(", ");
 }
 
-function ColumnChooser({ columns, shown }: BodyProps) {
+function ColumnChooser({ columns, shown }: ToolbarProps) {
   const toggle = (column: TableColumn) => {
     const names = columns
       .filter((other) => (other === column ? !shown.includes(other) : shown.includes(other)))
@@ -320,74 +190,15 @@ function ColumnChooser({ columns, shown }: BodyProps) {
   );
 }
 
-function ExportMenu(props: BodyProps) {
+function ExportMenu({ kind, rows, shown }: ToolbarProps) {
   return (
     <Menu label="Export">
-      <button type="button" class="menu-item" onClick={() => void exportCsv(props)}>
+      <button type="button" class="menu-item" onClick={() => void exportCsv(kind, rows, shown)}>
         CSV of the rows and columns shown
       </button>
-      <button type="button" class="menu-item" onClick={() => void exportJson(props)}>
+      <button type="button" class="menu-item" onClick={() => void exportJson(kind, rows, shown)}>
         JSON of the rows and columns shown
       </button>
     </Menu>
   );
-}
-
-/** A button that opens a list; Escape and a click elsewhere close it. */
-function Menu({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
-  const details = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const close = (event: Event) => {
-      if (details.current && !details.current.contains(event.target as Node)) details.current.open = false;
-    };
-    document.addEventListener("pointerdown", close);
-    document.addEventListener("focusin", close);
-    return () => {
-      document.removeEventListener("pointerdown", close);
-      document.removeEventListener("focusin", close);
-    };
-  }, []);
-  return (
-    <details
-      class="menu"
-      ref={details}
-      onKeyDown={(event) => {
-        if (event.key !== "Escape" || !details.current?.open) return;
-        details.current.open = false;
-        details.current.querySelector("summary")?.focus();
-      }}
-    >
-      <summary>{label}</summary>
-      <div class="menu-items">{children}</div>
-    </details>
-  );
-}
-
-async function exportCsv({ summary, rows, shown, kind }: BodyProps): Promise<void> {
-  const lines = [formatCsvLine(shown.map((column) => column.name))];
-  for await (const cells of readCells(summary, rows, shown)) lines.push(formatCsvLine(cells));
-  download(`${kind}.csv`, "text/csv;charset=utf-8", lines);
-}
-
-async function exportJson({ summary, rows, shown, kind }: BodyProps): Promise<void> {
-  const parts: string[] = [];
-  for await (const cells of readCells(summary, rows, shown)) {
-    const object = Object.fromEntries(shown.map((column, index) => [column.name, cells[index]]));
-    parts.push(`${parts.length === 0 ? "[" : ","}\n${JSON.stringify(object)}`);
-  }
-  download(`${kind}.json`, "application/json", [...parts, parts.length === 0 ? "[]\n" : "\n]\n"]);
-}
-
-async function* readCells(
-  summary: Summary,
-  { rows }: StableRows,
-  shown: readonly TableColumn[],
-): AsyncGenerator<readonly Cell[]> {
-  let made = 0;
-  for (const row of rows) {
-    if (row < 0) continue;
-    yield shown.map((column) => column.value(summary, row));
-    made += 1;
-    if (made % EXPORT_CHUNK === 0) await new Promise((resolve) => setTimeout(resolve));
-  }
 }

@@ -28,6 +28,13 @@ export interface TableColumn {
 
 type ColumnOptions = Partial<Omit<TableColumn, "name" | "label">>;
 
+/** The columns that `columns` of the address names, or those that are not optional. The first one is always there. */
+export function chooseColumns(columns: readonly TableColumn[], chosen: string): readonly TableColumn[] {
+  const names = chosen.split(",").filter((name) => name !== "");
+  if (names.length === 0) return columns.filter((column) => !column.isOptional);
+  return columns.filter((column, index) => index === 0 || names.includes(column.name));
+}
+
 /** A column of texts. */
 export function textColumn(name: string, label: string, options: ColumnOptions = {}): TableColumn {
   return {

@@ -4,15 +4,18 @@ import {
   elementScroll,
   observeElementOffset,
   observeElementRect,
+  type Range,
   type VirtualItem,
   Virtualizer,
 } from "@tanstack/virtual-core";
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useReducer, useState } from "preact/hooks";
+import { recallScroll, rememberScroll } from "../router";
 
-/** In rem, as in table.css. */
+/** In rem, as --row-height. */
 const ROW_HEIGHT = 2;
-const OVERSCAN = 8;
+/** Rows that are drawn beyond the edges. */
+const OVERSCAN = 6;
 
 export type Scroller = RefObject<HTMLDivElement | null>;
 
@@ -51,26 +54,31 @@ export function withSpacers(
   return parts;
 }
 
-export function useVirtualizer(count: number, scroller: Scroller, focused: number | null) {
+/** What is in sight of `count` rows. With the name `memory`, back and forward find the table as it was scrolled. */
+export function useVirtualizer(count: number, scroller: Scroller, focused: number | null, memory?: string) {
   const [, draw] = useReducer((changes: number) => changes + 1, 0);
   const options = {
     count,
     getScrollElement: () => scroller.current,
     estimateSize: rowHeight,
     overscan: OVERSCAN,
+    initialOffset: () => (memory === undefined ? 0 : recallScroll(memory)),
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
     // The header covers the first row.
     scrollPaddingStart: rowHeight(),
-    onChange: () => draw(undefined),
-    rangeExtractor: (range: { startIndex: number; endIndex: number; overscan: number; count: number }) => {
+    onChange: (instance: TableVirtualizer) => {
+      if (memory !== undefined) rememberScroll(memory, instance.scrollOffset ?? 0);
+      draw(undefined);
+    },
+    rangeExtractor: (range: Range) => {
       const first = Math.max(0, range.startIndex - range.overscan);
       const last = Math.min(range.count - 1, range.endIndex + range.overscan);
-      const indexes = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+      const indexes = Array.from({ length: last - first + 1 }, (_, place) => first + place);
       // The row with the focus stays in the document: the focus would be lost with it.
       if (focused !== null && focused < first) indexes.unshift(focused);
-      if (focused !== null && focused > last) indexes.push(focused);
+      if (focused !== null && focused > last && focused < range.count) indexes.push(focused);
       return indexes;
     },
   };
@@ -80,3 +88,5 @@ export function useVirtualizer(count: number, scroller: Scroller, focused: numbe
   useLayoutEffect(() => virtualizer._willUpdate());
   return virtualizer;
 }
+
+type TableVirtualizer = Virtualizer<HTMLDivElement, HTMLTableRowElement>;

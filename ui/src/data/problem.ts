@@ -54,18 +54,15 @@ export function unreadable(detail: string): Problem {
 
 /** The problem that an error response describes. `body` is its text, which may be anything. */
 export function parseProblem(status: number, body: string): Problem {
-  const details = parseDetails(body);
-  const parameter = asText(details["parameter"]);
-  const allowed = asTexts(details["allowed"]);
-  const nearest = asTexts(details["nearest"]);
+  const { title, detail, parameter, allowed, nearest } = parseDetails(body);
   return {
     kind: kindOf(status),
     status,
-    title: asText(details["title"]) || titleOf(status),
-    detail: asText(details["detail"]),
-    ...(parameter && { parameter }),
-    ...(allowed.length > 0 && { allowed }),
-    ...(nearest.length > 0 && { nearest }),
+    title: asText(title) || titleOf(status),
+    detail: asText(detail),
+    ...(asText(parameter) && { parameter: asText(parameter) }),
+    ...(asTexts(allowed).length > 0 && { allowed: asTexts(allowed) }),
+    ...(asTexts(nearest).length > 0 && { nearest: asTexts(nearest) }),
   };
 }
 

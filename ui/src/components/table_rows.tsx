@@ -1,0 +1,194 @@
+/** The rows of a table: only those in sight are in the document, however many there are. */
+
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { formatSort, type SortKey } from "../data/order";
+import type { Summary } from "../data/summary";
+import { navigate, setParameters } from "../router";
+import { announce } from "./announcer";
+import { Name } from "./name";
+import type { StableRows } from "./stable_rows";
+import type { TableColumn } from "./table_columns";
+import { pageLength, type Scroller, useVirtualizer, withSpacers } from "./virtual_rows";
+
+interface TableRowsProps {
+  readonly label: string;
+  /** The name under which the history remembers how far it is scrolled. */
+  readonly memory: string;
+  readonly rows: StableRows;
+  readonly columns: readonly TableColumn[];
+  readonly sort: SortKey | null;
+  readonly hrefOf: (summary: Summary, row: number) => string;
+  readonly scroller: Scroller;
+  /** Whether other rows are on their way. */
+  readonly isBusy: boolean;
+}
+
+export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller, isBusy }: TableRowsProps) {
+  const count = rows.ids.length;
+  const [active, setActive] = useState<number | null>(null);
+  const isFocusWanted = useRef(false);
+  const virtualizer = useVirtualizer(count, scroller, active, memory);
+  const tabStop = active !== null && active < count ? active : (virtualizer.range?.startIndex ?? 0);
+  useLayoutEffect(() => {
+    if (!isFocusWanted.current) return;
+    const link = scroller.current?.querySelector<HTMLElement>(`tr[data-index="${active}"] a`);
+    if (!link) return;
+    isFocusWanted.current = false;
+    link.focus({ preventScroll: true });
+  });
+  const moveFocus = (event: KeyboardEvent) => {
+    const target = targetOfKey(event, tabStop, count, pageLength(scroller.current));
+    if (target === null) return;
+    event.preventDefault();
+    isFocusWanted.current = true;
+    setActive(target);
+    virtualizer.scrollToIndex(target, { align: "auto" });
+  };
+  const width = columns.reduce((sum, column) => sum + column.width, 0);
+  return (
+    <div class="table-scroller" ref={scroller} aria-busy={isBusy}>
+      <table style={{ width: `max(100%, ${width}rem)` }} aria-label={label} aria-rowcount={count + 1}>
+        <colgroup>
+          {columns.map((column) => (
+            <col key={column.name} style={{ width: `${column.width}rem` }} />
+          ))}
+        </colgroup>
+        <thead>
+          <tr aria-rowindex={1}>
+            {columns.map((column) => (
+              <HeaderCell key={column.name} column={column} isSortable={rows.summary.has(column.name)} sort={sort} />
+            ))}
+          </tr>
+        </thead>
+        <tbody
+          onKeyDown={moveFocus}
+          onFocusIn={(event) => setActive(indexOf(event.target as Element))}
+          onClick={openRow}
+          onPointerOver={showCutText}
+        >
+          {withSpacers(virtualizer.getVirtualItems(), virtualizer.getTotalSize(), columns.length, ({ index }) => (
+            <Row
+              key={rows.ids[index]}
+              index={index}
+              rows={rows}
+              columns={columns}
+              hrefOf={hrefOf}
+              isTabStop={index === tabStop}
+            />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface RowProps {
+  readonly index: number;
+  readonly rows: StableRows;
+  readonly columns: readonly TableColumn[];
+  readonly hrefOf: (summary: Summary, row: number) => string;
+  readonly isTabStop: boolean;
+}
+
+function Row({ index, rows, columns, hrefOf, isTabStop }: RowProps) {
+  const { summary } = rows;
+  const row = rows.rows[index] ?? -1;
+  const tabIndex = isTabStop ? 0 : -1;
+  if (row < 0) {
+    const gone = rows.gone.get(rows.ids[index] ?? 0);
+    return (
+      <tr data-index={index} aria-rowindex={index + 2} class="gone">
+        <td>
+          <a href={gone?.href ?? ""} tabIndex={tabIndex}>
+            <Name text={gone?.name ?? ""} />
+          </a>
+        </td>
+        <td colSpan={Math.max(1, columns.length - 1)}>no longer reported</td>
+      </tr>
+    );
+  }
+  return (
+    <tr data-index={index} aria-rowindex={index + 2}>
+      {columns.map((column, place) => (
+        <td key={column.name} class={column.isNumber ? "number" : undefined}>
+          {place === 0 ? (
+            <a href={hrefOf(summary, row)} tabIndex={tabIndex}>
+              {column.render(summary, row)}
+            </a>
+          ) : (
+            column.render(summary, row)
+          )}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+/** The row to which a key moves the focus, null if it moves nothing. */
+function targetOfKey(event: KeyboardEvent, from: number, count: number, page: number): number | null {
+  if (event.ctrlKey || event.metaKey || event.altKey) return null;
+  const targets: Readonly<Record<string, number>> = {
+    ArrowDown: from + 1,
+    ArrowUp: from - 1,
+    PageDown: from + page,
+    PageUp: from - page,
+    Home: 0,
+    End: count - 1,
+  };
+  const target = targets[event.key];
+  return target === undefined ? null : Math.min(count - 1, Math.max(0, target));
+}
+
+function indexOf(element: Element): number | null {
+  const index = element.closest("tr")?.getAttribute("data-index");
+  return index ? Number(index) : null;
+}
+
+/** A click anywhere in a row opens it, unless somebody selects text. */
+function openRow(event: MouseEvent): void {
+  const target = event.target as Element;
+  if (target.closest("a, button, input") !== null || !getSelection()?.isCollapsed) return;
+  const href = target.closest("tr")?.querySelector("a")?.href;
+  if (!href) return;
+  if (event.ctrlKey || event.metaKey) window.open(href, "_blank", "noopener");
+  else navigate(href);
+}
+
+/** A text that does not fit into its cell is in its title. */
+function showCutText(event: PointerEvent): void {
+  const cell = (event.target as Element).closest("td");
+  if (cell === null) return;
+  const box = cell.querySelector(":scope > a, :scope > .health > span") ?? cell;
+  if (box.scrollWidth > box.clientWidth) cell.title = cell.textContent ?? "";
+  else cell.removeAttribute("title");
+}
+
+interface HeaderCellProps {
+  readonly column: TableColumn;
+  readonly isSortable: boolean;
+  readonly sort: SortKey | null;
+}
+
+function HeaderCell({ column, isSortable, sort }: HeaderCellProps) {
+  const isSorted = sort?.column === column.name;
+  const direction = isSorted ? (sort.isDescending ? "descending" : "ascending") : undefined;
+  const isNextDescending = isSorted ? !sort.isDescending : (column.isDescendingFirst ?? false);
+  const changeOrder = () => {
+    setParameters({ sort: formatSort([{ column: column.name, isDescending: isNextDescending }]) }, { replace: true });
+    announce(`Sorted by ${column.label}, ${isNextDescending ? "descending" : "ascending"}.`);
+  };
+  return (
+    <th scope="col" aria-sort={direction} class={column.isNumber ? "number" : undefined} title={column.description}>
+      {isSortable ? (
+        <button type="button" onClick={changeOrder}>
+          <span class="cut">{column.label}</span>
+          <span class="sort-mark" aria-hidden="true">
+            {direction === "ascending" ? "▲" : direction === "descending" ? "▼" : ""}
+          </span>
+        </button>
+      ) : (
+        column.label
+      )}
+    </th>
+  );
+}
