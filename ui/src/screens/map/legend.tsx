@@ -1,0 +1,47 @@
+/** What the colours and marks of the map mean. */
+import { HealthIcon, healthText, toHealth } from "../../components/health";
+import { formatCount } from "../../format";
+import type { Picture } from "./picture";
+import { HEALTHS, type Scaled } from "./scales";
+
+export function Legend({ picture }: { readonly picture: Picture }) {
+  const { nodeScale, podScale } = picture;
+  return (
+    <div class="legend">
+      {nodeScale && <ScaleLegend subject="Nodes" scale={nodeScale} />}
+      {podScale ? <ScaleLegend subject="Pods" scale={podScale} /> : <p>Pods: no colour</p>}
+      <p class="legend-marks">
+        Marks:
+        {HEALTHS.slice(1).map((health) => (
+          <span key={health} class="legend-item">
+            <HealthIcon health={health} /> {healthText(health)}
+          </span>
+        ))}
+        <span class="legend-item">
+          <span class="swatch corner" /> a pod has this problem
+        </span>
+        <span class="legend-item">
+          <span class="swatch ghost" /> gone since the page was opened
+        </span>
+      </p>
+    </div>
+  );
+}
+
+function ScaleLegend({ subject, scale }: { readonly subject: string; readonly scale: Scaled }) {
+  return (
+    <p>
+      {subject}, {scale.title.toLowerCase()}:
+      {scale.classes.map(({ colour, label }, index) => {
+        const count = scale.counts[index] ?? 0;
+        const isHealth = (HEALTHS as readonly string[]).includes(label);
+        return (
+          <span key={label} class={count === 0 ? "legend-item none" : "legend-item"}>
+            <span class={`swatch ${colour}`} />
+            <bdi>{isHealth ? healthText(toHealth(label)) : label}</bdi> <span class="count">{formatCount(count)}</span>
+          </span>
+        );
+      })}
+    </p>
+  );
+}
