@@ -6,7 +6,14 @@ export function Menu({ label, children }: { readonly label: string; readonly chi
   const details = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (event: Event) => {
-      if (details.current && !details.current.contains(event.target as Node)) details.current.open = false;
+      const menu = details.current;
+      const target = event.target as Node;
+      // A click on a text gives the focus to what is around the menu.
+      if (!menu?.open || menu.contains(target) || target.contains(menu)) return;
+      // Chromium 156 crashes if an element disappears while it gets the focus.
+      setTimeout(() => {
+        menu.open = false;
+      });
     };
     document.addEventListener("pointerdown", close);
     document.addEventListener("focusin", close);
