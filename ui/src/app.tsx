@@ -1,7 +1,7 @@
 /** The frame around all screens: what the page is, where one is, how old the data are, and what is wrong with them. */
 
 import type { ComponentType } from "preact";
-import { useErrorBoundary, useRef } from "preact/hooks";
+import { useErrorBoundary, useLayoutEffect, useRef } from "preact/hooks";
 import { authState, signOut } from "./auth/auth";
 import { SignIn } from "./auth/sign_in";
 import { Announcer } from "./components/announcer";
@@ -9,7 +9,7 @@ import { HealthIcon } from "./components/health";
 import { Screen } from "./components/screen";
 import { isSearchOpen, SearchPalette } from "./components/search";
 import { EmptyState, FailureTimes } from "./components/states";
-import { freshness, outage } from "./data/client";
+import { freshness, outage, sharedToken } from "./data/client";
 import { useNow, useSummary } from "./data/hooks";
 import { formatDuration, safeText } from "./format";
 import { useShortcut } from "./keyboard";
@@ -18,6 +18,7 @@ import { hrefOf, type Route, route, type SimpleScreen } from "./router";
 import { DetailScreen } from "./screens/detail";
 import { OverviewScreen } from "./screens/overview";
 import { TableScreen } from "./screens/tables";
+import { useScrollMemory } from "./scroll_memory";
 import { setTheme, THEMES, theme } from "./theme";
 
 /** After this time without new data, the age is a warning. */
@@ -45,6 +46,7 @@ const SIMPLE_SCREENS: Readonly<Record<SimpleScreen, ComponentType>> = {
 
 export function App() {
   const main = useRef<HTMLElement>(null);
+  useScrollMemory(main);
   const { status } = authState.value;
   const hasData = status === "open" || status === "signedIn";
   return (
@@ -56,7 +58,8 @@ export function App() {
       <Header hasData={hasData} />
       {hasData && <Banner />}
       <main id="main" ref={main} tabIndex={-1}>
-        {hasData ? <CurrentScreen /> : <SignIn />}
+        {/* Nothing that one account has seen is left for the next one. */}
+        {hasData ? <CurrentScreen key={sharedToken.value?.account} /> : <SignIn />}
       </main>
       {hasData && <SearchPalette />}
       <Announcer />
@@ -83,8 +86,13 @@ function Header({ hasData }: { readonly hasData: boolean }) {
 
 function Navigation() {
   const here = hrefOf(route.value);
+  const navigation = useRef<HTMLElement>(null);
+  useLayoutEffect(() => {
+    // On narrow screens, the navigation scrolls.
+    navigation.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  }, [here]);
   return (
-    <nav aria-label="Screens" class="page-navigation">
+    <nav aria-label="Screens" class="page-navigation" ref={navigation}>
       <ul>
         {LINKS.map(({ text, route: target }) => {
           const href = hrefOf(target);

@@ -222,12 +222,16 @@ export function hrefWith(changes: Readonly<Record<string, string | undefined>>):
   return hrefOf(here, { ...parameters, ...changes });
 }
 
+/** Identifies the entry of the history that is shown. */
+export const entry = signal("");
+
 /** Counts the screens that were opened by a link. The frame moves the focus to their heading. */
 export const arrivals = signal(0);
 
 function followBrowser(): void {
   batch(() => {
     current.value = parseAddress(new URL(location.href));
+    entry.value = entryId();
   });
 }
 
@@ -260,6 +264,7 @@ export function recallScroll(element: string): number {
 export function startRouter(): void {
   history.scrollRestoration = "manual";
   if (entryId() === "") history.replaceState({ entry: newEntry() }, "");
+  entry.value = entryId();
   const { parameters } = current.value;
   const isStart = location.pathname === BASE_PATH || location.pathname === `${BASE_PATH}/`;
   if (isStart && !isLoginAnswer(new URL(location.href))) {

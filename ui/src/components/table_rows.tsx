@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatSort, type SortKey } from "../data/order";
 import type { Summary } from "../data/summary";
-import { navigate, setParameters } from "../router";
+import { entry, navigate, recallScroll, setParameters } from "../router";
 import { announce } from "./announcer";
 import { Name } from "./name";
 import type { StableRows } from "./stable_rows";
@@ -27,7 +27,13 @@ export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller
   const count = rows.ids.length;
   const [active, setActive] = useState<number | null>(null);
   const isFocusWanted = useRef(false);
+  const wanted = useWantedScroll(memory);
   const virtualizer = useVirtualizer(count, scroller, active, memory);
+  useLayoutEffect(() => {
+    if (wanted.current === null || isBusy) return;
+    virtualizer.scrollToOffset(wanted.current);
+    wanted.current = null;
+  });
   const tabStop = active !== null && active < count ? active : (virtualizer.range?.startIndex ?? 0);
   useLayoutEffect(() => {
     if (!isFocusWanted.current) return;
@@ -56,7 +62,13 @@ export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((column) => (
-              <HeaderCell key={column.name} column={column} isSortable={rows.summary.has(column.name)} sort={sort} />
+              <HeaderCell
+                key={column.name}
+                column={column}
+                isSortable={rows.summary.has(column.name)}
+                sort={sort}
+                onSort={() => virtualizer.scrollToOffset(0)}
+              />
             ))}
           </tr>
         </thead>
@@ -80,6 +92,18 @@ export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller
       </table>
     </div>
   );
+}
+
+/** How far to scroll when the entry of the history changes: to the start for a new one. Null when it is done. */
+function useWantedScroll(memory: string): { current: number | null } {
+  const here = entry.value;
+  const shown = useRef(here);
+  const wanted = useRef<number | null>(null);
+  if (shown.current !== here) {
+    shown.current = here;
+    wanted.current = recallScroll(memory);
+  }
+  return wanted;
 }
 
 interface RowProps {
@@ -167,14 +191,16 @@ interface HeaderCellProps {
   readonly column: TableColumn;
   readonly isSortable: boolean;
   readonly sort: SortKey | null;
+  readonly onSort: () => void;
 }
 
-function HeaderCell({ column, isSortable, sort }: HeaderCellProps) {
+function HeaderCell({ column, isSortable, sort, onSort }: HeaderCellProps) {
   const isSorted = sort?.column === column.name;
   const direction = isSorted ? (sort.isDescending ? "descending" : "ascending") : undefined;
   const isNextDescending = isSorted ? !sort.isDescending : (column.isDescendingFirst ?? false);
   const changeOrder = () => {
     setParameters({ sort: formatSort([{ column: column.name, isDescending: isNextDescending }]) }, { replace: true });
+    onSort();
     announce(`Sorted by ${column.label}, ${isNextDescending ? "descending" : "ascending"}.`);
   };
   return (

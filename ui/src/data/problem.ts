@@ -43,8 +43,7 @@ export class ProblemError extends Error {
   }
 }
 
-export function unreachable(error: unknown): Problem {
-  const detail = error instanceof Error ? error.message : String(error);
+export function unreachable(detail = ""): Problem {
   return { kind: "unreachable", status: 0, title: "The gateway does not answer", detail };
 }
 

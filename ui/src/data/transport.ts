@@ -34,7 +34,8 @@ export async function send(query: Query): Promise<Answer> {
     return await readAnswer(await fetch(urlOf(query), requestOf(query, signal)));
   } catch (error) {
     if (error instanceof ProblemError || query.signal?.aborted) throw error;
-    throw new ProblemError(unreachable(timeout.aborted ? new Error("The request timed out.") : error));
+    // What browsers say here, such as "Failed to fetch", helps nobody.
+    throw new ProblemError(unreachable(timeout.aborted ? "The request took too long." : ""));
   }
 }
 

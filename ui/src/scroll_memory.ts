@@ -1,0 +1,47 @@
+/** Back and forward find a screen as it was scrolled, also if its content comes later. */
+
+import type { RefObject } from "preact";
+import { useLayoutEffect } from "preact/hooks";
+import { entry, recallScroll, rememberScroll } from "./router";
+
+const NAME = "main";
+/** Content that comes later than this is shown from where it is. */
+const PATIENCE_MILLISECONDS = 3000;
+
+export function useScrollMemory(scroller: RefObject<HTMLElement | null>): void {
+  const here = entry.value;
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const wanted = recallScroll(NAME);
+    const isThere = () => {
+      element.scrollTop = wanted;
+      return Math.abs(element.scrollTop - wanted) < 1;
+    };
+    const stop = isThere() ? null : retryWhileGrowing(element, isThere);
+    const remember = () => rememberScroll(NAME, element.scrollTop);
+    element.addEventListener("scroll", remember, { passive: true });
+    return () => {
+      stop?.();
+      element.removeEventListener("scroll", remember);
+    };
+  }, [here, scroller]);
+}
+
+/** Try again whenever the content changes, until it works, somebody scrolls, or the time is up. */
+function retryWhileGrowing(element: HTMLElement, attempt: () => boolean): () => void {
+  const observer = new MutationObserver(() => {
+    if (attempt()) stop();
+  });
+  const timer = setTimeout(() => stop(), PATIENCE_MILLISECONDS);
+  const stop = () => {
+    observer.disconnect();
+    clearTimeout(timer);
+    for (const type of USER_INPUT) element.removeEventListener(type, stop);
+  };
+  observer.observe(element, { childList: true, subtree: true });
+  for (const type of USER_INPUT) element.addEventListener(type, stop, { passive: true, once: true });
+  return stop;
+}
+
+const USER_INPUT = ["wheel", "touchstart", "keydown", "pointerdown"] as const;
