@@ -14,7 +14,7 @@ import { Menu } from "./menu";
 import { keepRows, orderRows, type StableRows } from "./stable_rows";
 import { EmptyState, Loading, ProblemView } from "./states";
 import { chooseColumns, type TableColumn } from "./table_columns";
-import { TableRows } from "./table_rows";
+import { type Selection, TableRows } from "./table_rows";
 import type { Scroller } from "./virtual_rows";
 
 /** A pointer that has not moved for so long does not read. */
@@ -28,6 +28,10 @@ export interface TableProps {
   /** The first one names the object, and is the link. */
   readonly columns: readonly TableColumn[];
   readonly hrefOf: (summary: Summary, row: number) => string;
+  /** Without one, a click in a row follows its link. */
+  readonly selection?: Selection | undefined;
+  /** Beside the number of rows. */
+  readonly totals?: ComponentChildren;
   /** `sort` of the address, if it has none: health,name. */
   readonly defaultSort?: string;
   /** What the table contains: "Nodes". */
@@ -37,7 +41,7 @@ export interface TableProps {
 }
 
 export function Table(props: TableProps) {
-  const { kind, query = {}, resource, columns, defaultSort = "name", label, hrefOf, empty } = props;
+  const { kind, query = {}, resource, columns, defaultSort = "name", label, hrefOf, selection, totals, empty } = props;
   const keys = parseSort(parameter("sort") || defaultSort);
   const order = useOrder(kind, query, keys);
   const shown = chooseColumns(columns, parameter("columns"));
@@ -52,7 +56,7 @@ export function Table(props: TableProps) {
   if (current === null) return <NoRows resource={resource} />;
   return (
     <>
-      <Toolbar kind={kind} columns={columns} rows={current} shown={shown} sortAgain={sortAgain} />
+      <Toolbar kind={kind} columns={columns} rows={current} shown={shown} sortAgain={sortAgain} totals={totals} />
       {current.ids.length === 0 ? (
         (empty ?? <EmptyState title={`No ${label.toLowerCase()}`} />)
       ) : (
@@ -65,6 +69,7 @@ export function Table(props: TableProps) {
           hrefOf={hrefOf}
           scroller={scroller}
           isBusy={rows === null}
+          selection={selection}
         />
       )}
     </>
@@ -141,13 +146,15 @@ interface ToolbarProps {
   readonly rows: StableRows;
   readonly shown: readonly TableColumn[];
   readonly sortAgain: () => void;
+  readonly totals: ComponentChildren;
 }
 
 function Toolbar(props: ToolbarProps) {
-  const { rows, kind, sortAgain } = props;
+  const { rows, kind, sortAgain, totals } = props;
   return (
     <div class="table-toolbar">
       <span>{formatQuantity(rows.summary.count, kind.slice(0, -1))}</span>
+      {totals}
       {rows.isOutdated && (
         <span class="outdated">
           {describeChanges(rows) || "The order has changed"}

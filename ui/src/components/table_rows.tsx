@@ -10,6 +10,13 @@ import type { StableRows } from "./stable_rows";
 import type { TableColumn } from "./table_columns";
 import { pageLength, type Scroller, useVirtualizer, withSpacers } from "./virtual_rows";
 
+/** Rows can be selected: by a click beside the link, and by the space bar. */
+export interface Selection {
+  /** The row of the summary that is selected, -1 if none is. */
+  readonly row: number;
+  readonly select: (summary: Summary, row: number) => void;
+}
+
 interface TableRowsProps {
   readonly label: string;
   /** The name under which the history remembers how far it is scrolled. */
@@ -21,9 +28,11 @@ interface TableRowsProps {
   readonly scroller: Scroller;
   /** Whether other rows are on their way. */
   readonly isBusy: boolean;
+  readonly selection?: Selection | undefined;
 }
 
-export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller, isBusy }: TableRowsProps) {
+export function TableRows(props: TableRowsProps) {
+  const { label, memory, rows, columns, sort, hrefOf, scroller, isBusy, selection } = props;
   const count = rows.ids.length;
   const [active, setActive] = useState<number | null>(null);
   const isFocusWanted = useRef(false);
@@ -42,7 +51,14 @@ export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller
     isFocusWanted.current = false;
     link.focus({ preventScroll: true });
   });
+  const select = (event: Event): boolean => {
+    const row = rows.rows[indexOf(event.target as Element) ?? -1] ?? -1;
+    if (selection === undefined || row < 0) return false;
+    selection.select(rows.summary, row);
+    return true;
+  };
   const moveFocus = (event: KeyboardEvent) => {
+    if (event.key === " " && select(event)) event.preventDefault();
     const target = targetOfKey(event, tabStop, count, pageLength(scroller.current));
     if (target === null) return;
     event.preventDefault();
@@ -75,7 +91,7 @@ export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller
         <tbody
           onKeyDown={moveFocus}
           onFocusIn={(event) => setActive(indexOf(event.target as Element))}
-          onClick={openRow}
+          onClick={(event) => isForRow(event) && (select(event) || openRow(event))}
           onPointerOver={showCutText}
         >
           {withSpacers(virtualizer.getVirtualItems(), virtualizer.getTotalSize(), columns.length, ({ index }) => (
@@ -86,6 +102,7 @@ export function TableRows({ label, memory, rows, columns, sort, hrefOf, scroller
               columns={columns}
               hrefOf={hrefOf}
               isTabStop={index === tabStop}
+              isSelected={selection !== undefined && selection.row >= 0 && rows.rows[index] === selection.row}
             />
           ))}
         </tbody>
@@ -112,9 +129,10 @@ interface RowProps {
   readonly columns: readonly TableColumn[];
   readonly hrefOf: (summary: Summary, row: number) => string;
   readonly isTabStop: boolean;
+  readonly isSelected: boolean;
 }
 
-function Row({ index, rows, columns, hrefOf, isTabStop }: RowProps) {
+function Row({ index, rows, columns, hrefOf, isTabStop, isSelected }: RowProps) {
   const { summary } = rows;
   const row = rows.rows[index] ?? -1;
   const tabIndex = isTabStop ? 0 : -1;
@@ -132,7 +150,12 @@ function Row({ index, rows, columns, hrefOf, isTabStop }: RowProps) {
     );
   }
   return (
-    <tr data-index={index} aria-rowindex={index + 2}>
+    <tr
+      data-index={index}
+      aria-rowindex={index + 2}
+      aria-current={isSelected || undefined}
+      class={isSelected ? "selected" : undefined}
+    >
       {columns.map((column, place) => (
         <td key={column.name} class={column.isNumber ? "number" : undefined}>
           {place === 0 ? (
@@ -168,11 +191,14 @@ function indexOf(element: Element): number | null {
   return index ? Number(index) : null;
 }
 
-/** A click anywhere in a row opens it, unless somebody selects text. */
+/** Whether a click is for the row: on no link or button in it, and not to select text. */
+function isForRow(event: MouseEvent): boolean {
+  return (event.target as Element).closest("a, button, input") === null && getSelection()?.isCollapsed === true;
+}
+
+/** A click anywhere in a row opens it. */
 function openRow(event: MouseEvent): void {
-  const target = event.target as Element;
-  if (target.closest("a, button, input") !== null || !getSelection()?.isCollapsed) return;
-  const href = target.closest("tr")?.querySelector("a")?.href;
+  const href = (event.target as Element).closest("tr")?.querySelector("a")?.href;
   if (!href) return;
   if (event.ctrlKey || event.metaKey) window.open(href, "_blank", "noopener");
   else navigate(href);

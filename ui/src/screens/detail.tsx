@@ -1,15 +1,83 @@
+/** Everything known about one object, for people: what is wrong first. */
+
 import { Screen } from "../components/screen";
 import { EmptyState, Loading, ProblemView } from "../components/states";
+import type { Resource } from "../data/client";
 import { useJson } from "../data/hooks";
-import { type ObjectRef, objectName, objectPath } from "../router";
+import { safeText } from "../format";
+import { hrefOf, type ObjectRef, objectName } from "../router";
+import { ClusterDetail } from "./detail/cluster";
+import { hasValue, type JsonObject, textField } from "./detail/fields";
+import { NodeDetail } from "./detail/node";
+import { GoneNotice, RawSection } from "./detail/parts";
+import { detailPath } from "./detail/path";
+import { PodDetail } from "./detail/pod";
+import { OtherScreens, Trail } from "./detail/trail";
+
+const KINDS = { cluster: "Cluster", node: "Node", pod: "Pod", container: "Container" } as const;
 
 export function DetailScreen({ object }: { readonly object: ObjectRef }) {
-  const { data, failure } = useJson<Record<string, unknown>>(objectPath(object));
+  const path = detailPath(object);
+  const { data, failure } = useJson<JsonObject>(path);
+  const node = data !== null && object.kind === "pod" ? textField(data, "node") : "";
+  const isMissing = failure?.problem.kind === "missing";
   return (
-    <Screen title={objectName(object)} kind={object.kind}>
-      {failure !== null && <ProblemView problem={failure.problem} />}
+    <Screen
+      title={objectName(object)}
+      kind={KINDS[object.kind]}
+      actions={
+        data !== null && (
+          <OtherScreens object={object} hasPosition={object.kind === "node" && hasValue(data["latitude"])} />
+        )
+      }
+    >
+      <Trail object={object} node={node} />
       {data === null && failure === null && <Loading />}
-      {data !== null && <EmptyState title={`${Object.keys(data).length} fields`} />}
+      {data === null && failure !== null && <Missing object={object} failure={failure} />}
+      {data !== null && isMissing && <GoneNotice since={failure.since} />}
+      {data !== null && <ObjectDetail object={object} data={data} />}
+      {data !== null && <RawSection path={path} object={data} />}
     </Screen>
+  );
+}
+
+function ObjectDetail({ object, data }: { readonly object: ObjectRef; readonly data: JsonObject }) {
+  switch (object.kind) {
+    case "cluster":
+      return <ClusterDetail object={object} cluster={data} />;
+    case "node":
+      return <NodeDetail object={object} node={data} />;
+    default:
+      return <PodDetail object={{ ...object, kind: "pod" }} pod={data} />;
+  }
+}
+
+interface MissingProps {
+  readonly object: ObjectRef;
+  readonly failure: NonNullable<Resource<unknown>["failure"]>;
+}
+
+function Missing({ object, failure }: MissingProps) {
+  const { problem } = failure;
+  if (problem.kind !== "missing") return <ProblemView problem={problem} />;
+  const { nearest = [] } = problem;
+  return (
+    <EmptyState title={`There is no such ${object.kind} in the topology`}>
+      <p>{safeText(problem.detail, 500)}</p>
+      <p>It may be gone, or your token does not show it.</p>
+      {nearest.length > 0 && <p>Similar: {nearest.map((name) => safeText(name, 80)).join(", ")}</p>}
+      <ul class="link-list">
+        {object.kind !== "cluster" && (
+          <li>
+            <a href={hrefOf({ screen: "detail", object: { kind: "cluster", cluster: object.cluster } })}>
+              The cluster {safeText(object.cluster, 80)}
+            </a>
+          </li>
+        )}
+        <li>
+          <a href={hrefOf({ screen: "overview" })}>Overview</a>: what is wrong, and what has vanished
+        </li>
+      </ul>
+    </EmptyState>
   );
 }

@@ -1,10 +1,180 @@
+/** What is wrong in the fleet, worst first, and how many of everything there are. */
+
+import { useMemo } from "preact/hooks";
+import { HealthIcon } from "../components/health";
 import { Screen } from "../components/screen";
-import { EmptyState } from "../components/states";
+import { EmptyState, Loading, ProblemView } from "../components/states";
+import { type Freshness, freshness } from "../data/client";
+import { useNow, useSummary } from "../data/hooks";
+import { formatCount, formatDuration, formatQuantity } from "../format";
+import { hrefOf, parameter } from "../router";
+import { ClusterSelect } from "./cluster_select";
+import { ClusterTable } from "./overview/clusters";
+import { FindingList } from "./overview/finding_list";
+import { findFindings } from "./overview/findings";
+import { useQuality } from "./overview/quality";
+import { addUpClusters, describeCounts, type HealthCounts, type Totals } from "./overview/totals";
+import { UsedBar } from "./used_bar";
+
+/** How often the ages in sentences are written anew. */
+const AGE_SECONDS = 5;
 
 export function OverviewScreen() {
+  const clusters = useSummary("clusters");
+  const nodes = useSummary("nodes");
+  const pods = useSummary("pods");
+  const quality = useQuality();
+  const now = useNow(AGE_SECONDS);
+  const cluster = parameter("cluster");
+  const findings = useMemo(
+    () => findFindings({ nodes: nodes.data, pods: pods.data, quality }, now, cluster),
+    [nodes.data, pods.data, quality, now, cluster],
+  );
+  const failure = clusters.failure ?? nodes.failure ?? pods.failure;
+  if (clusters.data === null) {
+    return (
+      <Screen title="Overview">{failure === null ? <Loading /> : <NoTopology problem={failure.problem} />}</Screen>
+    );
+  }
+  const totals = addUpClusters(clusters.data, cluster);
+  if (clusters.data.count === 0) {
+    return (
+      <Screen title="Overview">
+        <EmptyFleet />
+      </Screen>
+    );
+  }
+  const isComplete = nodes.data !== null && pods.data !== null;
   return (
-    <Screen title="Overview">
-      <EmptyState title="This screen is not there yet" />
+    <Screen title="Overview" actions={clusters.data.count > 1 || cluster !== "" ? <ClusterSelect /> : undefined}>
+      <TotalList totals={totals} cluster={cluster} />
+      <div class="overview">
+        <section class="overview-findings" aria-labelledby="findings-heading">
+          <h2 id="findings-heading">
+            Problems {findings.length > 0 && <span class="quiet-text">({formatCount(findings.length)})</span>}
+          </h2>
+          {findings.length === 0 && (isComplete ? <NothingWrong totals={totals} now={now} /> : <Loading />)}
+          <FindingList findings={findings} isComplete={isComplete} now={now} />
+        </section>
+        {cluster === "" && <ClusterTable clusters={clusters.data} />}
+      </div>
     </Screen>
+  );
+}
+
+function NoTopology({ problem }: { readonly problem: Parameters<typeof ProblemView>[0]["problem"] }) {
+  return (
+    <>
+      <ProblemView problem={problem} />
+      {problem.kind === "unavailable" && <NextSteps />}
+    </>
+  );
+}
+
+function EmptyFleet() {
+  return (
+    <EmptyState title="The topology is empty">
+      <p>The gateway works, but Prometheus has no series that describe a cluster or a node.</p>
+      <NextSteps />
+    </EmptyState>
+  );
+}
+
+function NextSteps() {
+  return (
+    <ol class="next-steps">
+      <li>
+        Run <code>aggregator doctor --url {location.origin}</code>: it says which series are missing and what to do.
+      </li>
+      <li>
+        Let Prometheus scrape node_exporter, kube-state-metrics, the kubelet, or the agents of Docker hosts, with the
+        labels <code>cluster</code> and <code>node</code>.
+      </li>
+      <li>
+        See on the screen <a href={hrefOf({ screen: "quality" })}>Quality</a> which exporter would fill which field, and
+        in the <a href="/docs">documentation</a> what the API returns.
+      </li>
+    </ol>
+  );
+}
+
+function NothingWrong({ totals, now }: { readonly totals: Totals; readonly now: number }) {
+  const found = freshness.value;
+  return (
+    <div class="nothing-wrong">
+      <HealthIcon health={found?.isComplete === false ? "warning" : "ok"} />
+      <div>
+        <p class="empty-title">
+          {found?.isComplete === false ? "Nothing is wrong with what is known" : "Nothing is wrong"}
+        </p>
+        <p class="quiet-text">
+          {formatQuantity(totals.nodes.all, "node")} and {formatQuantity(totals.pods.all, "pod")} in{" "}
+          {formatQuantity(totals.clusters, "cluster")}.{found !== null && ` ${describeFreshness(found, now)}`}
+        </p>
+      </div>
+    </div>
+  );
+}
+
+function describeFreshness({ queriedAt, isComplete }: Freshness, now: number): string {
+  const age = `The data are ${formatDuration((now - queriedAt) / 1000)} old`;
+  return isComplete ? `${age} and complete.` : `${age} and incomplete: some are missing or old.`;
+}
+
+function TotalList({ totals, cluster }: { readonly totals: Totals; readonly cluster: string }) {
+  const parameters = { cluster, sort: "health,name" };
+  return (
+    <dl class="totals">
+      {cluster === "" && (
+        <Total label="Clusters" href={hrefOf({ screen: "table", kind: "clusters" })}>
+          {formatCount(totals.clusters)}
+        </Total>
+      )}
+      <Total label="Nodes" href={hrefOf({ screen: "table", kind: "nodes" }, parameters)} counts={totals.nodes}>
+        {formatCount(totals.nodes.all)}
+      </Total>
+      <Total label="Pods" href={hrefOf({ screen: "table", kind: "pods" }, parameters)} counts={totals.pods}>
+        {formatCount(totals.pods.all)}
+      </Total>
+      <Total label="Containers" href={hrefOf({ screen: "table", kind: "containers" }, parameters)}>
+        {formatCount(totals.containers)}
+      </Total>
+      <div>
+        <dt>CPU</dt>
+        <dd>
+          <UsedBar used={totals.cpuUsageCores} all={totals.cpuCores} what="cpu" />
+        </dd>
+      </div>
+      <div>
+        <dt>Memory</dt>
+        <dd>
+          <UsedBar used={totals.memoryBytes - totals.availableMemoryBytes} all={totals.memoryBytes} what="memory" />
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+interface TotalProps {
+  readonly label: string;
+  readonly href: string;
+  readonly counts?: HealthCounts;
+  readonly children: string;
+}
+
+function Total({ label, href, counts, children }: TotalProps) {
+  const problems = counts === undefined ? "" : describeCounts(counts);
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>
+        <a href={href}>{children}</a>
+        {problems !== "" && (
+          <span class={counts?.failed ? "failed-text" : "warning-text"}>
+            <HealthIcon health={counts?.failed ? "failed" : "warning"} /> {problems}
+          </span>
+        )}
+      </dd>
+    </div>
   );
 }

@@ -1,12 +1,28 @@
+/** Tables of clusters, nodes, pods and containers. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { FilterBar } from "../components/filter_bar";
 import { Screen } from "../components/screen";
+import { EmptyState } from "../components/states";
 import { Table } from "../components/table";
-import { barColumn, healthColumn, numberColumn, type TableColumn, textColumn } from "../components/table_columns";
 import { useSummary } from "../data/hooks";
 import type { SummaryKind } from "../data/protocol";
 import type { Summary } from "../data/summary";
-import { formatBytes, formatCount, formatRatio } from "../format";
-import { hrefOfObject, type ObjectRef, parameter } from "../router";
+import {
+  hrefOf,
+  hrefOfObject,
+  hrefWith,
+  type ObjectRef,
+  objectKey,
+  parameter,
+  parseObjectKey,
+  setParameters,
+} from "../router";
+import { ClusterSelect } from "./cluster_select";
+import { equals, joinFilters } from "./filters";
+import { COLUMNS } from "./tables/columns";
+import { Glance } from "./tables/glance";
+import { describeTotals } from "./tables/totals";
 
 const TITLES: Readonly<Record<SummaryKind, string>> = {
   clusters: "Clusters",
@@ -15,54 +31,115 @@ const TITLES: Readonly<Record<SummaryKind, string>> = {
   containers: "Containers",
 };
 
-const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
-  clusters: [textColumn("name", "Name"), healthColumn(), numberColumn("nodeCount", "Nodes", formatCount)],
-  nodes: [
-    textColumn("name", "Name"),
-    textColumn("cluster", "Cluster"),
-    healthColumn(),
-    barColumn("cpuUsageRatio", "CPU", (summary, row) => {
-      const ratio = summary.number("cpuUsageRatio", row);
-      return { ratio, text: formatRatio(ratio) };
-    }),
-    numberColumn("memoryBytes", "Memory", formatBytes),
-  ],
-  pods: [
-    textColumn("name", "Name"),
-    textColumn("namespace", "Namespace"),
-    textColumn("cluster", "Cluster"),
-    healthColumn(),
-  ],
-  containers: [textColumn("name", "Name"), textColumn("pod", "Pod"), textColumn("cluster", "Cluster"), healthColumn()],
+const PLACEHOLDERS: Readonly<Record<SummaryKind, string>> = {
+  clusters: "type=ocm, node.architecture=aarch64",
+  nodes: "available_memory_bytes>=4Gi, condition.Ready!=true",
+  pods: "phase=Running, image~nginx",
+  containers: "restart_count>3, image~nginx",
 };
 
+/** From this width on there is room for a panel beside the table. */
+const WIDE = "(min-width: 75rem)";
+
 export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
-  const query = { filter: parameter("filter"), labels: parameter("labels") };
+  const cluster = kind === "clusters" ? "" : parameter("cluster");
+  const filter = joinFilters(parameter("filter"), cluster === "" ? "" : equals("cluster", cluster));
+  const query = { filter, labels: kind === "nodes" ? parameter("labels") : "" };
   const resource = useSummary(kind, query);
+  const { data: summary, failure } = resource;
+  const problem = failure?.problem ?? null;
+  const isWide = useMediaQuery(WIDE);
+  const selected = parseObjectKey(parameter("sel"));
+  const totals = useMemo(() => (summary === null ? [] : describeTotals(kind, summary)), [kind, summary]);
+  const selection = isWide ? { row: findRow(kind, summary, selected), select } : undefined;
   return (
-    <Screen title={TITLES[kind]} isFilling>
-      <FilterBar problem={resource.failure?.problem ?? null} />
-      <Table
-        kind={kind}
-        query={query}
-        resource={resource}
-        columns={COLUMNS[kind]}
-        hrefOf={(summary, row) => hrefOfObject(objectOf(kind, summary, row))}
-        defaultSort="health,name"
-        label={TITLES[kind]}
-      />
+    <Screen title={TITLES[kind]} isFilling actions={kind === "clusters" ? undefined : <ClusterSelect />}>
+      <FilterBar problem={problem} placeholder={PLACEHOLDERS[kind]} />
+      {kind === "nodes" && (
+        <FilterBar name="labels" label="Labels" placeholder="zone in (north,south),!gpu" problem={problem} />
+      )}
+      <div class="beside">
+        <div class="beside-main">
+          <Table
+            kind={kind}
+            query={query}
+            resource={resource}
+            columns={COLUMNS[kind]}
+            hrefOf={(found, row) => hrefOfObject(pageOf(objectOf(kind, found, row)))}
+            defaultSort="health,name"
+            label={TITLES[kind]}
+            totals={totals.map((text) => <span key={text}>· {text}</span>)}
+            empty={<NoRows kind={kind} isFiltered={filter !== "" || query.labels !== ""} />}
+            selection={selection}
+          />
+        </div>
+        {isWide && selected !== null && <Glance key={parameter("sel")} object={selected} />}
+      </div>
     </Screen>
+  );
+
+  function select(found: Summary, row: number): void {
+    setParameters({ sel: objectKey(objectOf(kind, found, row)) }, { replace: selected !== null });
+  }
+}
+
+function NoRows({ kind, isFiltered }: { readonly kind: SummaryKind; readonly isFiltered: boolean }) {
+  const noun = TITLES[kind].toLowerCase();
+  if (!isFiltered) {
+    return (
+      <EmptyState title={`No ${noun}`}>
+        <a href={hrefOf({ screen: "quality" })}>What is missing, and which exporter would fill it</a>
+      </EmptyState>
+    );
+  }
+  return (
+    <EmptyState title={`No ${noun} match`}>
+      <a href={hrefWith({ filter: undefined, labels: undefined, cluster: undefined })}>Show all {noun}</a>
+    </EmptyState>
   );
 }
 
 function objectOf(kind: SummaryKind, summary: Summary, row: number): ObjectRef {
-  const [cluster = "", first = "", second = ""] = summary.names(row);
+  const [cluster = "", first = "", second = "", third = ""] = summary.names(row);
   switch (kind) {
     case "clusters":
       return { kind: "cluster", cluster };
     case "nodes":
       return { kind: "node", cluster, node: first };
-    default:
+    case "pods":
       return { kind: "pod", cluster, namespace: first, pod: second };
+    case "containers":
+      return { kind: "container", cluster, namespace: first, pod: second, container: third };
   }
+}
+
+/** A container is on the page of its pod. */
+function pageOf(object: ObjectRef): ObjectRef {
+  return object.kind === "container" ? { ...object, kind: "pod" } : object;
+}
+
+/** The row of an object in a summary, -1 if it has none. */
+function findRow(kind: SummaryKind, summary: Summary | null, object: ObjectRef | null): number {
+  if (summary === null || object === null || kind !== `${object.kind}s`) return -1;
+  switch (object.kind) {
+    case "cluster":
+      return summary.rowOf([object.cluster]);
+    case "node":
+      return summary.rowOf([object.cluster, object.node]);
+    case "pod":
+      return summary.rowOf([object.cluster, object.namespace, object.pod]);
+    case "container":
+      return summary.rowOf([object.cluster, object.namespace, object.pod, object.container]);
+  }
+}
+
+function useMediaQuery(query: string): boolean {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const follow = () => setMatches(list.matches);
+    list.addEventListener("change", follow);
+    return () => list.removeEventListener("change", follow);
+  }, [query]);
+  return matches;
 }

@@ -1,0 +1,275 @@
+/** What the pages of all objects are made of. */
+
+import type { ComponentChildren } from "preact";
+import { useId, useState } from "preact/hooks";
+import { type Health, HealthBadge, HealthIcon } from "../../components/health";
+import { Name } from "../../components/name";
+import { formatCount, formatTime, safeText } from "../../format";
+import type { Cause } from "./causes";
+import { fieldLabel, formatAddress, formatField, hasValue, isObject, type JsonObject, restOf } from "./fields";
+
+/** Longer lists and maps are cut; the JSON of the object has them whole. */
+const MAXIMUM_ITEMS = 200;
+/** Objects in objects deeper than this are shown as JSON. */
+const MAXIMUM_DEPTH = 3;
+
+interface SectionProps {
+  readonly title: string;
+  /** It needs the whole width: a table. */
+  readonly isWide?: boolean;
+  readonly children: ComponentChildren;
+}
+
+export function Section({ title, isWide = false, children }: SectionProps) {
+  const id = useId();
+  return (
+    <section class={isWide ? "detail-section wide" : "detail-section"} aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+interface CauseListProps {
+  readonly causes: readonly Cause[];
+  /** What is said if nothing is wrong. */
+  readonly health: Health;
+  readonly text?: string;
+}
+
+/** The state of an object: what is wrong, why, and what to do next. */
+export function CauseList({ causes, health, text }: CauseListProps) {
+  if (causes.length === 0) {
+    return (
+      <p class="state">
+        <HealthBadge health={health} {...(text !== undefined && { text })} />
+      </p>
+    );
+  }
+  return (
+    <ul class="causes">
+      {causes.map((cause) => (
+        <li key={cause.title} class={cause.health}>
+          <HealthIcon health={cause.health} label={cause.health === "failed" ? "Failed" : "Warning"} />
+          <div>
+            <p class="cause-title">{cause.title}</p>
+            {cause.advice && <p>{cause.advice}</p>}
+            {cause.command && <Command text={cause.command} />}
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Command({ text }: { readonly text: string }) {
+  return (
+    <p class="command">
+      <code>{text}</code> <CopyButton text={text} />
+    </p>
+  );
+}
+
+/** Copies a text. Where the address is not secure, browsers have no clipboard, and there is no button. */
+export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {
+  const [isCopied, setCopied] = useState(false);
+  if (!navigator.clipboard) return null;
+  const copy = () => {
+    navigator.clipboard.writeText(text).then(
+      () => setCopied(true),
+      () => setCopied(false),
+    );
+  };
+  return (
+    <button type="button" onClick={copy} onBlur={() => setCopied(false)}>
+      {label}
+      <span role="status">{isCopied && " ✓ copied"}</span>
+    </button>
+  );
+}
+
+interface FieldsProps {
+  readonly object: JsonObject;
+  readonly names: readonly string[];
+}
+
+/** Fields with their values, those that are known. */
+export function Fields({ object, names }: FieldsProps) {
+  const known = names.filter((name) => hasValue(object[name]));
+  if (known.length === 0) return null;
+  return (
+    <dl class="fields">
+      {known.map((name) => (
+        <Field key={name} label={fieldLabel(name)}>
+          <Value name={name} value={object[name]} />
+        </Field>
+      ))}
+    </dl>
+  );
+}
+
+export function Field({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+interface ValueProps {
+  readonly name: string;
+  readonly value: unknown;
+  readonly depth?: number;
+}
+
+/** Any value of the API: also of a field that this page does not know. */
+export function Value({ name, value, depth = 0 }: ValueProps) {
+  if (name === "addresses" && Array.isArray(value)) {
+    return <Name text={value.filter(isObject).map(formatAddress).join(", ")} maximum={1000} />;
+  }
+  if (Array.isArray(value)) return <ListValue name={name} values={value} depth={depth} />;
+  if (!isObject(value)) return <Name text={formatField(name, value)} maximum={300} />;
+  if (depth >= MAXIMUM_DEPTH) return <code>{safeText(JSON.stringify(value), 300)}</code>;
+  const entries = Object.entries(value);
+  return (
+    <dl class="fields">
+      {entries.slice(0, MAXIMUM_ITEMS).map(([key, inner]) => (
+        <div key={key}>
+          <dt>
+            <Name text={key} />
+          </dt>
+          <dd>
+            <Value name={key} value={inner} depth={depth + 1} />
+          </dd>
+        </div>
+      ))}
+      <More count={entries.length - MAXIMUM_ITEMS} />
+    </dl>
+  );
+}
+
+function ListValue({ name, values, depth }: { name: string; values: readonly unknown[]; depth: number }) {
+  const shown = values.slice(0, MAXIMUM_ITEMS);
+  if (!values.some(isObject)) {
+    return (
+      <>
+        <Name text={shown.map((value) => formatField(name, value)).join(", ")} maximum={1000} />
+        <More count={values.length - shown.length} />
+      </>
+    );
+  }
+  const objects = shown.filter(isObject);
+  const columns = [...new Set(objects.flatMap(Object.keys))];
+  return (
+    <div class="plain-scroller">
+      <table class="plain-table">
+        <caption class="visually-hidden">{fieldLabel(name)}</caption>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column} scope="col">
+                {fieldLabel(column)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {objects.map((object, index) => (
+            <tr key={String(object["name"] ?? index)}>
+              {columns.map((column) => (
+                <td key={column}>
+                  <Value name={column} value={object[column]} depth={depth + 1} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <More count={values.length - shown.length} />
+    </div>
+  );
+}
+
+function More({ count }: { readonly count: number }) {
+  return count > 0 ? <p class="quiet-text">and {formatCount(count)} more</p> : null;
+}
+
+interface FieldSectionProps extends FieldsProps {
+  readonly title: string;
+  readonly isWide?: boolean;
+}
+
+/** A section of fields; nothing if none of them is known. */
+export function FieldSection({ title, isWide = false, object, names }: FieldSectionProps) {
+  if (!names.some((name) => hasValue(object[name]))) return null;
+  return (
+    <Section title={title} isWide={isWide}>
+      <Fields object={object} names={names} />
+    </Section>
+  );
+}
+
+/** A section of one field whose value is a map or a list. */
+export function ValueSection({ object, name, title = fieldLabel(name), isWide = false }: ValueSectionProps) {
+  if (!hasValue(object[name])) return null;
+  return (
+    <Section title={title} isWide={isWide}>
+      <Value name={name} value={object[name]} />
+    </Section>
+  );
+}
+
+interface ValueSectionProps {
+  readonly object: JsonObject;
+  readonly name: string;
+  readonly title?: string;
+  readonly isWide?: boolean;
+}
+
+/** Everything that no other section shows: the fields of later versions of the API. */
+export function RestSection({ object, shown }: { readonly object: JsonObject; readonly shown: ReadonlySet<string> }) {
+  const rest = restOf(object, shown);
+  return <FieldSection title="Other fields" isWide object={rest} names={Object.keys(rest)} />;
+}
+
+/** The object as the API returns it, and where. */
+export function RawSection({ path, object }: { readonly path: string; readonly object: JsonObject }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <Section title="JSON" isWide>
+      <p>
+        <a href={`/api/v1${path}`}>
+          <code>{safeText(`/api/v1${path}`, 300)}</code>
+        </a>
+      </p>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>Show</summary>
+        {isOpen && <RawText text={JSON.stringify(object, null, 2)} />}
+      </details>
+    </Section>
+  );
+}
+
+function RawText({ text }: { readonly text: string }) {
+  const shown = text.split("\n").map((line) => safeText(line));
+  return (
+    <>
+      <CopyButton text={text} />
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: What scrolls must be reached by the keyboard. */}
+      <pre class="raw" tabIndex={0}>
+        {shown.join("\n")}
+      </pre>
+    </>
+  );
+}
+
+/** Says that an object is not in the topology any longer, above what was known last. */
+export function GoneNotice({ since }: { readonly since: number }) {
+  return (
+    <p class="notice failed" role="status">
+      <HealthIcon health="failed" /> No longer in the topology since {formatTime(since / 1000)}. This is what was known
+      last.
+    </p>
+  );
+}

@@ -1,0 +1,199 @@
+import { type Health, HealthBadge } from "../../components/health";
+import { Name, ObjectLink } from "../../components/name";
+import { useSummary } from "../../data/hooks";
+import { formatCount, formatQuantity, safeText } from "../../format";
+import { hrefOf, type ObjectRef, parameter, parseObjectKey } from "../../router";
+import { equals, joinFilters } from "../filters";
+import { PlainTable } from "../plain_table";
+import { PodTable, SummaryHealth } from "../summary_tables";
+import { UsedBar } from "../used_bar";
+import { worstHealth } from "./causes";
+import { hasValue, type JsonObject, listField, numberField, textField } from "./fields";
+import { CauseList, Field, FieldSection, Fields, RestSection, Section, ValueSection } from "./parts";
+import { findContainerCauses, findPodCauses } from "./pod_causes";
+import { ContainerUse } from "./usage";
+
+const STATE_FIELDS = ["phase", "isReady", "reason", "startTime", "createdTime", "lastSeenTime"];
+const SCHEDULING_FIELDS = ["qosClass", "priorityClass"];
+const NETWORK_FIELDS = [
+  "ip",
+  "hostIp",
+  "usesHostNetwork",
+  "receiveBytesPerSecond",
+  "transmitBytesPerSecond",
+  "services",
+];
+const ELSEWHERE = [
+  "name",
+  "namespace",
+  "cluster",
+  "node",
+  "ownerKind",
+  "ownerName",
+  "controllerKind",
+  "controllerName",
+  "containers",
+];
+const VALUE_FIELDS = ["alerts", "workloads", "volumes", "labels", "annotations"];
+const SHOWN = new Set([...STATE_FIELDS, ...SCHEDULING_FIELDS, ...NETWORK_FIELDS, ...ELSEWHERE, ...VALUE_FIELDS, "id"]);
+const CONTAINER_FIELDS_ABOVE = new Set(["name", "cluster", "namespace", "pod", "node"]);
+
+export type PodRef = Extract<ObjectRef, { kind: "pod" }>;
+
+export function PodDetail({ object, pod }: { readonly object: PodRef; readonly pod: JsonObject }) {
+  const containers = listField(pod, "containers");
+  return (
+    <div class="detail-grid">
+      <Section title="State">
+        <CauseList causes={findPodCauses(pod)} {...healthyPod(pod)} />
+        <Fields object={pod} names={STATE_FIELDS} />
+      </Section>
+      <Section title="Runs on">
+        <PodNode pod={pod} />
+        <Fields object={pod} names={SCHEDULING_FIELDS} />
+      </Section>
+      {containers.length > 0 && <ContainerSection pod={pod} containers={containers} />}
+      <Siblings object={object} pod={pod} />
+      <ValueSection object={pod} name="alerts" title="Alerts that fire" />
+      <FieldSection title="Network" object={pod} names={NETWORK_FIELDS} />
+      <ValueSection object={pod} name="workloads" />
+      <ValueSection object={pod} name="volumes" title="Persistent volume claims" />
+      <ValueSection object={pod} name="labels" />
+      <ValueSection object={pod} name="annotations" />
+      <FieldSection title="IDs" object={pod} names={["id"]} />
+      <RestSection object={pod} shown={SHOWN} />
+    </div>
+  );
+}
+
+function healthyPod(pod: JsonObject): { health: Health; text: string } {
+  const phase = textField(pod, "phase");
+  if (phase !== "") return { health: "ok", text: phase };
+  const isKnown = listField(pod, "containers").some((container) => textField(container, "state") !== "");
+  return isKnown ? { health: "ok", text: "Nothing is wrong" } : { health: "unknown", text: "Its state is not known" };
+}
+
+/** The node of a pod with its health: the cause may be there. */
+function PodNode({ pod }: { readonly pod: JsonObject }) {
+  const cluster = textField(pod, "cluster");
+  const node = textField(pod, "node");
+  const nodes = useSummary(node === "" ? null : "nodes", {
+    filter: joinFilters(equals("name", node), equals("cluster", cluster)),
+  });
+  if (node === "") return <p>No node: the pod is not scheduled.</p>;
+  const { data } = nodes;
+  return (
+    <dl class="fields">
+      <Field label="Node">
+        <ObjectLink object={{ kind: "node", cluster, node }} />
+      </Field>
+      {data !== null && data.count > 0 && (
+        <>
+          <Field label="Health">
+            <SummaryHealth summary={data} row={0} />
+          </Field>
+          <Field label="CPU">
+            <UsedBar used={data.number("cpuUsagePercent", 0)} all={100} what="cpu" />
+          </Field>
+          <Field label="Memory">
+            <UsedBar used={data.number("memoryUsagePercent", 0)} all={100} what="memory" />
+          </Field>
+        </>
+      )}
+    </dl>
+  );
+}
+
+interface ContainersProps {
+  readonly pod: JsonObject;
+  readonly containers: readonly JsonObject[];
+}
+
+function ContainerSection({ pod, containers }: ContainersProps) {
+  const chosen = parseObjectKey(parameter("sel"));
+  const isChosen = (container: JsonObject) =>
+    chosen?.kind === "container" && chosen.container === textField(container, "name");
+  return (
+    <Section title={`Containers (${formatCount(containers.length)})`} isWide>
+      <PlainTable caption="Containers of the pod" columns={["Name", "State", "Restarts", "CPU", "Memory", "Image"]}>
+        {containers.map((container) => (
+          <tr key={textField(container, "name")} class={isChosen(container) ? "selected" : undefined}>
+            <th scope="row">
+              <Name text={textField(container, "name")} />
+              {container["isInit"] === true && <span class="quiet-text"> init</span>}
+            </th>
+            <td>
+              <ContainerState pod={pod} container={container} />
+            </td>
+            <td class="number">{formatCount(numberField(container, "restartCount"))}</td>
+            <td>
+              <ContainerUse container={container} what="cpu" />
+            </td>
+            <td>
+              <ContainerUse container={container} what="memory" />
+            </td>
+            <td>
+              <Name text={textField(container, "image")} />
+            </td>
+          </tr>
+        ))}
+      </PlainTable>
+      {containers.map((container) => (
+        <details key={textField(container, "name")} open={containers.length === 1 || isChosen(container)}>
+          <summary>
+            Everything about <Name text={textField(container, "name")} />
+          </summary>
+          <Fields
+            object={container}
+            names={Object.keys(container).filter((name) => !CONTAINER_FIELDS_ABOVE.has(name))}
+          />
+        </details>
+      ))}
+    </Section>
+  );
+}
+
+function ContainerState({ pod, container }: { readonly pod: JsonObject; readonly container: JsonObject }) {
+  const state = textField(container, "state");
+  const reason = textField(container, "reason");
+  const health = worstHealth(findContainerCauses(pod, container));
+  const words = [state, reason, textField(container, "health")].filter((word) => word !== "");
+  if (words.length === 0) return <HealthBadge health="unknown" />;
+  return <HealthBadge health={health ?? "ok"} text={safeText(words.join(", "), 80)} />;
+}
+
+/** The other pods of the same workload: whether all of them fail, or this one. */
+function Siblings({ object, pod }: { readonly object: PodRef; readonly pod: JsonObject }) {
+  const controller = textField(pod, "controllerName");
+  const { cluster, namespace } = object;
+  const filter = joinFilters(
+    equals("controller_name", controller),
+    namespace === "" ? "" : equals("namespace", namespace),
+  );
+  const pods = useSummary(controller === "" ? null : "pods", {
+    filter: joinFilters(filter, equals("cluster", cluster)),
+  });
+  if (controller === "") return null;
+  const kind = textField(pod, "controllerKind");
+  const href = hrefOf({ screen: "table", kind: "pods" }, { cluster, filter, sort: "health,name" });
+  return (
+    <Section title="Workload" isWide>
+      <p>
+        {kind && <span class="quiet-text">{safeText(kind, 60)} </span>}
+        <a href={href}>
+          <Name text={controller} />
+        </a>
+        {hasValue(pod["ownerName"]) && pod["ownerName"] !== controller && (
+          <span class="quiet-text">
+            {" "}
+            by {safeText(textField(pod, "ownerKind"), 60)} <Name text={textField(pod, "ownerName")} />
+          </span>
+        )}
+        {pods.data !== null && `: ${formatQuantity(pods.data.count, "pod")}`}
+      </p>
+      {pods.data !== null && pods.data.count > 1 && (
+        <PodTable summary={pods.data} caption="Pods of the workload, those with problems first" href={href} hasNode />
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,105 @@
+import { useEffect, useRef } from "preact/hooks";
+import { announce } from "../../components/announcer";
+import { HealthIcon } from "../../components/health";
+import { formatCount, formatQuantity } from "../../format";
+import { hrefOf } from "../../router";
+import { SentenceView, sentenceText } from "../sentence";
+import type { Finding } from "./finding";
+import { type Changes, compareFindingLists, keepPlaces } from "./findings";
+
+const MAXIMUM_FINDINGS = 100;
+/** For so long a finding is marked as new. */
+const NEW_MILLISECONDS = 300_000;
+
+/** When this page first saw each finding: those that it found when it was opened are not new. */
+const firstSeen = new Map<string, number>();
+
+interface FindingListProps {
+  readonly findings: readonly Finding[];
+  /** Whether all that findings are made of has arrived. */
+  readonly isComplete: boolean;
+  readonly now: number;
+}
+
+export function FindingList({ findings, isComplete, now }: FindingListProps) {
+  const list = useRef<HTMLOListElement>(null);
+  useChanges(findings, isComplete, now);
+  const placed = usePlaces(findings, list);
+  const shown = placed.slice(0, MAXIMUM_FINDINGS);
+  return (
+    <>
+      <ol class="findings" ref={list}>
+        {shown.map(({ finding, isResolved }) => (
+          <li key={finding.key} class={isResolved ? "resolved" : finding.health}>
+            <HealthIcon
+              health={isResolved ? "ok" : finding.health}
+              label={isResolved ? "Resolved" : finding.health === "failed" ? "Failed" : "Warning"}
+            />
+            <div>
+              <a href={finding.href}>
+                <SentenceView sentence={finding.title} />
+              </a>
+              {isNew(finding, now) && !isResolved && <span class="new-mark">new</span>}
+              {isResolved && <span class="new-mark">resolved</span>}
+              {finding.detail.length > 0 && (
+                <p class="quiet-text">
+                  <SentenceView sentence={finding.detail} />
+                </p>
+              )}
+            </div>
+          </li>
+        ))}
+      </ol>
+      {placed.length > shown.length && (
+        <p>
+          And {formatCount(placed.length - shown.length)} more: see the tables of{" "}
+          <a href={hrefOf({ screen: "table", kind: "nodes" }, { sort: "health,name" })}>nodes</a> and{" "}
+          <a href={hrefOf({ screen: "table", kind: "pods" }, { sort: "health,name" })}>pods</a>.
+        </p>
+      )}
+    </>
+  );
+}
+
+function isNew({ key }: Finding, now: number): boolean {
+  const seen = firstSeen.get(key) ?? 0;
+  return seen > 0 && now - seen < NEW_MILLISECONDS;
+}
+
+/** Remember what is new, and announce what has changed. */
+function useChanges(findings: readonly Finding[], isComplete: boolean, now: number): void {
+  const before = useRef<readonly Finding[] | null>(null);
+  useEffect(() => {
+    if (!isComplete) return;
+    const changes = before.current && compareFindingLists(before.current, findings);
+    const isFirst = before.current === null && firstSeen.size === 0;
+    for (const { key } of findings) if (!firstSeen.has(key)) firstSeen.set(key, isFirst ? 0 : now);
+    // What comes back later is new again.
+    for (const { key } of changes?.resolved ?? []) firstSeen.delete(key);
+    before.current = findings;
+    if (changes) announce(describeChanges(changes));
+  }, [findings, isComplete, now]);
+}
+
+function describeChanges({ appeared, resolved }: Changes): string {
+  return [describeSome("New", appeared), describeSome("Resolved", resolved)].filter((part) => part !== "").join(" ");
+}
+
+function describeSome(word: string, findings: readonly Finding[]): string {
+  const [first] = findings;
+  if (first === undefined) return "";
+  if (findings.length === 1) return `${word}: ${sentenceText(first.title)}.`;
+  return `${word}: ${formatQuantity(findings.length, "problem")}, the first is ${sentenceText(first.title)}.`;
+}
+
+/** Findings stay at their places while somebody points at them or has the focus among them. */
+function usePlaces(findings: readonly Finding[], list: { readonly current: HTMLElement | null }) {
+  const kept = useRef<readonly Finding[]>([]);
+  const element = list.current;
+  const isRead = element !== null && (element.matches(":hover") || element.contains(document.activeElement));
+  const placed = isRead
+    ? keepPlaces(kept.current, findings)
+    : findings.map((finding) => ({ finding, isResolved: false }));
+  kept.current = placed.map(({ finding }) => finding);
+  return placed;
+}

@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sentenceText } from "../sentence";
+import { createSummary, type Row } from "../testing";
+import type { Finding } from "./finding";
+import { compareFindingLists, findFindings, keepPlaces } from "./findings";
+import type { Quality } from "./quality_findings";
+
+const NOW = 1_800_000_000_000;
+const SECONDS = NOW / 1000;
+
+interface Described {
+  readonly nodes?: readonly Row[];
+  readonly pods?: readonly Row[];
+  readonly quality?: Quality;
+}
+
+function find({ nodes = [], pods = [], quality }: Described, cluster = ""): Finding[] {
+  const fleet = { nodes: createSummary("nodes", nodes), pods: createSummary("pods", pods), quality: quality ?? null };
+  return findFindings(fleet, NOW, cluster);
+}
+
+function titles(fleet: Described, cluster = ""): string[] {
+  return find(fleet, cluster).map(({ health, title }) => `${health} ${sentenceText(title)}`);
+}
+
+function node(name: string, problems = "", more: Row = {}): Row {
+  const health = problems === "" ? "ok" : "failed";
+  return { cluster: "rome", name, health, problems, lastSeenTime: SECONDS - 60, ...more };
+}
+
+function pod(name: string, problems = "", more: Row = {}): Row {
+  const health = problems === "" ? "ok" : "failed";
+  return { cluster: "rome", namespace: "shop", name, node: "n1", health, problems, startTime: SECONDS - 3600, ...more };
+}
+
+test("a healthy fleet has no findings", () => {
+  assert.deepEqual(titles({ nodes: [node("n1")], pods: [pod("a"), pod("b", "", { health: "unknown" })] }), []);
+});
+
+test("a node that is gone says when it was last seen, and links to its page", () => {
+  const [finding] = find({ nodes: [node("n1", "gone"), node("n2")] });
+  assert.ok(finding);
+  assert.equal(sentenceText(finding.title), "n1: gone");
+  assert.match(sentenceText(finding.detail), /^node of rome, last seen 1 min ago \(\d\d:\d\d:\d\d\)$/);
+  assert.equal(finding.href, "/ui/clusters/rome/nodes/n1");
+});
+
+test("nodes of a cluster with the same problem are one finding from four on", () => {
+  const healthy = node("n9");
+  const three = ["n1", "n2", "n3"].map((name) => node(name, "not ready"));
+  assert.equal(titles({ nodes: [...three, healthy] }).length, 3);
+  assert.deepEqual(titles({ nodes: [...three, node("n4", "not ready"), healthy] }), [
+    "failed 4 nodes of rome: not ready",
+  ]);
+});
+
+test("a cluster whose nodes have all failed is one finding, and many such clusters are one, too", () => {
+  const lost = (cluster: string) => ["n1", "n2"].map((name) => node(name, "gone", { cluster }));
+  assert.deepEqual(titles({ nodes: lost("rome") }), ["failed rome: all 2 nodes have failed"]);
+  const many = Array.from({ length: 300 }, (_, index) => lost(`edge-${index}`)).flat();
+  assert.deepEqual(titles({ nodes: many }), ["failed All nodes of 300 clusters have failed"]);
+});
+
+test("500 failing pods of one workload are one finding, in however many clusters they are", () => {
+  const pods = Array.from({ length: 500 }, (_, index) =>
+    pod(`web-${index}`, "CrashLoopBackOff, not ready", {
+      controllerName: "web",
+      controllerKind: "Deployment",
+      cluster: `c${index % 50}`,
+      restartCount: 2,
+    }),
+  );
+  const [finding, ...others] = find({ pods });
+  assert.ok(finding);
+  assert.deepEqual(others, []);
+  assert.equal(finding.count, 500);
+  assert.equal(sentenceText(finding.title), "shop/web: CrashLoopBackOff");
+  assert.equal(
+    sentenceText(finding.detail),
+    "500 pods in 50 clusters: c0, c1, c2 and 47 more, 1,000 restarts, last started 1 h ago",
+  );
+  assert.equal(finding.href, "/ui/pods?filter=namespace=shop,controller_name=web&sort=health,name");
+});
+
+test("different problems of the pods of a workload are counted", () => {
+  const pods = [
+    pod("a", "CrashLoopBackOff", { controllerName: "web" }),
+    pod("b", "CrashLoopBackOff", { controllerName: "web" }),
+    pod("c", "Pending, ImagePullBackOff", { controllerName: "web" }),
+  ];
+  assert.deepEqual(titles({ pods }), ["failed shop/web: CrashLoopBackOff (2 of 3), ImagePullBackOff (1 of 3)"]);
+});
+
+test("a single pod links to its page, a Docker container without a namespace", () => {
+  const [finding] = find({ pods: [pod("sensor", "unhealthy", { namespace: null })] });
+  assert.equal(finding?.href, "/ui/clusters/rome/pods/-/sensor");
+});
+
+test("pods that are not ready because their node has failed belong to the finding of the node", () => {
+  const findings = find({
+    nodes: [node("n1", "not ready"), node("n2")],
+    pods: [
+      pod("a", "not ready"),
+      pod("b", "not ready"),
+      pod("c", "CrashLoopBackOff"),
+      pod("d", "not ready", { node: "n2" }),
+    ],
+  });
+  assert.deepEqual(
+    findings.map(({ title }) => sentenceText(title)),
+    ["n1: not ready", "shop/c: CrashLoopBackOff", "shop/d: not ready"],
+  );
+  assert.match(sentenceText(findings[0]?.detail ?? []), /, 2 pods on it with problems$/);
+});
+
+test("a pod that runs and restarts often is a warning", () => {
+  const often = pod("a", "", { restartCount: 4 });
+  const seldom = pod("b", "", { restartCount: 4, startTime: SECONDS - 90 * 86_400 });
+  assert.deepEqual(titles({ pods: [often, seldom] }), ["warning shop/a: restarts often"]);
+});
+
+test("an alert that is the only problem of many objects is one finding, with the worst of its severities", () => {
+  const alert = "alert HighLatency";
+  const pods = [pod("a", alert, { health: "warning" }), pod("b", alert), pod("c", alert, { health: "warning" })];
+  const [finding] = find({ pods });
+  assert.equal(finding?.health, "failed");
+  assert.equal(sentenceText(finding?.title ?? []), "Alert HighLatency fires for 3 pods");
+  assert.equal(finding?.href, "/ui/pods?filter=alert=HighLatency&sort=health,name");
+});
+
+test("file systems and memory that are nearly full are findings, from 95 % on failures", () => {
+  const nodes = [
+    node("n1", "", { filesystemUsagePercent: 97, filesystemName: "/dev/sda1" }),
+    node("n2", "", { memoryUsagePercent: 91 }),
+    node("n3", "", { filesystemUsagePercent: 50, memoryUsagePercent: 89 }),
+  ];
+  assert.deepEqual(titles({ nodes }), ["failed n1: file system 97 % full", "warning n2: memory 91 % full"]);
+});
+
+test("failures come before warnings, nodes before pods, and cordoned nodes are late", () => {
+  const fleet = {
+    nodes: [node("n1", "cordoned", { health: "warning" }), node("n2", "gone"), node("n3")],
+    pods: [pod("a", "Pending", { health: "warning" }), pod("b", "Evicted")],
+  };
+  assert.deepEqual(titles(fleet), [
+    "failed n2: gone",
+    "failed shop/b: Evicted",
+    "warning shop/a: Pending",
+    "warning n1: cordoned",
+  ]);
+});
+
+test("with a cluster, only its objects are looked at", () => {
+  const fleet = {
+    nodes: [node("n1", "gone"), node("n2", "gone", { cluster: "oslo" }), node("n3", "", { cluster: "oslo" })],
+    pods: [pod("a", "Evicted")],
+    quality: { failure: "timeout" },
+  };
+  assert.deepEqual(titles(fleet, "oslo"), ["failed n2: gone"]);
+});
+
+test("what the gateway says of its data is there: failures, what vanished, contradictions, unknown hosts", () => {
+  const quality: Quality = {
+    failure: "no answer within 10 s",
+    vanished: ["cluster rome"],
+    totals: { queries: 150, failedQueries: 2 },
+    rows: [{ name: "pods", sources: [{ source: "p", result: "QUERY_RESULT_FAILED", error: "HTTP 422" }] }],
+    contradictions: [{ object: "n1", field: "hostname", values: ["a", "b"] }],
+    unplacedTargets: [{ job: "node", instance: "10.0.0.1:9100", reason: "no label names its host" }],
+    unplacedObjects: [{ kind: "pods", reason: "their cluster is unknown", objects: 12 }],
+  };
+  assert.deepEqual(titles({ quality }), [
+    "failed The last refresh has failed: the topology is the one before it",
+    "warning Vanished: cluster rome",
+    "warning 12 pods are not in the topology",
+    "warning 2 of 150 queries to Prometheus failed",
+    "warning Telemetry contradicts itself",
+    "warning 1 scrape target is on an unknown host",
+  ]);
+  const details = find({ quality }).map(({ detail }) => sentenceText(detail));
+  assert.ok(details.includes("pods: HTTP 422"));
+  assert.ok(details.includes("n1 has several values of hostname: a and b"));
+});
+
+test("changes are what appeared and what is resolved; the same findings are none", () => {
+  const before = find({ nodes: [node("n1", "gone"), node("n2")] });
+  const after = find({ nodes: [node("n1"), node("n2", "not ready")] });
+  assert.equal(compareFindingLists(before, before), null);
+  const changes = compareFindingLists(before, after);
+  assert.deepEqual(changes?.appeared, after);
+  assert.deepEqual(changes?.resolved, before);
+});
+
+test("while somebody reads, findings keep their places: resolved ones stay and new ones are last", () => {
+  const before = find({ nodes: [node("n1", "gone"), node("n2", "not ready"), node("n9")] });
+  const after = find({ nodes: [node("n0", "gone"), node("n1"), node("n2", "not ready"), node("n9")] });
+  assert.deepEqual(
+    keepPlaces(before, after).map(({ finding, isResolved }) => [sentenceText(finding.title), isResolved]),
+    [
+      ["n1: gone", true],
+      ["n2: not ready", false],
+      ["n0: gone", false],
+    ],
+  );
+});

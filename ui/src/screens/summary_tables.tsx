@@ -1,0 +1,111 @@
+/** Some rows of a summary as a plain table: the pods of a node, the nodes of a cluster. */
+
+import { HEALTHS, HealthBadge, toHealth } from "../components/health";
+import { Name, ObjectLink } from "../components/name";
+import type { Summary } from "../data/summary";
+import { formatAge, formatBytes, formatCores, formatCount, formatQuantity, safeText } from "../format";
+import { PlainTable } from "./plain_table";
+import { UsedBar } from "./used_bar";
+
+/** More rows are on the screens of tables. */
+const MAXIMUM_ROWS = 100;
+
+interface SummaryTableProps {
+  readonly summary: Summary;
+  /** For those who do not see what is around the table. */
+  readonly caption: string;
+  /** Where all rows are. */
+  readonly href: string;
+}
+
+/** The rows of a summary, those with problems first. */
+export function worstRows(summary: Summary): number[] {
+  const order = (row: number) => HEALTHS.indexOf(toHealth(summary.text("health", row)));
+  return Array.from({ length: summary.count }, (_, row) => row).sort(
+    (left, right) => order(left) - order(right) || left - right,
+  );
+}
+
+export function PodTable({
+  summary,
+  caption,
+  href,
+  hasNode = false,
+}: SummaryTableProps & { readonly hasNode?: boolean }) {
+  const rows = worstRows(summary).slice(0, MAXIMUM_ROWS);
+  return (
+    <PlainTable
+      caption={caption}
+      columns={["Name", "Health", ...(hasNode ? ["Node"] : []), "Restarts", "CPU", "Memory", "Age"]}
+      all={summary.count > rows.length ? { href, text: `All ${formatQuantity(summary.count, "pod")}` } : null}
+    >
+      {rows.map((row) => (
+        <tr key={summary.ids[row]}>
+          <th scope="row">
+            <ObjectLink
+              object={{
+                kind: "pod",
+                cluster: summary.text("cluster", row),
+                namespace: summary.text("namespace", row),
+                pod: summary.text("name", row),
+              }}
+            />
+          </th>
+          <td>
+            <SummaryHealth summary={summary} row={row} />
+          </td>
+          {hasNode && (
+            <td>
+              <Name text={summary.text("node", row)} />
+            </td>
+          )}
+          <td class="number">{formatCount(summary.number("restartCount", row))}</td>
+          <td class="number">{formatCores(summary.number("cpuUsageCores", row))}</td>
+          <td class="number">{formatBytes(summary.number("memoryBytes", row))}</td>
+          <td class="number">{formatAge(summary.number("startTime", row), Date.now())}</td>
+        </tr>
+      ))}
+    </PlainTable>
+  );
+}
+
+export function NodeTable({ summary, caption, href }: SummaryTableProps) {
+  const rows = worstRows(summary).slice(0, MAXIMUM_ROWS);
+  return (
+    <PlainTable
+      caption={caption}
+      columns={["Name", "Health", "CPU", "Memory", "Disk", "Pods", "Last seen"]}
+      all={summary.count > rows.length ? { href, text: `All ${formatQuantity(summary.count, "node")}` } : null}
+    >
+      {rows.map((row) => (
+        <tr key={summary.ids[row]}>
+          <th scope="row">
+            <ObjectLink
+              object={{ kind: "node", cluster: summary.text("cluster", row), node: summary.text("name", row) }}
+            />
+          </th>
+          <td>
+            <SummaryHealth summary={summary} row={row} />
+          </td>
+          <td>
+            <UsedBar used={summary.number("cpuUsagePercent", row)} all={100} what="cpu" />
+          </td>
+          <td>
+            <UsedBar used={summary.number("memoryUsagePercent", row)} all={100} what="memory" />
+          </td>
+          <td>
+            <UsedBar used={summary.number("filesystemUsagePercent", row)} all={100} what="memory" />
+          </td>
+          <td class="number">{formatCount(summary.number("podCount", row))}</td>
+          <td class="number">{formatAge(summary.number("lastSeenTime", row), Date.now())}</td>
+        </tr>
+      ))}
+    </PlainTable>
+  );
+}
+
+export function SummaryHealth({ summary, row }: { readonly summary: Summary; readonly row: number }) {
+  return (
+    <HealthBadge health={toHealth(summary.text("health", row))} text={safeText(summary.text("problems", row), 80)} />
+  );
+}

@@ -1,0 +1,188 @@
+/** The columns of the tables of all kinds of objects. */
+
+import { Bar } from "../../components/bar";
+import { HealthIcon } from "../../components/health";
+import {
+  barColumn,
+  healthColumn,
+  numberColumn,
+  type TableColumn,
+  textColumn,
+  timeColumn,
+} from "../../components/table_columns";
+import type { SummaryKind } from "../../data/protocol";
+import type { Summary } from "../../data/summary";
+import {
+  formatAge,
+  formatBytes,
+  formatCelsius,
+  formatCores,
+  formatCount,
+  formatNumber,
+  formatRatio,
+} from "../../format";
+import { BUSY, FULL } from "../thresholds";
+
+type ColumnOptions = Parameters<typeof textColumn>[2];
+
+export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
+  clusters: [
+    textColumn("name", "Name", { width: 16 }),
+    healthColumn({ width: 15 }),
+    countColumn("nodeCount", "Nodes", "failedNodeCount"),
+    countColumn("podCount", "Pods", "failedPodCount"),
+    usedColumn("cpuUsageCores", "CPU", readCpuOfCluster, formatCores),
+    numberColumn("cpuCores", "Cores", formatNumber, { width: 5 }),
+    usedColumn("availableMemoryBytes", "Memory used", readMemory, formatBytes),
+    numberColumn("memoryBytes", "Memory", formatBytes),
+    textColumn("type", "Type", { width: 6, description: "The orchestrator, if the telemetry names it" }),
+    ageColumn("lastSeenTime", "Last seen"),
+    numberColumn("containerCount", "Containers", formatCount, { isOptional: true }),
+    numberColumn("warningNodeCount", "Nodes, warning", formatCount, { isOptional: true, width: 8 }),
+    numberColumn("warningPodCount", "Pods, warning", formatCount, { isOptional: true, width: 8 }),
+    textColumn("controllers", "Controllers", { isOptional: true }),
+    booleanColumn("isLinked", "Linked", { description: "Whether ClusterLink connects it to other clusters" }),
+  ],
+  nodes: [
+    textColumn("name", "Name", { width: 16 }),
+    textColumn("cluster", "Cluster", { width: 11 }),
+    healthColumn({ width: 14 }),
+    percentColumn("cpuUsagePercent", "CPU", BUSY),
+    percentColumn("memoryUsagePercent", "Memory used", FULL),
+    percentColumn("filesystemUsagePercent", "Disk", FULL, "The root file system"),
+    numberColumn("temperatureCelsius", "Temp.", formatCelsius, { width: 4.5, description: "The highest temperature" }),
+    countColumn("podCount", "Pods", "failedPodCount"),
+    numberColumn("cpuCores", "Cores", formatNumber, { width: 4.5 }),
+    numberColumn("memoryBytes", "Memory", formatBytes, { width: 6 }),
+    textColumn("architecture", "Architecture", { width: 7 }),
+    ageColumn("lastSeenTime", "Last seen"),
+    numberColumn("availableMemoryBytes", "Memory available", formatBytes, { isOptional: true, width: 9 }),
+    textColumn("type", "Type", { isOptional: true, width: 6 }),
+    textColumn("engine", "Engine", { isOptional: true }),
+    textColumn("city", "City", { isOptional: true }),
+    textColumn("country", "Country", { isOptional: true, width: 5 }),
+    textColumn("filesystemName", "File system", { isOptional: true }),
+    booleanColumn("isUnschedulable", "Cordoned"),
+    booleanColumn("isReporting", "Reporting", { description: "Whether the agent of a registered node reports" }),
+  ],
+  pods: [
+    textColumn("name", "Name", { width: 20 }),
+    textColumn("namespace", "Namespace", { width: 9 }),
+    textColumn("cluster", "Cluster", { width: 11 }),
+    healthColumn({ width: 15 }),
+    textColumn("node", "Node", { width: 12 }),
+    textColumn("controllerName", "Controller", {
+      width: 12,
+      description: "What created the pod, such as a Deployment",
+    }),
+    numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
+    numberColumn("cpuUsageCores", "CPU", formatNumber, { width: 5, description: "Used cores" }),
+    numberColumn("memoryBytes", "Memory", formatBytes, { width: 6 }),
+    ageColumn("startTime", "Age"),
+    textColumn("phase", "Phase", { isOptional: true, width: 7 }),
+    numberColumn("containerCount", "Containers", formatCount, { isOptional: true }),
+    textColumn("controllerKind", "Controller kind", { isOptional: true, width: 9 }),
+    textColumn("workload", "Workload", { isOptional: true, description: "The ICOS workloads that it belongs to" }),
+  ],
+  containers: [
+    textColumn("name", "Name", { width: 12 }),
+    textColumn("pod", "Pod", { width: 18 }),
+    textColumn("namespace", "Namespace", { width: 9 }),
+    textColumn("cluster", "Cluster", { width: 11 }),
+    healthColumn({ width: 14 }),
+    textColumn("image", "Image", { width: 18 }),
+    limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", formatCores),
+    limitColumn("memoryBytes", "Memory", "memoryLimitBytes", formatBytes),
+    numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
+    textColumn("node", "Node", { isOptional: true, width: 12 }),
+    textColumn("state", "State", { isOptional: true, width: 7 }),
+    numberColumn("cpuLimitCores", "CPU limit", formatNumber, { isOptional: true }),
+    numberColumn("memoryLimitBytes", "Memory limit", formatBytes, { isOptional: true }),
+  ],
+};
+
+/** A share that the summary has in percent. */
+function percentColumn(name: string, label: string, thresholds: typeof FULL, description?: string): TableColumn {
+  const cell = (summary: Summary, row: number) => {
+    const ratio = summary.number(name, row) / 100;
+    return { ratio, text: formatRatio(ratio), thresholds };
+  };
+  return barColumn(name, label, cell, { width: 8, ...(description !== undefined && { description }) });
+}
+
+interface Used {
+  readonly used: number;
+  readonly all: number;
+  readonly thresholds: typeof FULL;
+}
+
+function readCpuOfCluster(summary: Summary, row: number): Used {
+  return { used: summary.number("cpuUsageCores", row), all: summary.number("cpuCores", row), thresholds: BUSY };
+}
+
+function readMemory(summary: Summary, row: number): Used {
+  const all = summary.number("memoryBytes", row);
+  return { used: all - summary.number("availableMemoryBytes", row), all, thresholds: FULL };
+}
+
+/** A share that is computed from two columns. It is sorted by the column `name`. */
+function usedColumn(
+  name: string,
+  label: string,
+  read: (summary: Summary, row: number) => Used,
+  format: (value: number) => string,
+): TableColumn {
+  const cell = (summary: Summary, row: number) => {
+    const { used, all, thresholds } = read(summary, row);
+    const ratio = used / all;
+    return { ratio, text: formatRatio(ratio), title: `${format(used)} of ${format(all)}`, thresholds };
+  };
+  return barColumn(name, label, cell, { width: 8 });
+}
+
+/** What a container uses, with a bar if it has a limit. */
+function limitColumn(name: string, label: string, limitName: string, format: (value: number) => string): TableColumn {
+  const render = (summary: Summary, row: number) => {
+    const used = summary.number(name, row);
+    const limit = summary.number(limitName, row);
+    if (!(limit > 0) || Number.isNaN(used)) return <span class="without-bar">{format(used)}</span>;
+    return (
+      <Bar ratio={used / limit} text={format(used)} title={`${format(used)} of ${format(limit)}`} thresholds={FULL} />
+    );
+  };
+  return numberColumn(name, label, format, { width: 10, render, isNumber: false });
+}
+
+/** A number of objects, and how many of them have failed. */
+function countColumn(name: string, label: string, failedName: string): TableColumn {
+  const render = (summary: Summary, row: number) => {
+    const failed = summary.number(failedName, row);
+    return (
+      <>
+        {failed > 0 && (
+          <span class="failed-text">
+            <HealthIcon health="failed" label={`${formatCount(failed)} failed of`} /> {formatCount(failed)} /{" "}
+          </span>
+        )}
+        {formatCount(summary.number(name, row))}
+      </>
+    );
+  };
+  return numberColumn(name, label, formatCount, { width: 6, render });
+}
+
+function ageColumn(name: string, label: string): TableColumn {
+  return timeColumn(name, label, (time) => formatAge(time, Date.now()), { width: 5.5 });
+}
+
+function booleanColumn(name: string, label: string, options: ColumnOptions = {}): TableColumn {
+  const text = (value: number) => (Number.isNaN(value) ? "" : value === 1 ? "yes" : "no");
+  return {
+    ...textColumn(name, label, { width: 6, isOptional: true, ...options }),
+    render: (summary, row) => text(summary.number(name, row)),
+    value: (summary, row) => {
+      const value = summary.number(name, row);
+      return Number.isNaN(value) ? null : value === 1;
+    },
+  };
+}
