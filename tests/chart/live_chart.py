@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -25,12 +26,17 @@ from tests.chart.helm import (
     run_helm,
     validate,
 )
-from tools.chart.files import DASHBOARDS, RULES
+from tools.chart.files import DASHBOARDS, RULES, describe_values
 from tools.chart.manifests import render_manifests
+from tools.chart.schema import Group, OptionalValue, Value
 from tools.code import find_outdated_files
 
 VALUES_FILES = sorted(VALUES_FOLDER.glob("*.yaml"))
 WORKLOADS = ("Deployment", "DaemonSet")
+EVERYTHING = f"--values={VALUES_FOLDER / 'everything.yaml'}"
+URL_OF_KEYS = "aggregator.settings.JWKS_URL=https://keys"
+# With agents and NetworkPolicies, an empty one is an error.
+REQUIRED_LIST = "networkPolicy.nodes"
 # The settings of each container by its first argument.
 SETTINGS: dict[str, type[SettingsGroup]] = {"": Settings, "scrape": ScrapeSettings, "agent": AgentSettings}
 
@@ -168,6 +174,94 @@ def test_pods_have_no_privileges(rendering: Rendering, values_file: Path) -> Non
         assert not spec.keys() & {"hostPID", "hostIPC"}
 
 
+def test_values_without_content_are_empty() -> None:
+    """A mapping, list or text that a user names without a value, such as `settings:`, is an empty one."""
+    paths = [path for path, value in list_values() if not value.is_required and path != REQUIRED_LIST]
+    rendering = render(EVERYTHING, "--set=" + ",".join(f"{path}=null" for path in paths))
+    assert len(paths) > 40
+    for one in rendering.objects:
+        validate(one, KUBERNETES_VERSIONS[-1])
+
+
+def test_values_that_are_missing_are_named() -> None:
+    """One error of the schema names each number, switch and text that has no value."""
+    paths = [path for path, value in list_values() if value.is_required]
+    error = find_error(",".join(f"{path}=null" for path in paths))
+    for path in paths:
+        parent, _, name = path.rpartition(".")
+        assert re.search(rf"at '/{parent.replace('.', '/')}'|at ''", error), path
+        assert f"'{name}'" in error, path
+
+
+def list_values(group: Group | None = None, prefix: str = "") -> Iterator[tuple[str, Value]]:
+    """Yield the path and the description of each value that users set."""
+    for child in (group or describe_values()).children:
+        if isinstance(child, Group):
+            yield from list_values(child, f"{prefix}{child.name}.")
+        elif not isinstance(child, OptionalValue):
+            yield f"{prefix}{child.name}", child
+
+
+@pytest.mark.parametrize("name", ["true", "null", "on", "a" * 53])
+def test_names_that_yaml_reads_as_something_else(name: str) -> None:
+    """Names of releases and namespaces are texts, also if they look like a boolean, null or a number."""
+    rendering = render(EVERYTHING, "--namespace=123", "--set=scrape.namespaces[0]=null-1", release=name)
+    for one in rendering.objects:
+        validate(one, KUBERNETES_VERSIONS[-1])
+        assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == name
+    for binding in rendering.list_kind("RoleBinding"):
+        assert binding["subjects"][0]["namespace"] == "123"
+
+
+def test_long_names_are_valid_labels() -> None:
+    """Names of the parts are at most 63 characters, and differ."""
+    rendering = render(EVERYTHING, f"--set=nameOverride={'n' * 63}")
+    for one in rendering.objects:
+        validate(one, KUBERNETES_VERSIONS[-1])
+    names = {one["metadata"]["labels"]["app.kubernetes.io/name"] for one in rendering.objects}
+    assert {len(name) for name in names} == {63}
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("namespaces", ["", "--set=scrape.namespaces={team}"])
+def test_a_release_in_two_namespaces_has_no_object_in_common(namespaces: str) -> None:
+    """Roles for all namespaces, or for one that both releases read, have different names."""
+
+    def list_outside(namespace: str) -> set[tuple[str, str, str]]:
+        rendering = render(EVERYTHING, f"--namespace={namespace}", *filter(None, [namespaces]))
+        return {
+            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+            for one in rendering.list_kind("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+        }
+
+    one, other = list_outside("one"), list_outside("other")
+    assert len(one) == len(other) == 2
+    assert not one & other
+
+
+@pytest.mark.parametrize(
+    ("settings", "requests"),
+    [
+        ("resources.limits.memory=128Mi", {"cpu": "100m", "memory": "128Mi"}),
+        ("resources.limits.memory=1G", {"cpu": "100m", "memory": "512Mi"}),
+        ("resources.limits.cpu=50m", {"cpu": "50m", "memory": "512Mi"}),
+        ("resources.limits.cpu=2", {"cpu": "100m", "memory": "512Mi"}),
+    ],
+)
+def test_a_request_is_at_most_its_limit(settings: str, requests: dict[str, Any]) -> None:
+    """A limit below the default request lowers the request: Kubernetes would refuse the pods."""
+    container = get_container(render(f"--set={settings}").find("Deployment", "aggregator"))
+    assert container["resources"]["requests"] == requests
+
+
+def test_the_tag_of_the_image_may_have_a_digest() -> None:
+    """A digest pins the content of the image."""
+    tag = f"1.0@sha256:{'0' * 64}"
+    assert (
+        get_container(render(f"--set=image.tag={tag}").find("Deployment", "aggregator"))["image"] == f"aggregator:{tag}"
+    )
+
+
 def test_the_agent_keeps_the_groups_of_all_pods() -> None:
     """The group of the socket is added to those of podSecurityContext."""
     settings = "agent.enabled=true,scrape.enabled=true,agent.dockerGroup=998,podSecurityContext.supplementalGroups={5}"
@@ -226,6 +320,12 @@ def test_an_upgrade_keeps_what_cannot_change() -> None:
         ("service.port=http", "service/port"),
         ("service.type=Public", "service/type"),
         ("image.pullPolicy=never", "image/pullPolicy"),
+        ("image.repository=registry.example/a@sha256:12", "image/repository"),
+        ("image.tag=1.0@sha256:12", "image/tag"),
+        ("nameOverride=-a", "nameOverride"),
+        (r"podLabels.app\.kubernetes\.io/name=a", "app.kubernetes.io/name"),
+        (r"agent.podLabels.app\.kubernetes\.io/instance=a", "app.kubernetes.io/instance"),
+        (r"podAnnotations.checksum/secret=a", "checksum/secret"),
         ("aggregator.prometheus=", "aggregator/prometheus"),
         ("aggregator.settings.REFRESH_INTERVALL=30s", "REFRESH_INTERVALL"),
         ("aggregator.settings.PROMETHEUS_BEARER_TOKEN=a", "PROMETHEUS_BEARER_TOKEN"),
@@ -236,6 +336,7 @@ def test_an_upgrade_keeps_what_cannot_change() -> None:
         ("ingress.hosts={}", "ingress/hosts"),
         ("autoscaling.minReplicas=0", "autoscaling/minReplicas"),
         ("podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget/maxUnavailable"),
+        ("podDisruptionBudget.maxUnavailable=101%", "podDisruptionBudget/maxUnavailable"),
         ("scrape.persistence.size=big", "scrape/persistence/size"),
         ("agent.dockerSocket=var/run/docker.sock", "agent/dockerSocket"),
         ("networkPolicy.nodes[0]=10.0.0.0", "networkPolicy/nodes/0"),
@@ -285,7 +386,22 @@ def test_the_schema_refuses_invalid_values(setting: str, error: str) -> None:
             "agent.secrets has no effect if agent.existingSecret is set",
         ),
         (["agent.existingSecret=a"], "agent.existingSecretKeys must list the settings that the Secret contains"),
-        (["aggregator.prometheus=null"], "aggregator.prometheus must be the URL of Prometheus or Thanos Query"),
+        (
+            ["autoscaling.enabled=true", "resources.requests.cpu=null"],
+            "autoscaling by cpu requires resources.requests.cpu",
+        ),
+        (
+            ["autoscaling.enabled=true", "resources=null", "autoscaling.targetMemoryUtilizationPercentage=80"],
+            "requires resources.requests",
+        ),
+        (["aggregator.keycloakPublicKey=a", "aggregator.issuer=https://a"], "are both set: remove one of them"),
+        (
+            ["aggregator.existingSecret=a", "aggregator.existingSecretKeys={PROMETHEUS_ADDRESS,KEY}", URL_OF_KEYS],
+            "are both set: remove one of them",
+        ),
+        (["volumes[0].name=secret"], "volumes must not have the name secret"),
+        (["fullnameOverride=3scale"], "start with a letter, got 3scale: set fullnameOverride"),
+        (["fullnameOverride=my.gateway"], "got my.gateway: set fullnameOverride"),
         (["agent.enabled=true"], "agent.enabled requires scrape.enabled, or agent.masters"),
         (["scrape.service.port=5000"], "scrape.service.port must not be 5000"),
         (

@@ -22,6 +22,12 @@ class Value:
     schema: Schema
     default: Any = None
 
+    @property
+    def is_required(self) -> bool:
+        """Whether the templates need it. Without a value, Helm removes it: `settings:` without settings is empty."""
+        is_empty = self.default in (None, "") or isinstance(self.default, dict | list)
+        return not is_empty and "null" not in self.schema.get("type", ())
+
 
 @dataclass(frozen=True)
 class OptionalValue(Value):
@@ -43,6 +49,7 @@ def build_schema(root: Group) -> Schema:
         "description": root.description,
         "type": "object",
         "additionalProperties": False,
+        "required": [child.name for child in root.children if isinstance(child, Group) or child.is_required],
         "properties": {child.name: _build_child_schema(child) for child in root.children},
     }
 

@@ -18,6 +18,23 @@ OPTIONAL_PORT: Schema = {"type": "integer", "minimum": 0, "maximum": 65535}
 POSITIVE: Schema = {"type": "integer", "minimum": 1}
 PERCENTAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
 OPTIONAL_PERCENTAGE: Schema = {"type": ["integer", "null"], "minimum": 1, "maximum": 1000}
+# A label that selects pods is not for users: the Services would no longer find the pods.
+POD_LABELS: Schema = {
+    "type": "object",
+    "propertyNames": {"not": {"enum": ["app.kubernetes.io/name", "app.kubernetes.io/instance"]}},
+    "additionalProperties": {"type": "string"},
+}
+POD_ANNOTATIONS: Schema = {
+    "type": "object",
+    "propertyNames": {"not": {"const": "checksum/secret"}},
+    "additionalProperties": {"type": "string"},
+}
+LABEL_VALUE: Schema = {"type": "string", "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"}
+IMAGE_NAME: Schema = {"type": "string", "minLength": 1, "pattern": "^[^@]*$"}
+IMAGE_TAG: Schema = {
+    "type": "string",
+    "pattern": "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?)?$",
+}
 TEXTS_BY_NAME: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 QUANTITY: Schema = {"type": "string", "pattern": "^[0-9]+([.][0-9]+)?([KMGTPE]i?|m)?$"}
 DURATION: Schema = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
@@ -127,7 +144,7 @@ def _describe_secrets(section: str) -> tuple[str, str, str]:
     )
 
 
-_RESOURCES = "Requests and limits of the container."
+_RESOURCES = "Requests and limits of the container. A request above its limit is lowered to it."
 _NODE_SELECTOR = "Labels of the nodes that the pods may run on."
 _TOLERATIONS = "Taints that the pods tolerate."
 _AFFINITY = "Affinity of the pods."
@@ -233,8 +250,8 @@ SCRAPE = Group(
             OBJECT,
             {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}},
         ),
-        Value("podAnnotations", "Annotations of the pod.", TEXTS_BY_NAME, {}),
-        Value("podLabels", "Labels of the pod.", TEXTS_BY_NAME, {}),
+        Value("podAnnotations", "Annotations of the pod.", POD_ANNOTATIONS, {}),
+        Value("podLabels", "Labels of the pod.", POD_LABELS, {}),
         Value("nodeSelector", _NODE_SELECTOR, TEXTS_BY_NAME, {}),
         Value("tolerations", _TOLERATIONS, OBJECTS, []),
         Value("affinity", _AFFINITY, OBJECT, {}),
@@ -285,8 +302,8 @@ AGENT = Group(
             OBJECT,
             {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
         ),
-        Value("podAnnotations", "Annotations of the pods.", TEXTS_BY_NAME, {}),
-        Value("podLabels", "Labels of the pods.", TEXTS_BY_NAME, {}),
+        Value("podAnnotations", "Annotations of the pods.", POD_ANNOTATIONS, {}),
+        Value("podLabels", "Labels of the pods.", POD_LABELS, {}),
         Value("nodeSelector", _NODE_SELECTOR, TEXTS_BY_NAME, {}),
         Value("tolerations", _TOLERATIONS, OBJECTS, [{"operator": "Exists"}]),
         Value("affinity", _AFFINITY, OBJECT, {}),
@@ -306,7 +323,7 @@ def build_values(rules: Sequence[str], dashboards: Sequence[str]) -> Group:
         (
             OptionalValue("global", "Values of a parent chart; global.imagePullSecrets is used.", {"type": "object"}),
             OptionalValue("enabled", "The condition of a parent chart.", SWITCH),
-            Value("nameOverride", "Name of the chart in the names of objects.", TEXT, ""),
+            Value("nameOverride", "Name of the chart in the names of objects.", LABEL_VALUE, ""),
             Value("fullnameOverride", "Name of the gateway, and prefix of the other names.", TEXT, ""),
             Value(
                 "replicaCount",
@@ -321,10 +338,16 @@ def build_values(rules: Sequence[str], dashboards: Sequence[str]) -> Group:
                     Value(
                         "repository",
                         "Name of the image, with the registry.",
-                        {"type": "string", "minLength": 1},
+                        IMAGE_NAME,
                         "aggregator",
                     ),
-                    Value("tag", "Tag of the image; empty: the version of the chart.", TEXT, ""),
+                    Value(
+                        "tag",
+                        "Tag of the image; empty: the version of the chart. It may end with a digest: "
+                        "0.1.0@sha256:....",
+                        IMAGE_TAG,
+                        "",
+                    ),
                     Value(
                         "pullPolicy",
                         "When the image is pulled.",
@@ -406,7 +429,7 @@ def build_values(rules: Sequence[str], dashboards: Sequence[str]) -> Group:
                     Value(
                         "maxUnavailable",
                         "Pods that a drain may stop at the same time, as a number or in percent.",
-                        {"anyOf": [POSITIVE, {"type": "string", "pattern": "^[1-9][0-9]?[0-9]?%$"}]},
+                        {"anyOf": [POSITIVE, {"type": "string", "pattern": "^([1-9][0-9]?|100)%$"}]},
                         1,
                     ),
                 ),
@@ -433,8 +456,8 @@ def build_values(rules: Sequence[str], dashboards: Sequence[str]) -> Group:
                     ),
                 ),
             ),
-            Value("podAnnotations", "Annotations of the pods of the gateway.", TEXTS_BY_NAME, {}),
-            Value("podLabels", "Labels of the pods of the gateway.", TEXTS_BY_NAME, {}),
+            Value("podAnnotations", "Annotations of the pods of the gateway.", POD_ANNOTATIONS, {}),
+            Value("podLabels", "Labels of the pods of the gateway.", POD_LABELS, {}),
             Value(
                 "podSecurityContext",
                 "Security context of all pods.",

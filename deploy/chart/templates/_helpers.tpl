@@ -20,6 +20,11 @@
 {{- printf "%s-scrape" (include "aggregator.fullname" . | trunc 56 | trimSuffix "-") -}}
 {{- end -}}
 
+{{/* Roles have the namespace in their name: the same release in two namespaces has two roles. */}}
+{{- define "aggregator.scrapeRoleName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "aggregator.scrapeName" .) -}}
+{{- end -}}
+
 {{- define "aggregator.agentName" -}}
 {{- printf "%s-agent" (include "aggregator.fullname" . | trunc 57 | trimSuffix "-") -}}
 {{- end -}}
@@ -34,18 +39,18 @@
 
 {{/* Labels by which Services and Deployments select pods. They cannot change in an upgrade. */}}
 {{- define "aggregator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "aggregator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "aggregator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "aggregator.scrapeSelectorLabels" -}}
-app.kubernetes.io/name: {{ include "aggregator.name" . }}-scrape
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "aggregator.name" . | trunc 56 | trimSuffix "-" }}-scrape
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "aggregator.agentSelectorLabels" -}}
-app.kubernetes.io/name: {{ include "aggregator.name" . }}-agent
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "aggregator.name" . | trunc 57 | trimSuffix "-" }}-agent
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "aggregator.commonLabels" -}}
@@ -88,11 +93,11 @@ imagePullSecrets:
 
 {{/* The secrets of the gateway by name, as JSON. */}}
 {{- define "aggregator.gatewaySecrets" -}}
-{{- $secrets := dict "PROMETHEUS_ADDRESS" (tpl (required "aggregator.prometheus must be the URL of Prometheus or Thanos Query" .Values.aggregator.prometheus) .) -}}
+{{- $secrets := dict "PROMETHEUS_ADDRESS" (tpl .Values.aggregator.prometheus .) -}}
 {{- with tpl (.Values.aggregator.keycloakPublicKey | default "") . -}}
 {{- $_ := set $secrets "KEY" . -}}
 {{- end -}}
-{{- merge $secrets .Values.aggregator.secrets | toJson -}}
+{{- merge $secrets (.Values.aggregator.secrets | default dict) | toJson -}}
 {{- end -}}
 
 {{/* A Secret. The argument has the keys labels, name and secrets. */}}
@@ -100,7 +105,7 @@ imagePullSecrets:
 apiVersion: v1
 kind: Secret
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- .labels | nindent 4 }}
 stringData:
@@ -121,14 +126,47 @@ stringData:
 {{- end }}
 {{- end -}}
 
+{{/* The number of a quantity of Kubernetes, such as 512Mi or 100m. */}}
+{{- define "aggregator.quantity" -}}
+{{- $factors := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
+{{- $unit := regexFind "[a-zA-Z]+$" (toString .) -}}
+{{- mulf (float64 (trimSuffix $unit (toString .))) (get $factors $unit | default 1) -}}
+{{- end -}}
+
+{{/* Resources, without a request above its limit: the default request may be above the limit of the user. */}}
+{{- define "aggregator.resources" -}}
+{{- $resources := deepCopy (. | default dict) -}}
+{{- range $name, $limit := $resources.limits | default dict -}}
+{{- $request := get ($resources.requests | default dict) $name -}}
+{{- if and $request (gt (include "aggregator.quantity" $request | float64) (include "aggregator.quantity" $limit | float64)) -}}
+{{- $_ := set $resources.requests $name $limit -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
 {{/* The names of the secret settings of a section, sorted, as JSON. The argument has the keys section and secrets. */}}
 {{- define "aggregator.secretNames" -}}
-{{- ternary .section.existingSecretKeys (keys .secrets) (ne .section.existingSecret "") | sortAlpha | toJson -}}
+{{- ternary (.section.existingSecretKeys | default list) (keys (.secrets | default dict)) (ne (.section.existingSecret | default "") "") | sortAlpha | toJson -}}
 {{- end -}}
 
 {{/* Conflicts between values that the schema cannot express. */}}
 {{- define "aggregator.checkValues" -}}
 {{- $values := .Values -}}
+{{- $fullname := include "aggregator.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
+{{- fail (printf "the name of the gateway must be lower-case letters, digits and hyphens, and start with a letter, got %s: set fullnameOverride" $fullname) -}}
+{{- end -}}
+{{- range $values.volumes -}}
+{{- if has .name (list "secret" "tls") -}}
+{{- fail (printf "volumes must not have the name %s, which is that of a volume of the chart" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $hasKey := or $values.aggregator.keycloakPublicKey (and $values.aggregator.existingSecret (has "KEY" ($values.aggregator.existingSecretKeys | default list))) -}}
+{{- $hasIssuer := or $values.aggregator.issuer (hasKey ($values.aggregator.settings | default dict) "JWKS_URL") -}}
+{{- if and $values.aggregator.enabled $hasKey $hasIssuer -}}
+{{- fail "a key of tokens (aggregator.keycloakPublicKey, or KEY in aggregator.existingSecretKeys) and an issuer (aggregator.issuer, or aggregator.settings.JWKS_URL) are both set: remove one of them" -}}
+{{- end -}}
 {{- if and $values.aggregator.enabled (eq (int $values.service.port) (int $values.service.grpcPort)) -}}
 {{- fail (printf "service.port and service.grpcPort must differ, got %d for both" (int $values.service.port)) -}}
 {{- end -}}
@@ -141,7 +179,13 @@ stringData:
 {{- if and $values.autoscaling.enabled (not $values.autoscaling.targetCPUUtilizationPercentage) (not $values.autoscaling.targetMemoryUtilizationPercentage) -}}
 {{- fail "autoscaling.enabled requires autoscaling.targetCPUUtilizationPercentage or autoscaling.targetMemoryUtilizationPercentage" -}}
 {{- end -}}
-{{- if and $values.aggregator.existingSecret (not (has "PROMETHEUS_ADDRESS" $values.aggregator.existingSecretKeys)) -}}
+{{- range $resource, $target := dict "cpu" $values.autoscaling.targetCPUUtilizationPercentage "memory" $values.autoscaling.targetMemoryUtilizationPercentage -}}
+{{- $resources := $values.resources | default dict -}}
+{{- if and $values.autoscaling.enabled $target (not (dig "requests" $resource "" $resources)) (not (dig "limits" $resource "" $resources)) -}}
+{{- fail (printf "autoscaling by %s requires resources.requests.%s: the target is in percent of it" $resource $resource) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.aggregator.existingSecret (not (has "PROMETHEUS_ADDRESS" ($values.aggregator.existingSecretKeys | default list))) -}}
 {{- fail "aggregator.existingSecretKeys must contain PROMETHEUS_ADDRESS if aggregator.existingSecret is set" -}}
 {{- end -}}
 {{- if and $values.aggregator.existingSecret $values.aggregator.keycloakPublicKey -}}
