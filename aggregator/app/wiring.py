@@ -30,7 +30,7 @@ from aggregator.server.status import Readiness
 from aggregator.server.tls import CertificateReloader
 from aggregator.settings.gateway import Settings
 from aggregator.util.files import CertificateFiles
-from aggregator.util.runtime import compute_max_connections, raise_descriptor_limit
+from aggregator.util.runtime import compute_max_connections, raise_descriptor_limit, read_memory_limit_bytes
 from aggregator.views.etim import ETIM
 from aggregator.views.renderers import RENDERERS
 
@@ -139,6 +139,7 @@ def _register_state_gauges(own_metrics: OwnMetrics, refresher: Refresher, readin
         return read_gauge
 
     own_metrics.set_gauge_function("aggregator_ready", lambda: readiness.get_unready_reason() is None)
+    own_metrics.set_gauge_function("aggregator_memory_limit_bytes", read_memory_limit_bytes)
     own_metrics.set_gauge_function(
         "aggregator_snapshot_age_seconds", read_from_snapshot(refresher.get_age_seconds, math.nan)
     )

@@ -38,7 +38,8 @@ class MetricDefinition:
 
 _QUERY_DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REFRESH_DURATION_BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
-_HTTP_DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# 0.2 is what alerts and dashboards of the older monitoring stack call slow.
+_HTTP_DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)
 _GRPC_METHOD_LABELS = ("grpc_service", "grpc_method", "grpc_type")
 
 METRICS = (
@@ -46,8 +47,9 @@ METRICS = (
     MetricDefinition(
         "http_request_duration_seconds",
         Histogram,
-        ("handler",),
-        "Time from the header of an HTTP request to the end of its response.",
+        ("handler", "endpoint"),
+        "Time from the header of an HTTP request to the end of its response, without requests that ask to wait "
+        "(wait=, Cache-Control: no-cache). The endpoint is the first segment below /api/v1, otherwise the handler.",
         _HTTP_DURATION_BUCKETS_SECONDS,
     ),
     MetricDefinition("grpc_server_started_total", Counter, _GRPC_METHOD_LABELS, "gRPC calls started."),
@@ -134,6 +136,12 @@ METRICS = (
         ("server",),
         "Unix time at which the certificate of a server expires. Absent without TLS.",
     ),
+    MetricDefinition(
+        "aggregator_memory_limit_bytes",
+        Gauge,
+        (),
+        "Memory limit of the container or service that this process runs in, +Inf without one.",
+    ),
     MetricDefinition("aggregator_http_connections", Gauge, (), "Open HTTP connections."),
     MetricDefinition(
         "aggregator_spans_dropped_total", Counter, (), "Spans dropped because the trace collector did not accept them."
@@ -153,7 +161,8 @@ AUTH_FAILURE_REASONS = (
     *("issued in the future", "exp", "nbf", "iat", "unknown key", "keys missing", "issuer", "audience"),
     *("authorized party", "role", "no role for any cluster", "metrics of all clusters", "quality of all clusters"),
 )
-HTTP_HANDLERS = ("topology", "probes", "metrics", "docs", "api", "ui")
+API_HANDLER = "api"
+HTTP_HANDLERS = ("topology", "probes", "metrics", "docs", API_HANDLER, "ui")
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 # The status of a request that got no response because the process stopped or the client left.
 NO_RESPONSE_CODE = 0
@@ -265,17 +274,20 @@ class OwnMetrics:
             for m in METRICS
             if m.kind is Histogram
         }
-        # By handler, method and code: finding a series by its labels takes longer than counting.
-        self._get_http_series = cache(self._create_http_series)
+        # Finding a series by its labels takes longer than counting.
+        self._get_http_counter = cache(self._create_http_counter)
+        self._get_http_durations = cache(self._histograms["http_request_duration_seconds"].labels)
         self._initialize_series(queries, sources)
 
     # --- HTTP and gRPC
 
-    def record_http_request(self, handler: str, method: str, code: int, seconds: float) -> None:
+    def record_http_request(self, handler: str, method: str, code: int) -> None:
         """Count one HTTP request; `handler` is one of HTTP_HANDLERS."""
-        counter, durations = self._get_http_series(handler, method if method in HTTP_METHODS else OTHER, code)
-        counter.inc()
-        durations.observe(seconds)
+        self._get_http_counter(handler, method if method in HTTP_METHODS else OTHER, code).inc()
+
+    def record_http_duration(self, handler: str, endpoint: str, seconds: float) -> None:
+        """Record the duration of an HTTP request that did not ask to wait."""
+        self._get_http_durations(handler, endpoint).observe(seconds)
 
     def get_grpc_call_counters(self, service: str, method: str, call_type: str) -> GrpcCallCounters:
         """Return the counters of a gRPC method; `call_type` is "unary", "server_stream" or the like."""
@@ -346,10 +358,9 @@ class OwnMetrics:
         """Count spans that the trace collector did not accept."""
         self._counters["aggregator_spans_dropped_total"].inc(count)
 
-    def _create_http_series(self, handler: str, method: str, code: int) -> tuple[Counter, Histogram]:
+    def _create_http_counter(self, handler: str, method: str, code: int) -> Counter:
         code_label = "none" if code == NO_RESPONSE_CODE else str(code)
-        counter = self._counters["http_requests_total"].labels(handler, code_label, method)
-        return counter, self._histograms["http_request_duration_seconds"].labels(handler)
+        return self._counters["http_requests_total"].labels(handler, code_label, method)
 
     def _set_gap_gauges(self, gap_counts: Mapping[str, int]) -> None:
         for kind, number in gap_counts.items():
@@ -359,9 +370,11 @@ class OwnMetrics:
         for handler in HTTP_HANDLERS:
             for method in _INITIAL_HTTP_METHODS:
                 for code in _INITIAL_HTTP_CODES:
-                    self._get_http_series(handler, method, code)
+                    self._get_http_counter(handler, method, code)
+            if handler != API_HANDLER:
+                self._get_http_durations(handler, handler)
         for code in _INITIAL_TOPOLOGY_POST_CODES:
-            self._get_http_series("topology", "POST", code)
+            self._get_http_counter("topology", "POST", code)
         for reason in (*AUTH_FAILURE_REASONS, OTHER):
             self._counters["aggregator_auth_failures_total"].labels(reason)
         for query in queries:

@@ -1,4 +1,4 @@
-"""Limits of the process: lists processed in chunks, thread switching, garbage collection, malloc, file descriptors.
+"""Limits of the process: lists processed in chunks, threads, garbage collection, memory, file descriptors.
 
 Chunks keep the event loop responsive. One call of C code processes a whole list without releasing the GIL: for 60,000
 containers that takes 10 to 60 ms, in which no request is served.
@@ -7,10 +7,12 @@ containers that takes 10 to 60 ms, in which no request is served.
 import contextlib
 import ctypes
 import gc
+import math
 import resource
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 _Value = TypeVar("_Value")
@@ -32,6 +34,9 @@ M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 
 LARGE_BLOCK_BYTES = 2**20
+
+# Version 1 of the kernel API of control groups writes the largest number of pages for "no limit".
+UNLIMITED_BYTES = 2**60
 
 # Descriptors for files, event loops, METRICS_PORT and connections to upstreams.
 RESERVED_DESCRIPTORS = 64
@@ -128,6 +133,41 @@ def raise_descriptor_limit() -> int | None:
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     return None if hard_limit == resource.RLIM_INFINITY else hard_limit
+
+
+def read_memory_limit_bytes(root: Path = Path("/")) -> float:
+    """Return the lowest memory limit of the control groups that this process is in, infinity without one."""
+    limits = (_read_limit(path) for path in _list_limit_files(root))
+    return min((limit for limit in limits if limit is not None), default=math.inf)
+
+
+def _list_limit_files(root: Path) -> Iterator[Path]:
+    """Yield the limit of each group from that of the process up to the root, for versions 1 and 2 of the kernel API.
+
+    A container without a namespace for groups has the path of the host, and its own group at the root.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for _, controllers, group in (line.split(":", 2) for line in lines):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+        folder = mount / group.lstrip("/")
+        for parent in (folder, *folder.parents):
+            yield parent / ("memory.limit_in_bytes" if controllers else "memory.max")
+            if parent == mount:
+                break
+
+
+def _read_limit(path: Path) -> float | None:
+    """Return the limit in a file, None if there is no limit or no file."""
+    try:
+        limit = float(path.read_text(encoding="ascii").replace("max", "inf"))
+    except (OSError, ValueError):
+        return None
+    return limit if limit < UNLIMITED_BYTES else None
 
 
 def compute_max_connections(descriptor_limit: int) -> int:

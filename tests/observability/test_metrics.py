@@ -33,7 +33,7 @@ SOURCES = sorted((Path(__file__).parents[2] / "aggregator").rglob("*.py"))
 # Dashboards and alerts rely on these names and labels.
 DOCUMENTED_METRICS = {
     "http_requests_total": {"handler", "code", "method"},
-    "http_request_duration_seconds": {"handler"},
+    "http_request_duration_seconds": {"handler", "endpoint"},
     "grpc_server_started_total": {"grpc_service", "grpc_method", "grpc_type"},
     "grpc_server_handled_total": {"grpc_service", "grpc_method", "grpc_type", "grpc_code"},
     "aggregator_query_duration_seconds": {"query"},
@@ -65,7 +65,8 @@ def test_promtool_accepts_the_metrics() -> None:
     """The linter of Prometheus accepts the exposition, with and without recorded events."""
     own_metrics = OwnMetrics(["up"], ["eu"])
     assert run_promtool("check", "metrics", stdin=generate_latest(own_metrics.registry).decode()) == ""
-    own_metrics.record_http_request("topology", "GET", 200, 0.002)
+    own_metrics.record_http_request("topology", "GET", 200)
+    own_metrics.record_http_duration("api", "nodes", 0.002)
     own_metrics.record_query(build_query_stats())
     own_metrics.record_refresh(RefreshOutcome({"node": 3}, {"failed": 1}, {"unplaced": 2}), 1_795_208_230.0)
     assert run_promtool("check", "metrics", stdin=generate_latest(own_metrics.registry).decode()) == ""
@@ -113,15 +114,16 @@ def test_durations_are_counted_in_buckets() -> None:
     """A request counts in each bucket whose bound it does not exceed, and in the sum."""
     own_metrics = OwnMetrics()
     for seconds in (0.0005, 0.001, 0.3, 99.0):
-        own_metrics.record_http_request("topology", "GET", 200, seconds)
+        own_metrics.record_http_duration("topology", "topology", seconds)
     scraped = scrape_own_metrics(own_metrics)
     name = "http_request_duration_seconds"
     counted = {
-        bound: scraped.get_value(f"{name}_bucket", handler="topology", le=bound) for bound in ("0.001", "0.5", "+Inf")
+        bound: scraped.get_value(f"{name}_bucket", handler="topology", endpoint="topology", le=bound)
+        for bound in ("0.001", "0.5", "+Inf")
     }
     assert counted == {"0.001": 2, "0.5": 3, "+Inf": 4}
-    assert scraped.get_value(f"{name}_count", handler="topology") == 4
-    assert scraped.get_value(f"{name}_sum", handler="topology") == pytest.approx(99.3015)
+    assert scraped.get_value(f"{name}_count", handler="topology", endpoint="topology") == 4
+    assert scraped.get_value(f"{name}_sum", handler="topology", endpoint="topology") == pytest.approx(99.3015)
 
 
 def test_unknown_methods_share_a_series() -> None:
@@ -129,7 +131,7 @@ def test_unknown_methods_share_a_series() -> None:
     own_metrics = OwnMetrics()
     before = len(scrape_own_metrics(own_metrics).samples)
     for number in range(10_000):
-        own_metrics.record_http_request("topology", f"M{number}", 405, 0.001)
+        own_metrics.record_http_request("topology", f"M{number}", 405)
     scraped = scrape_own_metrics(own_metrics)
     assert scraped.get_value("http_requests_total", handler="topology", code="405", method="other") == 10_000
     assert len(scraped.samples) == before + 1

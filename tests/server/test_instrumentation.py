@@ -145,7 +145,40 @@ def test_each_request_is_counted_once(
     assert send_request(open_servers.ports.http, path, method).status == status
     open_servers.wait_for(lambda seen: count_requests(seen) == before + 1, "the request is counted")
     assert count_requests(open_servers.scrape, handler=handler, method=method, code=str(status)) == 1
-    assert open_servers.scrape.get_value("http_request_duration_seconds_count", handler=handler) == 1
+    assert open_servers.scrape.sum_values("http_request_duration_seconds_count", handler=handler) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/api/v1/nodes?limit=1", "nodes"),
+        ("/api/v1/clusters/a/nodes/b", "clusters"),
+        ("/api/v1/x", "other"),
+        ("/api", "other"),
+        ("/healthz", "probes"),
+        ("/x", "topology"),
+    ],
+)
+def test_durations_are_counted_by_endpoint(open_servers: InstrumentedServers, path: str, endpoint: str) -> None:
+    """The endpoint is the first segment below /api/v1 if it exists, so that clients cannot create series."""
+    send_request(open_servers.ports.http, path)
+    open_servers.wait_for(
+        lambda seen: seen.sum_values("http_request_duration_seconds_count", endpoint=endpoint) == 1, "it is counted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"), [("/?wait=1ms", []), ("/api/v1/nodes?wait=1ms", []), ("/", [("Cache-Control", "No-Cache")])]
+)
+def test_requests_that_ask_to_wait_have_no_duration(
+    open_servers: InstrumentedServers, path: str, headers: list[tuple[str, str]]
+) -> None:
+    """A long poll, or a request for a refresh, is counted; its duration says nothing about the gateway."""
+    before = count_requests(open_servers.scrape)
+    send_request(open_servers.ports.http, path, headers=headers)
+    open_servers.wait_for(lambda seen: count_requests(seen) == before + 1, "the request is counted")
+    assert open_servers.scrape.sum_values("http_request_duration_seconds_count", handler="topology") == 0
+    assert open_servers.scrape.sum_values("http_request_duration_seconds_count", handler="api") == 0
 
 
 def test_errors_are_counted(guarded_servers: InstrumentedServers, realm: FakeRealm) -> None:
@@ -176,7 +209,7 @@ def test_many_requests_on_one_connection(open_servers: InstrumentedServers) -> N
         connection.close()
     assert len(ids) == 200
     open_servers.wait_for(lambda seen: count_requests(seen, handler="topology", code="200") == 200, "all are counted")
-    assert open_servers.scrape.get_value("http_request_duration_seconds_bucket", handler="topology", le="+Inf") == 200
+    assert open_servers.scrape.sum_values("http_request_duration_seconds_bucket", handler="topology", le="+Inf") == 200
 
 
 def test_rejected_tokens_are_counted_by_reason(guarded_servers: InstrumentedServers, realm: FakeRealm) -> None:

@@ -1,9 +1,11 @@
-"""Lists in chunks, deferred garbage collection, and the limit of connections."""
+"""Lists in chunks, deferred garbage collection, and the limits of memory and of connections."""
 
 import contextlib
 import gc
+import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from aggregator.util.runtime import (
     iter_chunks,
     iter_slices,
     list_in_chunks,
+    read_memory_limit_bytes,
 )
 
 
@@ -111,3 +114,40 @@ def test_cleared_items_are_freed() -> None:
 def test_two_servers_share_the_file_descriptors(descriptor_limit: int, max_connections: int) -> None:
     """Each server may have half of the descriptors that are not reserved, but at least 8."""
     assert compute_max_connections(descriptor_limit) == max_connections
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({}, math.inf),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "1073741824\n"}, 2**30),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, math.inf),
+        (
+            {
+                "proc/self/cgroup": "0::/system.slice/aggregator.service\n",
+                "sys/fs/cgroup/system.slice/memory.max": "500000000\n",
+                "sys/fs/cgroup/system.slice/aggregator.service/memory.max": "max\n",
+            },
+            500_000_000,
+        ),
+        # A container of an Engine without a namespace for groups: the path is that of the host.
+        (
+            {
+                "proc/self/cgroup": "5:cpu,cpuacct:/docker/1\n4:memory:/docker/1\n1:name=systemd:/docker/1\n0::/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "268435456\n",
+            },
+            2**28,
+        ),
+        (
+            {"proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{2**63 - 4096}\n"},
+            math.inf,
+        ),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "?\n"}, math.inf),
+    ],
+)
+def test_the_memory_limit_is_the_lowest_of_all_groups(tmp_path: Path, files: Mapping[str, str], limit: float) -> None:
+    """The limits of the group and of those above it count, in both versions of the kernel API."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read_memory_limit_bytes(tmp_path) == limit

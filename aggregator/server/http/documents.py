@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from aggregator.errors import BadRequestError, UnauthenticatedError
 from aggregator.refresh.snapshot import DocumentFormat, RenderedTopology, Snapshot
@@ -33,6 +33,7 @@ from aggregator.util.content_coding import (
 # The JSON formats of the Go service, selected with `layout=`.
 LAYOUTS = ("1.2.5", "2025")
 WAIT_PARAMETER = "wait"
+_WAIT_QUERY = f"{WAIT_PARAMETER}=".encode()
 # Up to one minute, in seconds, milliseconds or as 1m. The OpenAPI document contains this pattern.
 WAIT_PATTERN = r"([0-5]?[0-9](?:\.[0-9]{1,3})?|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|1m"
 # Shorter than the timeout of common proxies.
@@ -117,6 +118,15 @@ def parse_wait_seconds(text: str) -> float:
     return float(seconds) if seconds else int(milliseconds) / 1000 if milliseconds else MAX_WAIT_SECONDS
 
 
+def asks_to_wait(scope: Scope) -> bool:
+    """Return whether a request may wait for a change or for a refresh before it is answered."""
+    return _WAIT_QUERY in scope["query_string"] or any(_wants_refresh(key, value) for key, value in scope["headers"])
+
+
+def _wants_refresh(key: bytes, value: bytes) -> bool:
+    return key == b"cache-control" and b"no-cache" in value.lower()
+
+
 def validate_layout(layout: str) -> None:
     """Raise BadRequestError unless there is such a layout."""
     if layout not in LAYOUTS:
@@ -131,7 +141,7 @@ def parse_preferences(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Re
             accept_encoding += b"," + value if accept_encoding else value
         elif key == b"if-none-match":
             if_none_match += b"," + value
-        elif key == b"cache-control" and b"no-cache" in value.lower():
+        elif _wants_refresh(key, value):
             wants_refresh = True
     if not (accept_encoding or if_none_match or wants_refresh):
         return _DEFAULT_PREFERENCES

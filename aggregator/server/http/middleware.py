@@ -1,6 +1,6 @@
 """What surrounds the application: instrumentation, CORS, error responses and authentication."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +19,8 @@ from aggregator.observability.instrumentation import (
 from aggregator.observability.logs import REQUEST_ID, get_logger, sanitize_path
 from aggregator.observability.metrics import NO_RESPONSE_CODE
 from aggregator.server.auth.guard import UNRESTRICTED_ACCESS, Access, Guard
-from aggregator.server.http.responses import PUBLIC_PATHS, ErrorResponder, find_handler
+from aggregator.server.http.documents import asks_to_wait
+from aggregator.server.http.responses import PUBLIC_PATHS, ErrorResponder, find_endpoint, find_handler
 
 # What scripts of other origins may send and read beyond what browsers always allow.
 CORS_ALLOWED_HEADERS = ("Authorization", "Cache-Control", "Content-Type", "If-None-Match")
@@ -84,8 +85,9 @@ class ErrorMiddleware:
 class InstrumentationMiddleware:
     """Counts, logs and traces each request when it ends, however it ends, and gives it a request ID."""
 
-    def __init__(self, app: ASGIApp, instrumentation: Instrumentation) -> None:
+    def __init__(self, app: ASGIApp, instrumentation: Instrumentation, api_endpoints: Collection[str] = ()) -> None:
         self._app = app
+        self._api_endpoints = api_endpoints
         self._own_metrics = instrumentation.own_metrics
         self._tracing = instrumentation.tracing
         self._log_requests = instrumentation.log_requests
@@ -112,7 +114,10 @@ class InstrumentationMiddleware:
                 await self._handle_traced(self._tracing, handler, scope, receive, instrumented_send)
         finally:
             seconds = perf_counter() - start
-            self._own_metrics.record_http_request(handler, scope["method"], status, seconds)
+            self._own_metrics.record_http_request(handler, scope["method"], status)
+            if not asks_to_wait(scope):
+                endpoint = find_endpoint(scope["path"], handler, self._api_endpoints)
+                self._own_metrics.record_http_duration(handler, endpoint, seconds)
             if self._log_requests:
                 _log_http_request(scope, status, seconds)
 

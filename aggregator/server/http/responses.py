@@ -7,7 +7,7 @@ the Go service elsewhere.
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -26,7 +26,7 @@ from aggregator.errors import (
 )
 from aggregator.lookup.fields import suggest_names
 from aggregator.observability.logs import get_logger
-from aggregator.observability.metrics import OwnMetrics
+from aggregator.observability.metrics import API_HANDLER, OTHER, OwnMetrics
 from aggregator.server.status import get_error_mapping, get_error_message
 from aggregator.server.visibility import SnapshotProvider
 
@@ -106,7 +106,7 @@ RESERVED_PATHS = (
     ReservedPath(METRICS_PATH, "metrics"),
     ReservedPath("/openapi.json", "docs"),
     ReservedPath("/docs", "docs", includes_subpaths=True),
-    ReservedPath("/api", "api", includes_subpaths=True),
+    ReservedPath("/api", API_HANDLER, includes_subpaths=True),
     ReservedPath("/ui", "ui", includes_subpaths=True),
 )
 
@@ -121,6 +121,14 @@ def find_handler(path: str) -> str:
     """Return the handler that serves a path."""
     prefix = path[: path.find("/", 1) + 1]
     return _HANDLERS_BY_PATH.get(path) or _HANDLERS_BY_PREFIX.get(prefix, TOPOLOGY_HANDLER)
+
+
+def find_endpoint(path: str, handler: str, api_endpoints: Collection[str]) -> str:
+    """Return the endpoint that the durations of a path are counted at; other paths below /api share one."""
+    if handler != API_HANDLER:
+        return handler
+    segment = path.removeprefix(f"{API_V1_PATH}/").partition("/")[0]
+    return segment if segment in api_endpoints else OTHER
 
 
 def decode_segments(raw_path: bytes) -> str:

@@ -35,6 +35,8 @@ from aggregator.server.visibility import RenderedQuality
 # The body of the Go service, to the byte: probes compare it.
 HEALTHZ_BODY = '"Aggregator working properly!"\n'
 
+_API_ROUTERS = (routes_v1.router, routes_candidates.router, routes_graph.router, routes_summary.router)
+
 _OPENMETRICS_MEDIA_TYPE = "application/openmetrics-text"
 
 
@@ -75,12 +77,16 @@ def create_api(services: ApiServices | None = None) -> FastAPI:
     _add_docs_routes(api)
     _add_probe_routes(api)
     _add_metrics_route(api)
-    api.include_router(routes_v1.router)
-    api.include_router(routes_candidates.router)
-    api.include_router(routes_graph.router)
-    api.include_router(routes_summary.router)
+    for router in _API_ROUTERS:
+        api.include_router(router)
     _extend_openapi(api)
     return api
+
+
+def list_api_endpoints() -> frozenset[str]:
+    """Return the first segment of each path below /api/v1, such as `nodes`."""
+    paths = (route.path for router in _API_ROUTERS for route in router.routes if isinstance(route, Route))
+    return frozenset(path.removeprefix(f"{API_V1_PATH}/").partition("/")[0] for path in paths)
 
 
 def create_metrics_app(own_metrics: OwnMetrics) -> Router:
