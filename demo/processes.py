@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,8 @@ from demo.prometheus import stop_process
 PROJECT = Path(__file__).resolve().parent.parent
 POLL_INTERVAL_SECONDS = 0.1
 LOG_TAIL_LINES = 12
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# The last one when the terminal is closed.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ManagedProcessError(Exception):
@@ -67,13 +69,14 @@ def run_process(
 ) -> Iterator[ManagedProcess]:
     """Run a command while the block runs; its output goes to a file.
 
-    It runs in the folder of the project, or as another user in that of the log.
+    It runs in the folder of the project, or as another user in that of the log. On Linux, it also ends when the thread
+    that starts it ends, such as when this process is killed.
     """
     account = pwd.getpwnam(user) if user else None
     with (
         log_path.open("wb") as log,
         subprocess.Popen(
-            command,
+            [*_find_lifetime_option(), *command],
             cwd=log_path.parent if account else PROJECT,
             env=environ,
             stdout=log,
@@ -94,6 +97,12 @@ def run_process(
             stop_process(process)
 
 
+def _find_lifetime_option() -> list[str]:
+    """Return the start of a command that ends with its parent, empty on systems without that program."""
+    program = shutil.which("setpriv")
+    return [program, "--pdeathsig", "TERM"] if program else []
+
+
 def supervise_processes(processes: Sequence[ManagedProcess]) -> NoReturn:
     """Check forever that the processes run; raise ManagedProcessError if one has ended."""
     while True:
@@ -105,7 +114,9 @@ def supervise_processes(processes: Sequence[ManagedProcess]) -> NoReturn:
 def install_signal_handlers() -> None:
     """Raise StopRequest in the main thread on the first stop signal; ignore later ones."""
     for number in STOP_SIGNALS:
-        signal.signal(number, _raise_stop_request)
+        # nohup ignores SIGHUP.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _raise_stop_request)
 
 
 def ignore_stop_signals() -> None:

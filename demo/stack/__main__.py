@@ -49,6 +49,8 @@ def main() -> int:
         AlertmanagerMissingError,
         ManagedProcessError,
         TargetError,
+        # Such as a full disk.
+        OSError,
     ) as problem:
         print(f"stack: {problem}", file=sys.stderr, flush=True)
         return 1

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from demo import gateway, processes
@@ -19,6 +20,7 @@ from demo.fleets import FleetName, parse_fleet_name
 from demo.gateway import GatewayPorts, PortError, select_ports
 from demo.processes import ManagedProcess, ManagedProcessError, supervise_processes
 from demo.prometheus import PrometheusBinaries, PrometheusMissingError, find_free_port
+from tests.integration.gateway_process import wait_until
 
 PORTS = GatewayPorts(http=8080, grpc=8181)
 
@@ -142,6 +144,40 @@ def test_waiting_times_out(tmp_path: Path) -> None:
     finally:
         idle.process.kill()
         idle.process.wait()
+
+
+def test_processes_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves no time to stop processes. Otherwise they would keep their ports until somebody finds them."""
+    code = (
+        "import sys, time; from pathlib import Path; from demo.processes import run_process\n"
+        "child = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "with run_process('child', child, {}, Path(sys.argv[1])) as process:\n"
+        "    print(process.process.pid, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "child.log")]
+    with subprocess.Popen(command, cwd=processes.PROJECT, stdout=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        child = psutil.Process(int(demo.stdout.readline()))
+        # The signal is set by the time that the child is the program.
+        wait_until(lambda: "time.sleep(600)" in " ".join(child.cmdline()[:3]), "child")
+        demo.kill()
+        psutil.wait_procs([child], timeout=30)
+    assert not child.is_running()
+
+
+def test_a_closed_terminal_stops_the_demo_unless_it_runs_under_nohup() -> None:
+    """SIGHUP stops everything in order, like Ctrl-C. nohup ignores it, and that remains."""
+    before = {number: signal.getsignal(number) for number in processes.STOP_SIGNALS}
+    try:
+        processes.install_signal_handlers()
+        with pytest.raises(processes.StopRequest):
+            os.kill(os.getpid(), signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        processes.install_signal_handlers()
+        os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_only_the_first_signal_raises() -> None:
