@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ from demo.stack.packages import StackPrograms, find_unprivileged_user, obtain_st
 from demo.stack.ports import StackPorts, build_target_addresses, select_stack_ports
 from demo.stack.postgres import PostgresAccount, PostgresServer
 
+FOLDER_PREFIX = "aggregator-stack-"
 TARGETS_TIMEOUT_SECONDS = 60.0
 TOPOLOGY_TIMEOUT_SECONDS = 60.0
 
@@ -95,14 +97,29 @@ def hold_start_lock(report: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def create_run_folder(parent: Path) -> Iterator[Path]:
+    """Create the folder of this run, and remove it at the end; remove those of runs that were killed before that."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
+        # A run holds the lock of its folder.
+        with contextlib.suppress(OSError), (folder / "lock").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=parent) as name:
+        folder = Path(name)
+        with (folder / "lock").open("w", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Servers that run as another user have their folders in it.
+            folder.chmod(0o711)
+            yield folder
+
+
 def start_parts(stack: contextlib.ExitStack, ports: StackPorts) -> list[ManagedProcess]:
     """Start all parts and print what to open; return the processes, which `stack` stops."""
     with report_step("1/5 programs: find or download"):
         programs = obtain_stack_programs(print_line)
         prometheus, alertmanager = obtain_prometheus(print_line), obtain_alertmanager(print_line)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-stack-")))
-    # Servers that run as another user have their folders in it.
-    folder.chmod(0o711)
+    folder = stack.enter_context(create_run_folder(Path(tempfile.gettempdir())))
     run = StackRun(stack, folder, ports)
     with report_step("2/5 PostgreSQL, example service, Apache and exporters"):
         running = start_services(run, programs)

@@ -19,6 +19,7 @@ from demo.prometheus import obtain_prometheus
 from tests.monitoring.dashboard_check import MonitoredFleet, run_monitored_fleet
 from tests.monitoring.dashboard_queries import fill_variables, list_panel_queries, parse_label_values
 from tests.monitoring.exposed import collect_exposed_metrics
+from tests.monitoring.older_dashboards import OlderDashboard, load_older_dashboards
 from tests.monitoring.rules import find_metric_names
 from tests.support.http_client import send_request
 from tools.monitoring.dashboards.all_dashboards import DASHBOARDS
@@ -28,7 +29,8 @@ GRAFANA_DIR = Path(__file__).parents[2] / "deploy" / "monitoring" / "grafana"
 DASHBOARD_FILES = sorted((GRAFANA_DIR / "dashboards").glob("*.json"))
 COLUMNS = 24
 # The dashboards of the older monitoring stack: service, Apache, probes, PostgreSQL, hosts.
-OLDER_UIDS = {"fdmbclfdy4g00b", "admp4vcvj7wn4d", "xtkCtBkiz", "5474745", "rYdddlPWk"}
+OLDER_DASHBOARDS = load_older_dashboards()
+OLDER_UIDS = {dashboard.uid for dashboard in OLDER_DASHBOARDS}
 
 each_file = pytest.mark.parametrize("path", DASHBOARD_FILES, ids=lambda path: path.stem)
 each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
@@ -126,6 +128,13 @@ def test_expressions_name_metrics_that_exist(dashboard: Dashboard) -> None:
     """Every metric in an expression is one that our processes or the usual exporters expose."""
     names = {name for expression in list_expressions(dashboard) for name in find_metric_names(expression)}
     assert names - collect_exposed_metrics() == set()
+
+
+@pytest.mark.parametrize("older", OLDER_DASHBOARDS, ids=lambda older: older.uid)
+def test_the_exporters_have_what_older_dashboards_query(older: OlderDashboard) -> None:
+    """Every metric on which a dashboard of the older stack relies is one that the stack exposes."""
+    names = {name for expression in older.expressions for name in find_metric_names(expression)}
+    assert (names | set(older.recorded_only)) - collect_exposed_metrics() == set()
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from demo.prometheus import find_free_port
 from demo.stack.monitoring import MONITORING_FOLDER
 from demo.stack.ports import PUBLISHED_PORTS
 from tests.monitoring.dashboard_queries import DashboardQuery, PrometheusQueries
+from tests.monitoring.older_dashboards import OlderDashboard, load_older_dashboards
 from tools.monitoring.dashboards.all_dashboards import DASHBOARDS
 from tools.monitoring.dashboards.parts import Telemetry
 
@@ -180,6 +181,15 @@ def test_no_panel_is_empty(stack: StackProcess, name: str) -> None:
     assert find_empty_queries() == []
 
 
+@pytest.mark.parametrize("older", load_older_dashboards(), ids=lambda older: older.uid)
+def test_dashboards_of_the_older_stack_find_data(stack: StackProcess, older: OlderDashboard) -> None:
+    """Whoever imports a dashboard of the older stack sees a number for each of its queries."""
+    queries = PrometheusQueries(stack.prometheus_url)
+    with contextlib.suppress(AssertionError):
+        stack.wait_for(lambda: not older.find_empty_queries(queries), "numbers", PANEL_SECONDS)
+    assert older.find_empty_queries(queries) == []
+
+
 def test_a_part_that_ends_stops_the_stack_with_a_reason(stack: StackProcess) -> None:
     """The message names the part and how it ended, and no other part is left."""
     children = psutil.Process(stack.process.pid).children(recursive=True)
@@ -190,13 +200,24 @@ def test_a_part_that_ends_stops_the_stack_with_a_reason(stack: StackProcess) -> 
     assert [one for one in children if one.is_running()] == []
 
 
-def test_an_interrupt_during_the_start_stops_the_stack() -> None:
+@pytest.mark.parametrize("stage", ["2/5", "3/5", "4/5", "5/5"])
+def test_an_interrupt_during_the_start_stops_the_stack(stage: str) -> None:
     """Ctrl-C stops what has been started, and nothing is left."""
     with run_stack() as stack:
-        stack.wait_for_output("3/5", START_SECONDS)
+        stack.wait_for_output(stage, START_SECONDS)
         children = psutil.Process(stack.process.pid).children(recursive=True)
         stack.process.send_signal(signal.SIGINT)
         assert stack.wait_for_end() == 0
         assert [one for one in children if one.is_running()] == []
     assert stack.lines[-1] == "stopped\n"
+
+
+def test_a_stack_that_is_killed_leaves_nothing_running() -> None:
+    """All parts end, although nobody stops them."""
+    with run_stack() as stack:
+        stack.wait_for_output("4/5", START_SECONDS)
+        children = psutil.Process(stack.process.pid).children(recursive=True)
+        stack.process.kill()
+        _, alive = psutil.wait_procs(children, timeout=STOP_SECONDS)
+    assert alive == []
     assert len(children) > 5

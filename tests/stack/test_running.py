@@ -15,7 +15,13 @@ import pytest
 from demo.example_service.load import generate_dni_requests, generate_entry_requests, generate_flight_requests
 from demo.gateway import PortError
 from demo.prometheus import find_free_port
-from demo.stack.__main__ import find_missing_targets, find_pages, format_instructions, hold_start_lock
+from demo.stack.__main__ import (
+    create_run_folder,
+    find_missing_targets,
+    find_pages,
+    format_instructions,
+    hold_start_lock,
+)
 from demo.stack.mail import run_mail_sink
 from demo.stack.ports import PUBLISHED_PORTS, StackPorts, select_stack_ports
 from tests.stack.service import RunningService
@@ -73,6 +79,17 @@ def test_stacks_start_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Mo
         events.put("first")
     second.join()
     assert [events.get_nowait(), events.get_nowait()] == ["first", "second"]
+
+
+def test_folders_of_killed_stacks_are_removed(tmp_path: Path) -> None:
+    """A new stack removes the folder of one that was killed, and not that of one that runs."""
+    killed = tmp_path / "aggregator-stack-killed"
+    killed.mkdir()
+    (killed / "lock").touch()
+    (killed / "data").write_text("x")
+    with create_run_folder(tmp_path) as running, create_run_folder(tmp_path) as second:
+        assert set(tmp_path.iterdir()) == {running, second}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mails_are_shown_and_stored(tmp_path: Path) -> None:
