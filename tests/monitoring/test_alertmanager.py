@@ -155,6 +155,46 @@ def test_a_warning_that_comes_with_an_emergency_is_not_mailed(stack: AlertingSta
         (NETWORK, "[EMERGENCY] HostGone: HostGone on a host"),
         (OPERATIONS, "[EMERGENCY] HostGone: HostGone on a host"),
     ]
+    stack.send({**host, "severity": "emergency"}, {**host, "severity": "warning"}, resolved=True)
+    stack.mailbox.wait_for_subject("[RESOLVED] HostGone", count=2)
+    stack.wait_for_flush("Marker6")
+    assert [each for each, subject in stack.mailbox.list_mails("HostGone") if "RESOLVED" in subject] == BOTH
+
+
+def test_a_warning_that_outlives_its_emergency_is_mailed(stack: AlertingStack) -> None:
+    """When it only gets better, operations learn that the emergency is over and that the warning goes on."""
+    host = {"alertname": "ErrorsRise", "instance": "h1"}
+    emergency, warning = {**host, "severity": "emergency"}, {**host, "severity": "warning"}
+    stack.send(emergency, warning)
+    stack.mailbox.wait_for_subject("[EMERGENCY] ErrorsRise", count=2)
+    stack.send(emergency, resolved=True)
+    stack.send(warning)
+    stack.mailbox.wait_for_subject("[WARNING] ErrorsRise")
+    stack.send(warning, resolved=True)
+    stack.mailbox.wait_for_subject("[RESOLVED] ErrorsRise", count=3)
+    stack.wait_for_flush("Marker7")
+    assert [each for each, subject in stack.mailbox.list_mails("ErrorsRise") if "WARNING" in subject] == [OPERATIONS]
+
+
+def test_labels_cannot_add_headers_to_a_mail(stack: AlertingStack) -> None:
+    """Line breaks in the text of an alert, which may come from labels of others, stay in the subject."""
+    now = datetime.now(UTC)
+    alert = {
+        "labels": {"alertname": "Broken", "severity": "warning", "cluster": "site-a", "pod": "a\nb"},
+        "annotations": {"summary": "x\r\nBcc: attacker@example.org\r\n\r\nbody", "description": "Look at it."},
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(minutes=4)).isoformat(),
+    }
+    requests.post(f"{stack.url}/api/v2/alerts", json=[alert], timeout=10).raise_for_status()
+    stack.mailbox.wait_for_subject("Broken")
+    (mail,) = (
+        mail
+        for mail in stack.mailbox.wait_for(lambda mails: any("Broken" in mail.subject for mail in mails), 10)
+        if "Broken" in mail.subject
+    )
+    assert mail.recipients == (OPERATIONS,)
+    assert "Bcc: attacker" in mail.subject
+    assert "FIRING" in mail.text
 
 
 @pytest.mark.parametrize(

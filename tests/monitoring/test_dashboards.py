@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,20 @@ def test_expressions_name_metrics_that_exist(dashboard: Dashboard) -> None:
     """Every metric in an expression is one that our processes or the usual exporters expose."""
     names = {name for expression in list_expressions(dashboard) for name in find_metric_names(expression)}
     assert names - collect_exposed_metrics() == set()
+
+
+@each_dashboard
+def test_values_of_variables_may_have_any_characters(dashboard: Dashboard) -> None:
+    """Variables that can have several values are matched as patterns, others exactly.
+
+    Grafana escapes the characters of patterns only in values of the former.
+    """
+    patterns = {each.name: isinstance(each, Variable) and each.has_all for each in dashboard.variables}
+    expressions = [each.expression for telemetry in Telemetry for each in list_panel_queries(dashboard, telemetry)]
+    for expression in (*expressions, *(each.query for each in dashboard.variables if isinstance(each, Variable))):
+        matchers = re.findall(r'(=~|!~|!=|=)"([^"]*[$][^"]*)"', expression)
+        assert [value for _, value in matchers if value.removeprefix("$") not in patterns] == []
+        assert all(operator == ("=~" if patterns[value[1:]] else "=") for operator, value in matchers)
 
 
 @pytest.mark.parametrize("older", OLDER_DASHBOARDS, ids=lambda older: older.uid)
