@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CalledProcessError
 
+from aggregator.server.http.ui import is_page_built
 from demo import gateway, processes
 from demo.agents import RunningAgents, run_agents
 from demo.exporter import run_exporter
@@ -181,11 +182,13 @@ def start_gateway(stack: contextlib.ExitStack, folder: Path, address: str, ports
 
 def format_instructions(ports: GatewayPorts, upstream: DemoUpstream, *, has_key: bool) -> str:
     """Return the URLs and commands to try."""
+    page = f"http://localhost:{ports.http}/ui" if is_page_built() else "not built: `make setup` says why"
     token = " -H 'Authorization: Bearer TOKEN'" if has_key else ""
     source = (
         f"Prometheus   {upstream.page}" if upstream.processes else "RECORDED     not live: there is no Prometheus"
     ) + (format_agents(upstream.agents) if upstream.agents else "")
     return f"""
+  web page     {page}
   topology     http://localhost:{ports.http}/
   API          http://localhost:{ports.http}/docs
   {source}

@@ -247,7 +247,7 @@ def format_instructions(ports: StackPorts, pages: StackPages, mail_note: str) ->
     return f"""
   Prometheus    {pages.prometheus}
   Alertmanager  {pages.alertmanager}
-  topology      http://localhost:{ports.http}/docs, gRPC at localhost:{ports.grpc}
+  topology      http://localhost:{ports.http}/ui, API at /docs, gRPC at localhost:{ports.grpc}
   REST API      http://localhost:{ports.rest_api}/docs
   web server    http://localhost:{ports.apache}
   mails         {mail_note}

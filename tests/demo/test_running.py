@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aggregator.server.http.ui import is_page_built
 from demo import gateway, processes
 from demo.__main__ import DemoUpstream, format_agents, format_instructions, start_live_fleet, use_recorded_fleet
 from demo.agents import RunningAgents
@@ -194,11 +195,13 @@ def test_only_the_first_signal_raises() -> None:
 
 
 def test_the_instructions_contain_urls_and_commands(tmp_path: Path) -> None:
-    """The instructions contain the URLs of the topology, the API and Prometheus, and three commands."""
+    """The instructions contain the URLs of the page, the topology, the API and Prometheus, and three commands."""
     prometheus = start_child(tmp_path, "")
     prometheus.process.wait()
     upstream = DemoUpstream("http://127.0.0.1:9090", (prometheus,), page="http://127.0.0.1:9090/targets")
     text = format_instructions(PORTS, upstream, has_key=False)
+    assert text.splitlines()[1].startswith("  web page     ")
+    assert ("http://localhost:8080/ui\n" in text) is is_page_built()
     for expected in (
         "http://localhost:8080/\n",
         "http://localhost:8080/docs",

@@ -41,6 +41,18 @@ def test_licenses_are_permissive(lock_file: Path) -> None:
     assert any(one.bundled_libraries for one in published)
 
 
+def test_licenses_of_the_page_are_permissive() -> None:
+    """Each package from which the web page is built has a permissive license."""
+    published = packages.list_page_packages()
+    assert {one.name for one in published} > {"preact", "uplot", "world-atlas"}
+    assert licenses.find_license_problems(published) == []
+
+
+def test_packages_for_development_are_not_in_the_page() -> None:
+    """Compilers, linters and test programs are not listed as parts of the page."""
+    assert {one.name for one in packages.list_page_packages()}.isdisjoint({"esbuild", "typescript", "axe-core"})
+
+
 def test_every_lock_file_is_checked() -> None:
     """No other lock file is in the repository, apart from those for development."""
     locks = [*ROOT.glob("*.lock"), *ROOT.glob("[!.]*/**/*.lock")]

@@ -37,9 +37,13 @@ def test_the_sbom_follows_the_schema(sbom_text: str) -> None:
 
 
 def test_the_sbom_lists_every_package(sbom: dict[str, Any]) -> None:
-    """The components are the packages of requirements.lock with version, package URL and license."""
+    """The components are the packages of both lock files with version, package URL and license."""
     assert {(one["name"], one["version"], one["purl"]) for one in sbom["components"]} == {
-        (one.name, one.version, f"pkg:pypi/{one.name}@{one.version}") for one in packages.list_packages()
+        *((one.name, one.version, f"pkg:pypi/{one.name}@{one.version}") for one in packages.list_packages()),
+        *(
+            (one.name, one.version, f"pkg:npm/{one.name.replace('@', '%40')}@{one.version}")
+            for one in packages.list_page_packages()
+        ),
     }
     assert all(one["licenses"] for one in sbom["components"])
 
@@ -51,12 +55,13 @@ def test_the_sbom_lists_bundled_libraries(sbom: dict[str, Any]) -> None:
 
 
 def test_the_sbom_describes_the_program(sbom: dict[str, Any]) -> None:
-    """The subject is the program at its version, and it depends on the packages of pyproject.toml."""
+    """The subject is the program at its version; it depends on the packages of pyproject.toml and ui/package.json."""
     program = sbom["metadata"]["component"]
     assert (program["name"], program["version"]) == ("aggregator", packages.read_project_version())
     dependencies = {one["ref"]: one.get("dependsOn", []) for one in sbom["dependencies"]}
-    direct = {ref.partition("@")[0] for ref in dependencies[program["bom-ref"]]}
-    assert direct == set(packages.list_project_dependencies())
+    direct = {ref.rpartition("@")[0] for ref in dependencies[program["bom-ref"]]}
+    page_dependencies = json.loads((ROOT / "ui" / "package.json").read_bytes())["dependencies"]
+    assert direct == {*packages.list_project_dependencies(), *page_dependencies}
 
 
 def test_every_package_is_a_dependency(sbom: dict[str, Any]) -> None:
@@ -74,5 +79,9 @@ def test_every_package_is_a_dependency(sbom: dict[str, Any]) -> None:
 
 def test_the_sbom_is_reproducible(sbom_text: str) -> None:
     """Another run writes the same file."""
-    bom = build_sbom(packages.list_packages(), packages.list_project_dependencies(), packages.read_project_version())
+    bom = build_sbom(
+        [*packages.list_packages(), *packages.list_page_packages()],
+        packages.list_direct_packages(),
+        packages.read_project_version(),
+    )
     assert render_sbom(bom) == sbom_text

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from license_expression import AND, OR, ExpressionError, get_spdx_licensing
 
-from tools.release.packages import EXAMPLE_SERVICE_LOCK_FILE, BundledLibrary, Package, list_packages
+from tools.release.packages import (
+    EXAMPLE_SERVICE_LOCK_FILE,
+    BundledLibrary,
+    Package,
+    list_packages,
+    list_page_packages,
+)
 
 PERMISSIVE_LICENSES = frozenset(
     {
@@ -13,6 +19,7 @@ PERMISSIVE_LICENSES = frozenset(
         "BSD-2-Clause",
         "BSD-3-Clause",
         "CNRI-Python",
+        "ISC",
         "MIT",
         "MIT-0",
         "PSF-2.0",
@@ -32,14 +39,28 @@ _PAGE_HEADER = """\
 
 Generated from the lock files and the metadata of the packages by `make generate`.
 
-Aggregator has the license Apache-2.0. The wheel and the sdist contain no code of others; NOTICE names data that is
-included. An installation, such as the container image, contains these packages unchanged:
+Aggregator has the license Apache-2.0. The wheel and the sdist contain no code of others but that in the
+[web page](#web-page); NOTICE names data that is included. An installation, such as the container image, contains these
+packages unchanged:
 
 | Package | Version | License |
 |---|---|---|
 """
 
 _PAGE_FOOTER = """
+## Web page
+
+The web page is built from these packages:
+
+| Package | Version | License |
+|---|---|---|
+{page_rows}
+`/ui/licenses.txt` has the texts of the licenses of all packages whose code the page contains. The outlines of countries
+in world-atlas are data of Natural Earth, which are in the public domain. Other packages of `ui/package-lock.json` are
+for development and not published.
+
+## Check
+
 `make test` fails if the license of a package, or of a library that the SBOM in its wheel lists, is not permissive. The
 only exceptions, none of which is the GPL or AGPL:
 
@@ -67,9 +88,9 @@ Prometheus, Alertmanager and the Apache HTTP server Apache-2.0. The exporters ha
 
 ## SBOM
 
-`make sbom` writes the packages, the libraries in their wheels, their licenses and their dependencies to
-`build/sbom.cdx.json`, in the format CycloneDX 1.6. It does not list the packages of Debian in the container image;
-scanners of images find those. Equal versions result in an equal file.
+`make sbom` writes the packages, also those of the web page, the libraries in their wheels, their licenses and their
+dependencies to `build/sbom.cdx.json`, in the format CycloneDX 1.6. It does not list the packages of Debian in the
+container image; scanners of images find those. Equal versions result in an equal file.
 """
 
 
@@ -98,11 +119,14 @@ def render_licenses_page() -> str:
     """Return docs/licenses.md."""
     packages = list_packages()
     rows = (f"| {one.name} | {one.version} | {one.license} |\n" for one in packages)
+    page_rows = "".join(f"| {one.name} | {one.version} | {one.license} |\n" for one in list_page_packages())
     accepted = "".join(f"* {name}, {text}: {reason}.\n" for name, (text, reason) in ACCEPTED_LICENSES.items())
     libraries = " and ".join(one.name for one in packages if one.bundled_libraries)
     others = [one for one in list_packages(EXAMPLE_SERVICE_LOCK_FILE) if one not in packages]
     example_packages = " and ".join(f"{one.name} {one.version} ({one.license})" for one in others)
-    footer = _PAGE_FOOTER.format(accepted=accepted, libraries=libraries, example_packages=example_packages)
+    footer = _PAGE_FOOTER.format(
+        page_rows=page_rows, accepted=accepted, libraries=libraries, example_packages=example_packages
+    )
     return _PAGE_HEADER + "".join(rows) + footer
 
 

@@ -1,4 +1,7 @@
-"""The packages that are published with the program: lock files, and the metadata of the same packages in .venv."""
+"""The packages that are published with the program: lock files, and the metadata of the same packages in .venv.
+
+The lock file of the web page has the metadata of its packages itself.
+"""
 
 import json
 import re
@@ -8,12 +11,14 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
+from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools.code import ROOT
 
 LOCK_FILE = ROOT / "requirements.lock"
+PAGE_LOCK_FILE = ROOT / "ui" / "package-lock.json"
 EXAMPLE_SERVICE_LOCK_FILE = ROOT / "demo" / "example_service" / "requirements.lock"
 # Metadata without an SPDX expression: what the fields License and Classifier mean in SPDX.
 _SPDX_EXPRESSIONS = {
@@ -38,14 +43,24 @@ class BundledLibrary:
 
 @dataclass(frozen=True)
 class Package:
-    """A package at its locked version; the license is an SPDX expression, or the text that the package has instead."""
+    """A package at its locked version; the license is an SPDX expression, or the text that the package has instead.
+
+    `dependencies` are names of the same ecosystem, which is the type in package URLs.
+    """
 
     name: str
     version: str
     license: str
     homepage: str
     dependencies: frozenset[str]
-    bundled_libraries: tuple[BundledLibrary, ...]
+    bundled_libraries: tuple[BundledLibrary, ...] = ()
+    ecosystem: str = "pypi"
+
+    @property
+    def purl(self) -> PackageURL:
+        """The package URL."""
+        namespace, _, name = self.name.rpartition("/")
+        return PackageURL(self.ecosystem, namespace or None, name, self.version)
 
 
 def read_project_version() -> str:
@@ -64,6 +79,32 @@ def list_packages(lock_file: Path = LOCK_FILE) -> list[Package]:
     """Return all packages of a lock file, by name."""
     locked = dict(_list_locked_versions(lock_file.read_text(encoding="utf-8")))
     return [_describe_package(name, version, frozenset(locked)) for name, version in sorted(locked.items())]
+
+
+def list_page_packages() -> list[Package]:
+    """Return all packages from which the web page is built, without those for development, by name."""
+    locked = json.loads(PAGE_LOCK_FILE.read_bytes())["packages"]
+    return [
+        Package(
+            name.rpartition("node_modules/")[2],
+            entry["version"],
+            entry.get("license", "none"),
+            "",
+            frozenset(entry.get("dependencies", ())),
+            ecosystem="npm",
+        )
+        for name, entry in sorted(locked.items())
+        if name and not entry.get("dev")
+    ]
+
+
+def list_direct_packages() -> list[Package]:
+    """Return the packages that the program or the web page depends on directly."""
+    page_dependencies = json.loads(PAGE_LOCK_FILE.read_bytes())["packages"][""]["dependencies"]
+    return [
+        *(one for one in list_packages() if one.name in list_project_dependencies()),
+        *(one for one in list_page_packages() if one.name in page_dependencies),
+    ]
 
 
 def find_version_differences(lock_file: Path = LOCK_FILE) -> list[str]:

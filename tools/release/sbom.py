@@ -1,6 +1,6 @@
 """Writes the SBOM of an installation in CycloneDX 1.6: python -m tools.release.sbom FILE.
 
-The SBOM depends only on pyproject.toml, requirements.lock and the packages: it has no time, and its serial number is a
+The SBOM depends only on pyproject.toml, the lock files and the packages: it has no time, and its serial number is a
 hash of its content.
 """
 
@@ -20,15 +20,16 @@ from packageurl import PackageURL
 from tools.release.packages import (
     BundledLibrary,
     Package,
+    list_direct_packages,
     list_packages,
-    list_project_dependencies,
+    list_page_packages,
     read_project_version,
 )
 
 _LICENSES = LicenseFactory()
 
 
-def build_sbom(packages: Sequence[Package], direct_dependencies: Sequence[str], version: str) -> Bom:
+def build_sbom(packages: Sequence[Package], direct_packages: Sequence[Package], version: str) -> Bom:
     """Return the SBOM of the program with these packages, the libraries in their wheels, and the dependencies."""
     program = Component(
         name="aggregator",
@@ -38,11 +39,12 @@ def build_sbom(packages: Sequence[Package], direct_dependencies: Sequence[str], 
         purl=PackageURL("pypi", name="aggregator", version=version),
         bom_ref="aggregator",
     )
-    components = {package.name: _build_component(package) for package in packages}
+    components = {(package.ecosystem, package.name): _build_component(package) for package in packages}
     bom = Bom(metadata=BomMetaData(component=program), components=components.values())
-    bom.register_dependency(program, [components[name] for name in direct_dependencies])
+    bom.register_dependency(program, [components[one.ecosystem, one.name] for one in direct_packages])
     for package in packages:
-        bom.register_dependency(components[package.name], [components[name] for name in package.dependencies])
+        dependencies = [components[package.ecosystem, name] for name in package.dependencies]
+        bom.register_dependency(components[package.ecosystem, package.name], dependencies)
     return bom
 
 
@@ -60,7 +62,7 @@ def _build_component(package: Package) -> Component:
         name=package.name,
         version=package.version,
         licenses=[_LICENSES.make_from_string(package.license)],
-        purl=PackageURL("pypi", name=package.name, version=package.version),
+        purl=package.purl,
         bom_ref=f"{package.name}@{package.version}",
         external_references=[homepage] if package.homepage else [],
         components=[_build_library(package, library) for library in package.bundled_libraries],
@@ -79,7 +81,7 @@ def _build_library(package: Package, library: BundledLibrary) -> Component:
 
 def main() -> None:
     """Write the SBOM to the file that the argument names."""
-    bom = build_sbom(list_packages(), list_project_dependencies(), read_project_version())
+    bom = build_sbom([*list_packages(), *list_page_packages()], list_direct_packages(), read_project_version())
     path = Path(sys.argv[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render_sbom(bom), encoding="utf-8")
