@@ -2,6 +2,7 @@
 
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { outage, sharedToken, shareToken } from "../data/client";
+import type { Refusal } from "../data/protocol";
 import { BASE_PATH, hrefOf, isLoginAnswer, navigate } from "../router";
 import { type Config, fetchConfig } from "./config";
 import type { Oidc, Session } from "./oidc";
@@ -25,10 +26,9 @@ export const authState: ReadonlySignal<AuthState> = state;
 export const gateway: ReadonlySignal<Config | null> = config;
 
 let oidc: Oidc | null = null;
-/** The token with which this tab came back from the issuer. If the gateway refuses it, a new login does not help. */
-let fresh: string | null = null;
 
 const RETRY_MILLISECONDS = 3000;
+const OTHER_TAB_MILLISECONDS = 2000;
 
 /** Find out whether a token is needed, and get one. Call it once, after the worker is connected. */
 export async function startAuth(): Promise<void> {
@@ -69,7 +69,6 @@ async function finishLogin(): Promise<boolean> {
   }
   try {
     const { session, returnTo } = await oidc.finish(location.href);
-    fresh = session.token;
     leaveLoginPage(returnTo);
     signIn(session);
   } catch (error) {
@@ -146,24 +145,37 @@ export async function signOut(): Promise<void> {
 function followRefusals(): void {
   effect(() => {
     const failure = outage.value;
-    if (failure?.problem.kind === "unauthorized") void replaceToken(failure.problem.detail);
+    if (failure?.refusal) void replaceToken(failure.refusal, failure.problem.detail);
   });
 }
 
 let isReplacing = false;
 
-async function replaceToken(detail: string): Promise<void> {
-  if (isReplacing || state.peek().status === "signedOut") return;
+async function replaceToken({ token, wasAccepted }: Refusal, detail: string): Promise<void> {
+  if (isReplacing || !isCurrent(token) || state.peek().status === "signedOut") return;
+  // Where a token was never accepted, the next one will not be either.
+  if (oidc === null || (token !== null && !wasAccepted)) {
+    state.value = { status: "signedOut", reason: refusalText(token, detail) };
+    return;
+  }
   isReplacing = true;
-  const refused = sharedToken.peek()?.token ?? null;
   try {
-    const session = (await oidc?.renew()) ?? null;
-    if (session !== null && session.token !== refused) signIn(session);
-    else if (oidc !== null && refused !== fresh) await startLogin();
-    else state.value = { status: "signedOut", reason: refusalText(refused, detail) };
+    const session = await oidc.renew();
+    if (session !== null) signIn(session);
+    else await loginUnlessOtherTabDoes(token);
   } finally {
     isReplacing = false;
   }
+}
+
+/** Only the tab that logged in can renew the token. The others wait for it for a moment. */
+async function loginUnlessOtherTabDoes(token: string | null): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, OTHER_TAB_MILLISECONDS));
+  if (isCurrent(token) && state.peek().status !== "signedOut") await startLogin();
+}
+
+function isCurrent(token: string | null): boolean {
+  return (sharedToken.peek()?.token ?? null) === token;
 }
 
 function refusalText(token: string | null, detail: string): string {

@@ -27,6 +27,8 @@ export interface Surroundings {
 /** What feeds share. */
 export interface FeedContext {
   readonly token: string | null;
+  /** Whether the gateway has accepted the token. */
+  isTokenAccepted: boolean;
   readonly surroundings: Surroundings;
   /** Whether this feed may hold a request: browsers allow few connections to one host. */
   mayHold(feed: Feed): boolean;
@@ -127,6 +129,7 @@ export class Feed {
   }
 
   #accept({ content, etag, freshness }: Answer): void {
+    this.#context.isTokenAccepted = true;
     const hadFailed = this.failure !== null;
     if (content !== undefined) {
       this.content = this.#decode(content);
@@ -161,7 +164,13 @@ export class Feed {
     this.#failures += 1;
     const pause = retryPause(known.problem, this.#failures, known.retryAfter, random());
     const since = this.failure?.since ?? now();
-    this.failure = { problem: known.problem, since, retryAt: now() + pause * 1000 };
+    const { token, isTokenAccepted } = this.#context;
+    this.failure = {
+      problem: known.problem,
+      since,
+      retryAt: now() + pause * 1000,
+      ...(known.problem.kind === "unauthorized" && { refusal: { token, wasAccepted: isTokenAccepted } }),
+    };
     this.#context.publishFailure(this);
     return pause;
   }

@@ -221,6 +221,24 @@ test("a refused token is asked with again only when there is another one", async
   assert.equal(world.lastRequest.query.token, "t");
 });
 
+test("a refusal names the token and tells whether it was accepted before", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.send({ type: "token", token: "t1", account: "me" });
+  await tab.open(1, QUALITY);
+  await world.lastRequest.fail(401);
+  const first = tab.messages.at(-1);
+  assert.ok(first?.type === "failure");
+  assert.deepEqual(first.failure.refusal, { token: "t1", wasAccepted: false });
+  await tab.send({ type: "token", token: "t2", account: "me" });
+  await world.lastRequest.answer({ n: 1 });
+  await world.lastPause.end();
+  await world.lastRequest.fail(401);
+  const second = tab.messages.at(-1);
+  assert.ok(second?.type === "failure");
+  assert.deepEqual(second.failure.refusal, { token: "t2", wasAccepted: true });
+});
+
 test("a renewed token keeps what is there; that of another account forgets everything", async () => {
   const world = new World();
   const tab = new Tab(world);

@@ -33,6 +33,7 @@ export class Client {
 export class Hub implements FeedContext {
   readonly surroundings: Surroundings;
   token: string | null = null;
+  isTokenAccepted = false;
   #account = "";
   readonly #clients = new Set<Client>();
   /** The one that was closed last is the last one. */
@@ -183,6 +184,7 @@ export class Hub implements FeedContext {
   #setToken(sender: Client, token: string | null, account: string): void {
     if (token === this.token && account === this.#account) return;
     const isOther = account !== this.#account;
+    this.isTokenAccepted = false;
     this.token = token;
     this.#account = account;
     for (const client of this.#clients) {

@@ -43,6 +43,13 @@ export interface Failure {
   readonly problem: Problem;
   readonly since: number;
   readonly retryAt: number;
+  /** With a 401: the token that is refused, and whether it was accepted before. */
+  readonly refusal?: Refusal;
+}
+
+export interface Refusal {
+  readonly token: string | null;
+  readonly wasAccepted: boolean;
 }
 
 export type ToWorker =
