@@ -1,6 +1,7 @@
 /** Where boxes and cells are. What is there stays where it is while objects come and go. */
 import { hierarchy, treemap } from "d3-hierarchy";
-import { fitGrid, type Grid, inset, isInside, type Rect, Slots, slotAt } from "./grid";
+import type { Rect } from "../../components/view";
+import { fitGrid, type Grid, inset, isInside, Slots, slotAt } from "./grid";
 
 /** Cells that belong together, by their index, with a key for each that is the same in every version. */
 export interface Group {

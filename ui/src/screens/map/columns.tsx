@@ -1,12 +1,12 @@
 /** The columns of the table beside the map. */
 import { HealthBadge, toHealth } from "../../components/health";
 import { Name } from "../../components/name";
+import type { TreeColumn } from "../../components/tree_table";
 import type { Summary } from "../../data/summary";
 import { formatBytes, formatCores, formatRatio, safeText } from "../../format";
 import type { Picture, Target } from "./picture";
 import { COLOUR_MODES, type ColourMode } from "./scales";
 import type { MapRow } from "./tree";
-import type { TreeColumn } from "./tree_table";
 
 /** Modes whose values no other column shows. */
 const EXTRA_MODES: readonly ColourMode[] = [

@@ -1,11 +1,5 @@
 /** Grids of equal cells in a rectangle, and which slot of the grid belongs to which key. */
-
-export interface Rect {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
+import type { Rect } from "../../components/view";
 
 /** Cells in rows from the top left: the cell of slot `n` is in column `n % columns`. */
 export interface Grid extends Rect {

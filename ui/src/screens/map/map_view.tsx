@@ -3,6 +3,9 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { EmptyState } from "../../components/states";
+import { TreeTable } from "../../components/tree_table";
+import type { Size } from "../../components/view";
+import { type CanvasControl, type CanvasPoint, type Paint, ZoomCanvas } from "../../components/zoom_canvas";
 import { useNow } from "../../data/hooks";
 import { formatCount, formatQuantity } from "../../format";
 import { hrefOfObject, navigate, parameter, setParameters } from "../../router";
@@ -15,9 +18,6 @@ import { Painter } from "./painter";
 import { isSameTarget, type Matches, type Picture, PictureMaker, rectOf, type Target, targetAt } from "./picture";
 import type { ColourMode } from "./scales";
 import { listRows, objectOf, parentKeysOf, rowKeyOf, targetOf } from "./tree";
-import { TreeTable } from "./tree_table";
-import type { Size } from "./view";
-import { type CanvasControl, type CanvasPoint, type Paint, ZoomCanvas } from "./zoom_canvas";
 
 /** What the table goes to is zoomed until its smaller side has so many CSS pixels. */
 const REVEALED_SIDE = 14;

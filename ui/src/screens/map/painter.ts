@@ -1,12 +1,14 @@
 /** Draws the map on a canvas: only what is visible, and only what is large enough to be told apart. */
+
+import { COLOURS, type Palette } from "../../components/palette";
+import type { Rect } from "../../components/view";
+import type { View } from "../../components/zoom_canvas";
 import { safeText } from "../../format";
 import type { Box } from "./arrangement";
-import { type Grid, type Rect, rectOfSlot } from "./grid";
-import { COLOURS, type Palette } from "./palette";
+import { type Grid, rectOfSlot } from "./grid";
 import { arePodsDrawn, type Picture, rectOf, type Target } from "./picture";
 import { type PodGrid, podCells, stripHeight } from "./pods";
 import { HEALTHS } from "./scales";
-import type { View } from "./zoom_canvas";
 
 export interface Marks {
   readonly selected: Target | null;

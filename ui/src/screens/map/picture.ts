@@ -1,13 +1,14 @@
 /** What the canvas shows of one version: objects, where they are and in which colours. */
+
+import { COLOURS } from "../../components/palette";
+import type { Rect, Size } from "../../components/view";
 import type { Summary } from "../../data/summary";
 import { safeText } from "../../format";
 import { Arrangement, type Box, type Group } from "./arrangement";
 import type { Fleet, Grouping } from "./fleet";
-import { isInside, type Rect, rectOfSlot, slotAt } from "./grid";
-import { COLOURS } from "./palette";
+import { isInside, rectOfSlot, slotAt } from "./grid";
 import { PodPlaces, podCells } from "./pods";
 import { type ColourMode, HEALTHS, healthCode, type Scaled, severityOf } from "./scales";
-import type { Size } from "./view";
 
 /** Something on the map. A group is a box, a cell a node. */
 export type Target =

@@ -1,5 +1,7 @@
 /** Where pods are within the cell of their node. */
-import { fitGrid, type Grid, type Rect, Slots } from "./grid";
+
+import type { Rect } from "../../components/view";
+import { fitGrid, type Grid, Slots } from "./grid";
 
 /** The pods of a cell: the row of the pod in each slot, -1 where none is any longer. */
 export interface PodGrid {

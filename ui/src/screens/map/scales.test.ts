@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { luminance } from "./palette";
+import { luminance } from "../../components/palette";
 import { COLOUR_MODES, colourModeOf } from "./scales";
 import { summaryOf } from "./testing";
 

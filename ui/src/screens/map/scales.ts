@@ -1,15 +1,7 @@
 /** How values become colours: the classes of a scale, with words for the legend, and the class of each object. */
+import type { Colour } from "../../components/palette";
 import type { Summary } from "../../data/summary";
 import { formatBytes, formatCores, formatDuration, formatRatio, safeText } from "../../format";
-
-export type Colour =
-  | "ok"
-  | "warning"
-  | "failed"
-  | "unknown"
-  | `step-${0 | 1 | 2 | 3 | 4}`
-  | `category-${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7}`
-  | "other";
 
 export interface ScaleClass {
   readonly colour: Colour;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { findParent } from "../../components/tree_table";
 import { EVERYTHING, findMatches } from "./matches";
 import { fleetOf, summaryOf } from "./testing";
 import { listRows, parentKeysOf, rowKeyOf, targetOf } from "./tree";
-import { findParent } from "./tree_table";
 
 const PODS = [
   { cluster: "north", namespace: "default", name: "web", node: "n/1" },

@@ -1,9 +1,10 @@
 /** The rows of the table beside the map: the same groups, nodes and pods. */
+
+import type { TreeRow } from "../../components/tree_table";
 import { joinKey, type ObjectRef, objectKey, parseObjectKey } from "../../router";
 import type { Group } from "./arrangement";
 import type { Fleet } from "./fleet";
 import type { Matches, Picture, Target } from "./picture";
-import type { TreeRow } from "./tree_table";
 
 export interface MapRow extends TreeRow {
   readonly target: Target;

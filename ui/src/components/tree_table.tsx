@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { pageLength, type Scroller, useVirtualizer, withSpacers } from "../../components/virtual_rows";
+import { pageLength, type Scroller, useVirtualizer, withSpacers } from "./virtual_rows";
 
 export interface TreeRow {
   /** Identifies the row in all versions. */

@@ -1,11 +1,17 @@
-/** What part of the map is on the canvas, and how it moves. */
-import type { Rect } from "./grid";
+/** What part of a drawing is on the canvas, and how it moves. */
 
-/** A point of the map is at `point * k + x`, `point * k + y`, in CSS pixels, as in d3-zoom. */
+/** A point of the drawing is at `point * k + x`, `point * k + y`, in CSS pixels, as in d3-zoom. */
 export interface Transform {
   readonly k: number;
   readonly x: number;
   readonly y: number;
+}
+
+export interface Rect {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
 }
 
 export interface Size {
@@ -17,7 +23,7 @@ export interface Size {
 const MARGIN = 24;
 
 /**
- * Return how to show a rectangle of the map: as it is if it is visible and its smaller side is at least `side`,
+ * Return how to show a rectangle of the drawing: as it is if it is visible and its smaller side is at least `side`,
  * otherwise in the middle.
  */
 export function reveal(current: Transform, rect: Rect, canvas: Size, side: number, maximumScale: number): Transform {
@@ -45,7 +51,7 @@ function isVisible({ k, x, y }: Transform, rect: Rect, { width, height }: Size):
   return fits(left, right, width) && fits(top, bottom, height);
 }
 
-/** Return the transform that shows the same part of a map that has got another size. */
+/** Return the transform that shows the same part of a drawing that has got another size. */
 export function rescale({ k, x, y }: Transform, from: Size, to: Size): Transform {
   return from.width === 0 || from.height === 0
     ? { k, x, y }

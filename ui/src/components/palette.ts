@@ -1,7 +1,7 @@
 /** The colours of a canvas: those of the style sheet, as they are in the current theme. */
-import type { Colour } from "./scales";
 
-export const COLOURS: readonly Colour[] = [
+/** What a colour means. */
+export const COLOURS = [
   "ok",
   "warning",
   "failed",
@@ -20,7 +20,8 @@ export const COLOURS: readonly Colour[] = [
   "category-6",
   "category-7",
   "other",
-];
+] as const;
+export type Colour = (typeof COLOURS)[number];
 
 export interface Palette {
   /** Fills in the order of COLOURS. */

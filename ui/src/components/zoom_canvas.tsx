@@ -4,10 +4,10 @@ import { select } from "d3-selection";
 import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity, zoomTransform } from "d3-zoom";
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { theme } from "../../theme";
-import type { Rect } from "./grid";
+import { theme } from "../theme";
+
 import { type Palette, readPalette } from "./palette";
-import { rescale, reveal, type Size, type Transform } from "./view";
+import { type Rect, rescale, reveal, type Size, type Transform } from "./view";
 
 /** What is on the canvas: a point of the drawing is at `point * k + x`, `point * k + y`, in CSS pixels. */
 export interface View extends Transform, Size {
