@@ -1,6 +1,6 @@
 /** The colours of a canvas: those of the style sheet, as they are in the current theme. */
 
-/** What a colour means. */
+/** What a colour means. Those of health come first, in the order of HEALTHS. */
 export const COLOURS = [
   "ok",
   "warning",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { rescale, reveal } from "./view";
+import { fit, rescale, reveal } from "./view";
 
 const CANVAS = { width: 1000, height: 600 };
 const IDENTITY = { k: 1, x: 0, y: 0 };
@@ -27,4 +27,17 @@ test("the scale is never larger than the largest one", () => {
 
 test("a map of another size shows the same part of it", () => {
   assert.deepEqual(rescale({ k: 2, x: -100, y: -60 }, CANVAS, { width: 500, height: 600 }), { k: 2, x: -50, y: -60 });
+});
+
+test("a drawing that does not fill the canvas stays in the middle when the canvas gets another size", () => {
+  const square = ({ width, height }: { width: number; height: number }) => {
+    const side = Math.min(width, height);
+    return { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side };
+  };
+  assert.deepEqual(rescale(IDENTITY, CANVAS, { width: 400, height: 600 }, square), IDENTITY);
+});
+
+test("what is shown as large as possible has most of the canvas, but no more than the largest scale", () => {
+  assert.equal(fit({ x: 0, y: 0, width: 100, height: 100 }, CANVAS, 40).k, 5.4);
+  assert.equal(fit({ x: 7, y: 7, width: 0, height: 0 }, CANVAS, 40).k, 40);
 });

@@ -21,6 +21,8 @@ export interface Size {
 
 /** What is shown is visible with this margin. */
 const MARGIN = 24;
+/** What is shown as large as possible has this share of the canvas. */
+const FIT_SHARE = 0.9;
 
 /**
  * Return how to show a rectangle of the drawing: as it is if it is visible and its smaller side is at least `side`,
@@ -30,14 +32,9 @@ export function reveal(current: Transform, rect: Rect, canvas: Size, side: numbe
   const smaller = Math.min(rect.width, rect.height);
   const isLarge = smaller * current.k >= side;
   if (isLarge && isVisible(current, rect, canvas)) return current;
-  const fitting = Math.min(canvas.width / rect.width, canvas.height / rect.height) * 0.9;
+  const fitting = Math.min(canvas.width / rect.width, canvas.height / rect.height) * FIT_SHARE;
   const wanted = isLarge ? current.k : Math.min(side / smaller, maximumScale);
-  const k = Math.max(1, Math.min(wanted, Math.max(fitting, 1)));
-  return {
-    k,
-    x: canvas.width / 2 - (rect.x + rect.width / 2) * k,
-    y: canvas.height / 2 - (rect.y + rect.height / 2) * k,
-  };
+  return centre(rect, canvas, Math.max(1, Math.min(wanted, Math.max(fitting, 1))));
 }
 
 function isVisible({ k, x, y }: Transform, rect: Rect, { width, height }: Size): boolean {
@@ -51,9 +48,32 @@ function isVisible({ k, x, y }: Transform, rect: Rect, { width, height }: Size):
   return fits(left, right, width) && fits(top, bottom, height);
 }
 
-/** Return the transform that shows the same part of a drawing that has got another size. */
-export function rescale({ k, x, y }: Transform, from: Size, to: Size): Transform {
-  return from.width === 0 || from.height === 0
-    ? { k, x, y }
-    : { k, x: (x * to.width) / from.width, y: (y * to.height) / from.height };
+/** Return how to show a rectangle of the drawing as large as possible, in the middle. */
+export function fit(rect: Rect, canvas: Size, maximumScale: number): Transform {
+  const room = Math.min(canvas.width / Math.max(rect.width, 1e-9), canvas.height / Math.max(rect.height, 1e-9));
+  return centre(rect, canvas, Math.max(1, Math.min(room * FIT_SHARE, maximumScale)));
+}
+
+function centre(rect: Rect, canvas: Size, k: number): Transform {
+  return {
+    k,
+    x: canvas.width / 2 - (rect.x + rect.width / 2) * k,
+    y: canvas.height / 2 - (rect.y + rect.height / 2) * k,
+  };
+}
+
+/** Return the rectangle that a drawing has on a canvas of a size, at the scale 1. */
+export type AreaOf = (size: Size) => Rect;
+
+export function wholeCanvas({ width, height }: Size): Rect {
+  return { x: 0, y: 0, width, height };
+}
+
+/** Return the transform at the same scale that has the same point of the drawing in the middle of another canvas. */
+export function rescale({ k, x, y }: Transform, from: Size, to: Size, areaOf: AreaOf = wholeCanvas): Transform {
+  if (from.width === 0 || from.height === 0) return { k, x, y };
+  const [before, after] = [areaOf(from), areaOf(to)];
+  const middleX = after.x + (((from.width / 2 - x) / k - before.x) * after.width) / before.width;
+  const middleY = after.y + (((from.height / 2 - y) / k - before.y) * after.height) / before.height;
+  return { k, x: to.width / 2 - middleX * k, y: to.height / 2 - middleY * k };
 }

@@ -7,7 +7,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { theme } from "../theme";
 
 import { type Palette, readPalette } from "./palette";
-import { type Rect, rescale, reveal, type Size, type Transform } from "./view";
+import { type AreaOf, fit, type Rect, rescale, reveal, type Size, type Transform } from "./view";
 
 /** What is on the canvas: a point of the drawing is at `point * k + x`, `point * k + y`, in CSS pixels. */
 export interface View extends Transform, Size {
@@ -29,7 +29,11 @@ export interface CanvasPoint {
 export interface CanvasControl {
   /** Move and zoom so that a rectangle of the drawing is visible and its smaller side has at least this many pixels. */
   reveal(rect: Rect, side: number): void;
+  /** Move and zoom so that a rectangle of the drawing is as large as possible, up to a scale. */
+  fit(rect: Rect, maximumScale: number): void;
   readonly scale: number;
+  /** The size of the canvas. */
+  readonly size: Size;
   /** Return where a point of the drawing is, in CSS pixels from the top left of the canvas. */
   toCanvas(x: number, y: number): { left: number; top: number };
   /** Draw before the browser shows the next frame. */
@@ -39,6 +43,8 @@ export interface CanvasControl {
 interface ZoomCanvasProps {
   readonly label: string;
   readonly maximumScale: number;
+  /** Where the drawing is on a canvas, everywhere by default. */
+  readonly areaOf?: AreaOf;
   /** Draws a frame. The canvas is drawn again when this is another function. */
   readonly paint: Paint;
   readonly control: RefObject<CanvasControl | null>;
@@ -140,6 +146,10 @@ class Surface implements CanvasControl {
     return zoomTransform(this.#canvas).k;
   }
 
+  get size(): Size {
+    return this.#size;
+  }
+
   limit(maximumScale: number): void {
     this.#behavior.scaleExtent([1, maximumScale]);
   }
@@ -170,6 +180,10 @@ class Surface implements CanvasControl {
     const { k, x, y } = reveal(current, rect, this.#size, side, maximumScale);
     if (k === current.k && x === current.x && y === current.y) return;
     this.#moveTo({ k, x, y });
+  }
+
+  fit(rect: Rect, maximumScale: number): void {
+    this.#moveTo(fit(rect, this.#size, maximumScale));
   }
 
   onKeyDown(event: KeyboardEvent): void {
@@ -277,7 +291,7 @@ class Surface implements CanvasControl {
     const size = { width: this.#canvas.clientWidth, height: this.#canvas.clientHeight };
     if (size.width === 0 || size.height === 0) return;
     const former = this.#size;
-    const transform = rescale(zoomTransform(this.#canvas), former, size);
+    const transform = rescale(zoomTransform(this.#canvas), former, size, this.#props.current.areaOf);
     this.#size = size;
     this.#behavior
       .extent([

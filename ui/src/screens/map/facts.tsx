@@ -72,25 +72,32 @@ function groupFacts({ fleet, grouping, groups }: Picture, key: string): Describe
 
 function cellFacts(picture: Picture, cell: number, now: number): Described {
   const { fleet } = picture;
-  const { row = -1, cluster = "", name = "" } = fleet.cells[cell] ?? {};
+  const { row = -1, cluster = "" } = fleet.cells[cell] ?? {};
   const podCount = fleet.podsOf(cell).length;
-  if (row < 0) {
-    const facts: Fact[] = [
-      ["Cluster", safeText(cluster, 80)],
-      ["Pods", formatCount(podCount)],
-    ];
-    return { kind: "", name: picture.labelOfCell(cell), health: "", problems: "", facts };
-  }
-  const { nodes } = fleet;
+  if (row >= 0) return nodeFacts(fleet.nodes, row, now, podCount);
+  const facts: Fact[] = [
+    ["Cluster", safeText(cluster, 80)],
+    ["Pods", formatCount(podCount)],
+  ];
+  return { kind: "", name: picture.labelOfCell(cell), health: "", problems: "", facts };
+}
+
+/** Return what is known of a node in a row of the summary. */
+export function nodeFacts(
+  nodes: Summary,
+  row: number,
+  now: number,
+  podCount = nodes.number("podCount", row),
+): Described {
   const number = (column: string) => nodes.number(column, row);
   const text = (column: string) => safeText(nodes.text(column, row), 80);
   const place = [text("city"), countryName(nodes.text("country", row))].filter(Boolean).join(", ");
   return {
     kind: "node",
-    name,
+    name: nodes.text("name", row),
     ...healthOf(nodes, row),
     facts: [
-      ["Cluster", safeText(cluster, 80)],
+      ["Cluster", text("cluster")],
       ["Pods", formatWithFailed(podCount, number("failedPodCount"))],
       ["CPU in use", formatShare(number("cpuUsageRatio"), number("cpuCores"), formatRatio, formatCores)],
       ["Available memory", formatShare(number("availableMemoryBytes"), number("memoryBytes"), formatBytes)],

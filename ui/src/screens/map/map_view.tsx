@@ -2,6 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Glance } from "../../components/glance";
 import { EmptyState } from "../../components/states";
 import { TreeTable } from "../../components/tree_table";
 import type { Size } from "../../components/view";
@@ -155,7 +156,7 @@ function MapCanvas({ picture, selection, hovered, control, onSize }: MapCanvasPr
         else selection.clear();
       }}
     >
-      <Glance picture={picture} hovered={hovered} selected={selected} />
+      <TargetGlance picture={picture} hovered={hovered} selected={selected} />
     </ZoomCanvas>
   );
 }
@@ -167,28 +168,18 @@ function maximumScale({ arrangement }: Picture): number {
   return Math.max(4, Math.min(80, LARGEST_CELL_SIDE / Math.min(LARGEST_CELL_SIDE, ...sides)));
 }
 
-interface GlanceProps extends Pick<MapCanvasProps, "picture" | "hovered"> {
+interface TargetGlanceProps extends Pick<MapCanvasProps, "picture" | "hovered"> {
   readonly selected: Target | null;
 }
 
 /** What is known of what the pointer is at. What is selected is described elsewhere. */
-function Glance({ picture, hovered, selected }: GlanceProps) {
+function TargetGlance({ picture, hovered, selected }: TargetGlanceProps) {
   const found = hovered.value;
   if (found === null || isSameTarget(found.target, selected) || !isThere(picture, found.target)) return null;
-  const { left, top } = found;
-  const isRight = left > picture.width / 2;
-  const isLow = top > picture.height / 2;
   return (
-    <div
-      class="glance"
-      style={{
-        left: `${left}px`,
-        top: `${top}px`,
-        translate: `${isRight ? "calc(-100% - 12px)" : "16px"} ${isLow ? "calc(-100% - 8px)" : "16px"}`,
-      }}
-    >
+    <Glance left={found.left} top={found.top} canvas={picture}>
       <FactsView facts={factsOf(picture, found.target, Date.now())} />
-    </div>
+    </Glance>
   );
 }
 
