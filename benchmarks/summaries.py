@@ -1,4 +1,4 @@
-"""The size and the cost of summaries: python -m benchmarks.summaries [NODES].
+"""The size and the cost of summaries, and the cost of searches: python -m benchmarks.summaries [NODES].
 
 In one process, without servers. Names of pods have random suffixes, as those of Kubernetes, and measured values are
 random, so that nothing compresses better than in a real fleet.
@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.results import JSON_ENCODER, LookupResult, TopologyIndex
+from aggregator.lookup.search import DEFAULT_SEARCH_LIMIT
 from aggregator.lookup.summary import SummaryRequest
 from aggregator.models.topology import Cluster, Container, Filesystem, Node, Pod, Topology, add_version
 from aggregator.util.content_coding import COMPACT_CONTENT_CODINGS
@@ -22,6 +23,7 @@ NODE_COUNT = 2000
 NODES_PER_CLUSTER = 40
 PODS_PER_NODE = 15
 MAX_NODES_AND_PODS_BYTES = 300_000
+MAX_SEARCH_MS = 50
 
 # What Kubernetes makes the suffixes of names from.
 _SUFFIX_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -162,8 +164,19 @@ def build_summary(index: TopologyIndex, kind: ObjectKind) -> LookupResult:
     return SummaryRequest(kind).execute(index, JSON_ENCODER)
 
 
+def print_searches(index: TopologyIndex) -> None:
+    """Print a Markdown table of the CPU times of searches."""
+    index_ms, _ = measure_ms(lambda: index.search_index)
+    print(f"\nSearched texts, once per version: {index_ms:.0f} ms\n")
+    print("| search | matches | CPU |\n|---|---:|---:|")
+    for query in ("a", "web-shop", "node-00123", "crashloop", "10.2.3", "nothing"):
+        search_ms, (_, total) = measure_ms(lambda query=query: index.search_index.find(query, DEFAULT_SEARCH_LIMIT))  # type: ignore[misc]
+        print(f"| {query} | {total:,} | {search_ms:.1f} ms |")
+    print(f"\nTarget: {MAX_SEARCH_MS:g} ms.")
+
+
 def main() -> None:
-    """Print a Markdown table of sizes and CPU times."""
+    """Print Markdown tables of sizes and CPU times."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     topology = build_fleet(int(sys.argv[1]) if sys.argv[1:] else NODE_COUNT)
@@ -183,6 +196,7 @@ def main() -> None:
         print(f"| {kind.value} | {build_ms:.0f} ms | {len(result.body) / 1e3:,.0f} kB | {' | '.join(cells)} |")
     sizes = ", ".join(f"{size / 1e3:,.0f} kB with {coding}" for coding, size in totals.items())
     print(f"\nNodes and pods: {sizes}. Target: {MAX_NODES_AND_PODS_BYTES / 1e3:,.0f} kB.")
+    print_searches(index)
 
 
 if __name__ == "__main__":

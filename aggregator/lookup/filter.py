@@ -208,11 +208,7 @@ def _compile_value_predicate(requirement: Requirement, field: FilterField, newes
             f"filter: operator {filter_operator.value} does not apply to {requirement.key}, "
             f"which is {field.field_type.value}",
             parameter=FILTER_PARAMETER,
-            allowed=[
-                each.value
-                for each in FilterOperator
-                if each is not FilterOperator.EXISTS and _is_operator_supported(each, field.field_type)
-            ],
+            allowed=list_operators(field.field_type),
         )
     if filter_operator in _SUBSTRING_OPERATORS:
         (substring,) = requirement.values
@@ -281,6 +277,15 @@ def _parse_enum_value(enum_values: Sequence[str], text: str) -> str | None:
     return next(
         (enum_value for enum_value in enum_values if text and f"_{enum_value}".endswith(f"_{text.upper()}")), None
     )
+
+
+def list_operators(field_type: FieldType) -> list[str]:
+    """Return the operators that apply to values of a type."""
+    return [
+        each.value
+        for each in FilterOperator
+        if each is not FilterOperator.EXISTS and _is_operator_supported(each, field_type)
+    ]
 
 
 def _is_operator_supported(filter_operator: FilterOperator, field_type: FieldType) -> bool:

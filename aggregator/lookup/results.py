@@ -1,7 +1,8 @@
 """Lookups: the index of a topology, objects, lists and pages from it, and their encoding as JSON or protobuf."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -12,8 +13,9 @@ import msgspec
 from aggregator.errors import MAX_NAME_CHARACTERS, BadRequestError, NotFoundError, VersionGoneError
 from aggregator.lookup.fields import MAX_SUGGESTIONS, ClusterWithMembers, ContainerRef, ObjectKind, suggest_names
 from aggregator.lookup.filter import ObjectPredicate
-from aggregator.lookup.problems import ObjectState, assess_node, assess_pod
+from aggregator.lookup.problems import ObjectHealth, ObjectState, assess_cluster, assess_node, assess_pod
 from aggregator.lookup.request import CONTINUE_PARAMETER, ContinueToken, LookupPlan
+from aggregator.lookup.search_index import SearchIndex
 from aggregator.models.topology import Node, Pod, Topology
 from aggregator.views import v1_format, v1_protobuf
 from aggregator.views.v1_format import FormatConverters, V1Format
@@ -138,6 +140,39 @@ class TopologyIndex:
     def pod_states(self) -> Sequence[ObjectState]:
         """The states of all pods, in the order of their list."""
         return [assess_pod(pod) for pod in self._pods]
+
+    @cached_property
+    def cluster_states(self) -> Sequence[ObjectState]:
+        """The states of all clusters, in the order of their list."""
+        nodes, pods = self.node_health_by_cluster, self.pod_health_by_cluster
+        return [assess_cluster(nodes[key], pods[key]) for key in self.topology.clusters]
+
+    @cached_property
+    def node_health_by_cluster(self) -> Mapping[str, Mapping[ObjectHealth, int]]:
+        """The number of nodes of each cluster by their health."""
+        return self._count_by_cluster((node.cluster for node in self._nodes), self.node_states)
+
+    @cached_property
+    def pod_health_by_cluster(self) -> Mapping[str, Mapping[ObjectHealth, int]]:
+        """The number of pods of each cluster by their health."""
+        return self._count_by_cluster((pod.cluster for pod in self._pods), self.pod_states)
+
+    def _count_by_cluster(
+        self, clusters: Iterable[str], states: Sequence[ObjectState]
+    ) -> Mapping[str, Mapping[ObjectHealth, int]]:
+        counts: dict[str, Counter[ObjectHealth]] = {key: Counter() for key in self.topology.clusters}
+        for cluster, state in zip(clusters, states, strict=True):
+            counts[cluster][state.health] += 1
+        return counts
+
+    @cached_property
+    def search_index(self) -> SearchIndex:
+        """The searched texts of all objects."""
+        return SearchIndex(
+            zip(self._clusters, self.cluster_states, strict=True),
+            zip(self._nodes, self.node_states, strict=True),
+            zip(self._pods, self.pod_states, strict=True),
+        )
 
     @cached_property
     def _clusters_by_name(self) -> dict[str, ClusterWithMembers]:

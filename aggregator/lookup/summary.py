@@ -5,7 +5,7 @@ than a list of objects. Measured values are rounded: their digits would be most 
 reads them in a table.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +17,7 @@ import msgspec
 
 from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.filter import ObjectPredicate, find_newest_sample_ms
-from aggregator.lookup.problems import ObjectHealth, ObjectState, assess_cluster, assess_container
+from aggregator.lookup.problems import ObjectHealth, ObjectState, assess_container
 from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, compute_content_digest
 from aggregator.models.topology import Cluster, Container, Node, Pod
@@ -354,20 +354,17 @@ SUMMARY_COLUMNS: Mapping[ObjectKind, tuple[Column, ...]] = {
 
 
 def _list_cluster_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[ClusterRow]:
-    node_counts = _count_by_cluster(index.list_objects(ObjectKind.NODES), index.node_states)
-    pod_counts = _count_by_cluster(index.list_objects(ObjectKind.PODS), index.pod_states)
-    rows = []
-    for cluster, nodes, pods in filter(matches, index.list_objects(ObjectKind.CLUSTERS)):
-        node_health, pod_health = node_counts[cluster.key], pod_counts[cluster.key]
-        rows.append(ClusterRow(cluster, nodes, pods, assess_cluster(node_health, pod_health), node_health, pod_health))
-    return rows
-
-
-def _count_by_cluster(items: Sequence[Any], states: Sequence[ObjectState]) -> dict[str, Counter[ObjectHealth]]:
-    counts: dict[str, Counter[ObjectHealth]] = defaultdict(Counter)
-    for item, state in zip(items, states, strict=True):
-        counts[item.cluster][state.health] += 1
-    return counts
+    nodes, pods = index.node_health_by_cluster, index.pod_health_by_cluster
+    return [
+        ClusterRow(
+            *(members.cluster, members.nodes, members.pods),
+            state=state,
+            node_counts=nodes[members.cluster.key],
+            pod_counts=pods[members.cluster.key],
+        )
+        for members, state in zip(index.list_objects(ObjectKind.CLUSTERS), index.cluster_states, strict=True)
+        if matches(members)
+    ]
 
 
 def _list_node_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[NodeRow]:

@@ -25,7 +25,7 @@ from aggregator.errors import (
 )
 from aggregator.lookup.fields import suggest_names
 from aggregator.observability.metrics import OwnMetrics
-from aggregator.server.http import routes_candidates, routes_graph, routes_summary, routes_v1
+from aggregator.server.http import routes_candidates, routes_graph, routes_search, routes_summary, routes_v1
 from aggregator.server.http.responses import API_V1_PATH, METRICS_PATH, NO_STORE_HEADER, NOSNIFF_HEADER, ErrorResponder
 from aggregator.server.openapi import document
 from aggregator.server.openapi.docs_page import DOCS_PATH, OAUTH2_REDIRECT_PATH, STATIC_PATH, render_docs_page
@@ -35,7 +35,13 @@ from aggregator.server.visibility import RenderedQuality
 # The body of the Go service, to the byte: probes compare it.
 HEALTHZ_BODY = '"Aggregator working properly!"\n'
 
-_API_ROUTERS = (routes_v1.router, routes_candidates.router, routes_graph.router, routes_summary.router)
+_API_ROUTERS = (
+    routes_v1.router,
+    routes_candidates.router,
+    routes_graph.router,
+    routes_summary.router,
+    routes_search.router,
+)
 
 _OPENMETRICS_MEDIA_TYPE = "application/openmetrics-text"
 

@@ -25,7 +25,7 @@ from aggregator.server.http.responses import (
     build_problem,
     build_unknown_parameter_error,
 )
-from aggregator.server.openapi import candidates, graph, summary
+from aggregator.server.openapi import candidates, graph, search, summary
 from aggregator.server.openapi.examples import (
     COMMON_PROBLEM_EXAMPLES,
     EXAMPLE_NAMES,
@@ -162,6 +162,7 @@ def build_schemas() -> dict[str, Schema]:
         **schemas,
         **graph.build_graph_schemas(),
         **summary.build_summary_schemas(),
+        **search.build_search_schemas(),
         **_build_legacy_schemas(),
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
         "Problem": _build_problem_schema(),
@@ -375,6 +376,50 @@ def describe_summary(kind: ObjectKind, parameters: Sequence[str]) -> dict[str, A
             "security": _OPTIONAL_TOKEN,
             "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
         },
+    }
+
+
+def describe_search(parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for searches."""
+    summary_text = "The objects that contain a text"
+    content = {"schema": reference_schema("SearchResult"), "example": search.SEARCH_EXAMPLE}
+    problems = search.build_search_problem_examples(parameters)
+    return {
+        "tags": [search.SEARCH_TAG],
+        "summary": summary_text,
+        "operation_id": "v1_search",
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": summary_text,
+                "headers": _SNAPSHOT_HEADERS,
+                "content": {"application/json": content},
+            },
+            304: _NOT_MODIFIED,
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
+        },
+        "openapi_extra": {
+            "security": _OPTIONAL_TOKEN,
+            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
+        },
+    }
+
+
+def describe_fields_of_filters(kind: ObjectKind) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for the fields that filters of a kind can name."""
+    path = search.FIELDS_PATHS[kind]
+    content = {"schema": reference_schema("FilterFields"), "example": search.build_fields_example(kind)}
+    problems = search.build_fields_problem_examples(kind)
+    return {
+        "tags": [search.FIELDS_TAG],
+        "summary": f"The fields that a filter of {kind.value} can name",
+        "operation_id": f"v1{path.replace('/', '_')}",
+        "response_class": Response,
+        "responses": {
+            200: {"description": "The fields", "content": {"application/json": content}},
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
+        },
+        "openapi_extra": {"security": _OPTIONAL_TOKEN},
     }
 
 

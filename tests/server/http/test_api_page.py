@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from aggregator.lookup.fields import ObjectKind
+from aggregator.lookup.summary import SUMMARY_COLUMNS
 from aggregator.models.topology import Cluster, Container, Node, Pod, Taint, Topology, add_version
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.refresh.snapshot import Snapshot
@@ -249,3 +250,11 @@ def test_example_paths_exist(source: FakeSnapshotProvider, ports: ServerPorts, p
     """Each path to an object that the page names exists in the demo."""
     assert source.failure is None
     assert send_request(ports.http, path).status == 200
+
+
+@pytest.mark.parametrize("kind", ObjectKind)
+def test_the_page_lists_the_columns_of_summaries(kind: ObjectKind) -> None:
+    """The page has the columns of each summary, in their order."""
+    listed = PAGE.partition("## Summaries\n")[2].partition(f"\n* {kind.value}: ")[2].partition("\n* ")[0]
+    names = re.findall("`([^`]+)`", listed.partition("\n\n")[0])
+    assert names == [column.name for column in SUMMARY_COLUMNS[kind]]

@@ -13,13 +13,13 @@ OPENAPI_DOCUMENT: dict[str, Any] = create_api().openapi()
 OPERATIONS = [(path, method) for path, methods in OPENAPI_DOCUMENT["paths"].items() for method in methods]
 GRAPH_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/graph")]
 SUMMARY_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/summary/")]
+FIELDS_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/fields/")]
+_OTHER_V1_PATHS = ("/api/v1/quality", "/api/v1/search", *GRAPH_PATHS, *SUMMARY_PATHS, *FIELDS_PATHS)
 # The paths of lookups.
 V1_PATHS = [
     path
     for path, methods in OPENAPI_DOCUMENT["paths"].items()
-    if path.startswith("/api/v1/")
-    and path not in ("/api/v1/quality", *GRAPH_PATHS, *SUMMARY_PATHS)
-    and "get" in methods
+    if path.startswith("/api/v1/") and path not in _OTHER_V1_PATHS and "get" in methods
 ]
 JSON_TYPES: dict[str, Any] = {
     "string": str,

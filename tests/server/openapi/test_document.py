@@ -12,6 +12,7 @@ from aggregator.refresh.snapshot import Snapshot
 from aggregator.server.http.responses import METRICS_PATH, PUBLIC_PATHS
 from tests.server.auth.guards import build_static_guard
 from tests.server.openapi.document import (
+    FIELDS_PATHS,
     OPENAPI_DOCUMENT,
     OPERATIONS,
     V1_PATHS,
@@ -27,7 +28,10 @@ from tests.support.http_client import send_request
 COMMITTED_DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 
 # Their responses do not depend on the topology.
-PATHS_WITHOUT_TOPOLOGY = ("/healthz", "/metrics", "/api/v1/quality", "/api/v1/graph/api/graph/fields")
+PATHS_WITHOUT_TOPOLOGY = (
+    *("/healthz", "/metrics", "/api/v1/quality", "/api/v1/graph/api/graph/fields"),
+    *FIELDS_PATHS,
+)
 
 each_operation = pytest.mark.parametrize(("path", "method"), OPERATIONS)
 

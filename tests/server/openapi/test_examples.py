@@ -23,6 +23,7 @@ from aggregator.server.http.responses import METRICS_PATH, PUBLIC_PATHS
 from aggregator.server.openapi.candidates import REQUEST_EXAMPLES, RESPONSE_EXAMPLE, TOO_LARGE_SCENARIO
 from aggregator.server.openapi.examples import NO_TOPOLOGY_MESSAGE, NO_TOPOLOGY_SCENARIO
 from tests.server.openapi.document import (
+    FIELDS_PATHS,
     OPENAPI_DOCUMENT,
     OPERATIONS,
     V1_PATHS,
@@ -37,7 +38,9 @@ from tests.support.http_client import ClientResponse, send_request
 
 CANDIDATES_PATH = "/api/v1/candidates"
 LIST_PATHS = {
-    path for path in OPENAPI_DOCUMENT["paths"] if path.rpartition("/")[2] in {kind.value for kind in ObjectKind}
+    path
+    for path in OPENAPI_DOCUMENT["paths"]
+    if path.rpartition("/")[2] in {kind.value for kind in ObjectKind} and path not in FIELDS_PATHS
 }
 # What moves from one refresh to the next, or from one fleet to another.
 VOLATILE_FIELDS = frozenset(

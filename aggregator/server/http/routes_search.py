@@ -1,0 +1,123 @@
+"""GET /api/v1/search: objects by any text. GET /api/v1/fields/{kind}: the fields that filters can name."""
+
+from functools import cache
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+from starlette.responses import Response
+
+from aggregator.lookup.fields import ObjectKind
+from aggregator.lookup.search import DEFAULT_SEARCH_LIMIT, MAX_QUERY_CHARACTERS, MAX_SEARCH_LIMIT, SearchRequest
+from aggregator.server.http.documents import parse_preferences
+from aggregator.server.http.responses import (
+    API_V1_PATH,
+    JSON_CONTENT_TYPE_HEADER,
+    NOSNIFF_HEADER,
+    REVALIDATE_HEADER,
+    Headers,
+    HttpResponse,
+    build_length_header,
+)
+from aggregator.server.http.routes_v1 import (
+    LookupResponder,
+    QueryParameters,
+    Wait,
+    check_query_string,
+    refuse_parameters,
+)
+from aggregator.server.openapi import document, search
+from aggregator.util.content_coding import COMPACT_CONTENT_CODINGS, IDENTITY
+
+_Query = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "maxLength": MAX_QUERY_CHARACTERS, "examples": list(search.QUERY_EXAMPLES)}),
+]
+_Limit = (
+    Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_SEARCH_LIMIT})]
+    | SkipJsonSchema[None]
+)
+
+
+class SearchParameters(QueryParameters):
+    """The query parameters of a search."""
+
+    query: _Query = Field("", description=search.QUERY_DESCRIPTION)
+    limit: _Limit = Field(None, description=search.LIMIT_DESCRIPTION, examples=[DEFAULT_SEARCH_LIMIT])
+    wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
+
+    def to_search_request(self) -> SearchRequest:
+        """Return the request."""
+        return SearchRequest(self.query, DEFAULT_SEARCH_LIMIT if self.limit is None else self.limit)
+
+
+router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(check_query_string)])
+
+
+@router.get(search.SEARCH_PATH, **document.describe_search(SearchParameters.list_names()))
+async def search_objects(request: Request, parameters: Annotated[SearchParameters, Query()]) -> Response:
+    """Return the clusters, nodes and pods with a text in their name or in another field, best matches first.
+
+    Objects with exactly this name come first, then names that begin with the text, names that contain it, and objects
+    with the text in another field; among equals those that have failed, then those with a warning.
+    """
+    lookups: LookupResponder = request.app.state.services.lookups
+    return await lookups.build_response(request, parameters.to_search_request(), parameters.wait)
+
+
+@router.get(
+    search.FIELDS_PATHS[ObjectKind.CLUSTERS],
+    dependencies=[Depends(refuse_parameters)],
+    **document.describe_fields_of_filters(ObjectKind.CLUSTERS),
+)
+async def get_cluster_fields(request: Request) -> Response:
+    """Return the fields of clusters. They change only with the version of the program."""
+    return _respond_with_fields(request, ObjectKind.CLUSTERS)
+
+
+@router.get(
+    search.FIELDS_PATHS[ObjectKind.NODES],
+    dependencies=[Depends(refuse_parameters)],
+    **document.describe_fields_of_filters(ObjectKind.NODES),
+)
+async def get_node_fields(request: Request) -> Response:
+    """Return the fields of nodes. They change only with the version of the program."""
+    return _respond_with_fields(request, ObjectKind.NODES)
+
+
+@router.get(
+    search.FIELDS_PATHS[ObjectKind.PODS],
+    dependencies=[Depends(refuse_parameters)],
+    **document.describe_fields_of_filters(ObjectKind.PODS),
+)
+async def get_pod_fields(request: Request) -> Response:
+    """Return the fields of pods. They change only with the version of the program."""
+    return _respond_with_fields(request, ObjectKind.PODS)
+
+
+@router.get(
+    search.FIELDS_PATHS[ObjectKind.CONTAINERS],
+    dependencies=[Depends(refuse_parameters)],
+    **document.describe_fields_of_filters(ObjectKind.CONTAINERS),
+)
+async def get_container_fields(request: Request) -> Response:
+    """Return the fields of containers. They change only with the version of the program."""
+    return _respond_with_fields(request, ObjectKind.CONTAINERS)
+
+
+def _respond_with_fields(request: Request, kind: ObjectKind) -> HttpResponse:
+    coding = parse_preferences(request.method, request.scope["headers"]).coding
+    return HttpResponse(200, *_encode_fields(kind, coding))
+
+
+@cache
+def _encode_fields(kind: ObjectKind, coding: str) -> tuple[Headers, bytes]:
+    """Return the headers and the body of the fields of a kind in a content coding."""
+    body = msgspec.json.encode(search.describe_filter_fields(kind))
+    headers = [JSON_CONTENT_TYPE_HEADER, (b"vary", b"accept-encoding"), REVALIDATE_HEADER, NOSNIFF_HEADER]
+    if coding != IDENTITY:
+        body = COMPACT_CONTENT_CODINGS[coding](body)
+        headers.append((b"content-encoding", coding.encode()))
+    return [*headers, build_length_header(body)], body
