@@ -15,7 +15,7 @@ export function Glance({ left, top, canvas, children }: GlanceProps) {
   const x = left > canvas.width / 2 ? "calc(-100% - 14px)" : "16px";
   const y = top > canvas.height / 2 ? "calc(-100% - 8px)" : "16px";
   return (
-    <div class="glance" style={{ left: `${left}px`, top: `${top}px`, translate: `${x} ${y}` }}>
+    <div class="canvas-glance" style={{ left: `${left}px`, top: `${top}px`, translate: `${x} ${y}` }}>
       {children}
     </div>
   );

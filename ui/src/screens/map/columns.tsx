@@ -1,9 +1,9 @@
 /** The columns of the table beside the map. */
-import { HealthBadge, toHealth } from "../../components/health";
 import { Name } from "../../components/name";
 import type { TreeColumn } from "../../components/tree_table";
 import type { Summary } from "../../data/summary";
 import { formatBytes, formatCores, formatRatio, safeText } from "../../format";
+import { SummaryHealth } from "../summary_tables";
 import type { Picture, Target } from "./picture";
 import { COLOUR_MODES, type ColourMode } from "./scales";
 import type { MapRow } from "./tree";
@@ -13,7 +13,8 @@ const EXTRA_MODES: readonly ColourMode[] = [
   COLOUR_MODES.free,
   COLOUR_MODES.age,
   COLOUR_MODES.type,
-  COLOUR_MODES.family,
+  COLOUR_MODES.architecture,
+  COLOUR_MODES.engine,
 ];
 
 export function columnsOf(picture: Picture, mode: ColourMode): TreeColumn<MapRow>[] {
@@ -66,11 +67,7 @@ function nameOf(picture: Picture, target: Target): string {
 }
 
 function Health({ found }: { readonly found: Found | null }) {
-  if (found === null) return null;
-  const { objects, row } = found;
-  return (
-    <HealthBadge health={toHealth(objects.text("health", row))} text={safeText(objects.text("problems", row), 80)} />
-  );
+  return found && <SummaryHealth summary={found.objects} row={found.row} />;
 }
 
 function cpuOf(found: Found | null): string {
@@ -81,7 +78,7 @@ function cpuOf(found: Found | null): string {
     case "clusters":
       return formatRatio(number("cpuUsageCores") / number("cpuCores"));
     case "nodes":
-      return formatRatio(number("cpuUsageRatio"));
+      return formatRatio(number("cpuUsagePercent") / 100);
     default:
       return formatCores(number("cpuUsageCores"));
   }
@@ -91,8 +88,14 @@ function memoryOf(found: Found | null): string {
   if (found === null) return "";
   const { objects, row } = found;
   const number = (column: string) => objects.number(column, row);
-  if (objects.kind === "pods") return formatBytes(number("memoryBytes"));
-  return formatRatio(1 - number("availableMemoryBytes") / number("memoryBytes"));
+  switch (objects.kind) {
+    case "clusters":
+      return formatRatio(1 - number("availableMemoryBytes") / number("memoryBytes"));
+    case "nodes":
+      return formatRatio(number("memoryUsagePercent") / 100);
+    default:
+      return formatBytes(number("memoryBytes"));
+  }
 }
 
 function modeValue({ fleet, nodeScale, podScale }: Picture, target: Target): string {

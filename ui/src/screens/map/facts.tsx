@@ -99,11 +99,11 @@ export function nodeFacts(
     facts: [
       ["Cluster", text("cluster")],
       ["Pods", formatWithFailed(podCount, number("failedPodCount"))],
-      ["CPU in use", formatShare(number("cpuUsageRatio"), number("cpuCores"), formatRatio, formatCores)],
+      ["CPU in use", formatShare(number("cpuUsagePercent") / 100, number("cpuCores"), formatRatio, formatCores)],
       ["Available memory", formatShare(number("availableMemoryBytes"), number("memoryBytes"), formatBytes)],
-      ["Fullest disk", withDetail(formatRatio(number("filesystemUsedRatio")), text("filesystemMountpoint"))],
+      ["Fullest file system", withDetail(formatRatio(number("filesystemUsagePercent") / 100), text("filesystemName"))],
       ["Temperature", formatCelsius(number("temperatureCelsius"))],
-      ["Type", [text("type"), text("architecture")].filter(Boolean).join(", ")],
+      ["Type", [text("type"), text("engine"), text("architecture")].filter(Boolean).join(", ")],
       ["Place", place],
       ["Last sample", formatAgo(number("lastSeenTime"), now)],
     ],
@@ -169,7 +169,7 @@ interface FactsViewProps {
 export function FactsView({ facts: { kind, name, health, problems, facts, object }, isLink = false }: FactsViewProps) {
   return (
     <>
-      <p class="facts-title">
+      <p class="fact-title">
         {kind && <span class="kind">{kind} </span>}
         {isLink && object ? (
           <a href={hrefOfObject(object)}>
@@ -180,7 +180,7 @@ export function FactsView({ facts: { kind, name, health, problems, facts, object
         )}
       </p>
       {health && <HealthBadge health={toHealth(health)} text={problems} />}
-      <dl class="facts">
+      <dl class="fact-list">
         {facts.map(
           ([label, value]) =>
             value && (

@@ -24,7 +24,8 @@ const NAME_HEIGHT_FROM = 13;
 const VALUE_HEIGHT_FROM = 30;
 const DIMMED = 0.18;
 const FONT_SIZE = 12;
-/** Measuring each text is too slow: texts are cut by the average width of these characters. */
+/** Measuring each text is too slow: texts are cut by the average width of these characters, and a little more. */
+const WIDE_SHARE = 1.08;
 const SAMPLE = "abcdefghijklmnopqrstuvwxyz-0123456789-";
 
 const [OK, WARNING, FAILED, UNKNOWN] = HEALTHS.map((_, index) => index) as [number, number, number, number];
@@ -355,7 +356,7 @@ export class Painter {
   /** The average width of a character, in parts of the size of the font. */
   #measureFont(font: string): number {
     this.#context.font = `100px ${font}`;
-    return this.#context.measureText(SAMPLE).width / SAMPLE.length / 100;
+    return (this.#context.measureText(SAMPLE).width / SAMPLE.length / 100) * WIDE_SHARE;
   }
 
   /** Return a rectangle of the map in device pixels, without a gap at its right and bottom. */

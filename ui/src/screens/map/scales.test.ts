@@ -4,12 +4,10 @@ import { luminance } from "../../components/palette";
 import { COLOUR_MODES, colourModeOf } from "./scales";
 import { summaryOf } from "./testing";
 
-const GIB = 2 ** 30;
-
-test("the memory in use is what is not available, and a node without it is not known", () => {
+test("a node is in the class of its value, and one without a value is not known", () => {
   const nodes = summaryOf("nodes", [
-    { cluster: "c", name: "a", memoryBytes: 8 * GIB, availableMemoryBytes: 2 * GIB },
-    { cluster: "c", name: "b", memoryBytes: 8 * GIB, availableMemoryBytes: null },
+    { cluster: "c", name: "a", memoryUsagePercent: 75 },
+    { cluster: "c", name: "b", memoryUsagePercent: null },
   ]);
   const { classOf, classes, counts, textOf } = COLOUR_MODES.memory.nodes(nodes, 0);
   assert.deepEqual(
@@ -21,7 +19,7 @@ test("the memory in use is what is not available, and a node without it is not k
 });
 
 test("a value at a bound belongs to the higher class", () => {
-  const nodes = summaryOf("nodes", [{ cluster: "c", name: "a", cpuUsageRatio: 0.8 }]);
+  const nodes = summaryOf("nodes", [{ cluster: "c", name: "a", cpuUsagePercent: 80 }]);
   const { classOf, classes } = COLOUR_MODES.cpu.nodes(nodes, 0);
   assert.equal(classes[classOf[0] ?? -1]?.label, "80 % or more");
 });

@@ -45,12 +45,14 @@ const byHealth: Scale = (objects) =>
     textOf: (row) => objects.text("problems", row) || describeHealth(objects.text("health", row)),
   });
 
-const byNodeCpu: Scale = (nodes) => steps(nodes, "CPU in use", (row) => nodes.number("cpuUsageRatio", row), RATIOS);
+const byNodeCpu: Scale = (nodes) =>
+  steps(nodes, "CPU in use", (row) => nodes.number("cpuUsagePercent", row) / 100, RATIOS);
 
 const byNodeMemory: Scale = (nodes) =>
-  steps(nodes, "Memory in use", (row) => 1 - freeMemory(nodes, row) / nodes.number("memoryBytes", row), RATIOS);
+  steps(nodes, "Memory in use", (row) => nodes.number("memoryUsagePercent", row) / 100, RATIOS);
 
-const byFreeMemory: Scale = (nodes) => steps(nodes, "Available memory", (row) => freeMemory(nodes, row), FREE_BYTES);
+const byFreeMemory: Scale = (nodes) =>
+  steps(nodes, "Available memory", (row) => nodes.number("availableMemoryBytes", row), FREE_BYTES);
 
 const byLastSeen: Scale = (nodes, now) =>
   steps(nodes, "Last sample", (row) => now - nodes.number("lastSeenTime", row), SILENCES);
@@ -60,10 +62,6 @@ const byPodCpu: Scale = (pods) => steps(pods, "CPU in use", (row) => pods.number
 const byPodMemory: Scale = (pods) => steps(pods, "Memory in use", (row) => pods.number("memoryBytes", row), BYTES);
 
 const byStart: Scale = (pods, now) => steps(pods, "Started", (row) => now - pods.number("startTime", row), AGES);
-
-function freeMemory(nodes: Summary, row: number): number {
-  return nodes.number("availableMemoryBytes", row);
-}
 
 /** Nothing is said of what is ok. */
 function describeHealth(health: string): string {
@@ -78,7 +76,8 @@ export const COLOUR_MODES = {
   free: { label: "Available memory", nodes: byFreeMemory, pods: null },
   age: { label: "Age", nodes: byLastSeen, pods: byStart },
   type: { label: "Type", nodes: byCategory("Type", "type"), pods: null },
-  family: { label: "Telemetry", nodes: byCategory("Telemetry", "family"), pods: null },
+  architecture: { label: "Architecture", nodes: byCategory("Architecture", "architecture"), pods: null },
+  engine: { label: "Container engine", nodes: byCategory("Container engine", "engine"), pods: null },
 } satisfies Record<string, ColourMode>;
 
 /** Return the mode of this name. Names in addresses can be anything: others are the mode `health`. */

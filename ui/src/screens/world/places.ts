@@ -2,6 +2,7 @@
 import type { Summary } from "../../data/summary";
 import { safeText } from "../../format";
 import { joinKey } from "../../router";
+import { equals, joinFilters } from "../filters";
 import { countryName } from "../map/fleet";
 import { healthCode, severityOf } from "../map/scales";
 
@@ -63,12 +64,7 @@ function labelOf(nodes: Summary, row: number): string {
 function filterOf(nodes: Summary, row: number): string {
   const city = nodes.text("city", row);
   const country = nodes.text("country", row);
-  return city ? [`city=${quote(city)}`, country && `country=${quote(country)}`].filter(Boolean).join(",") : "";
-}
-
-/** A text in double quotes, as in filters of the API. */
-export function quote(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+  return city ? joinFilters(equals("city", city), country && equals("country", country)) : "";
 }
 
 function degreesOf(nodes: Summary, row: number): number[] {

@@ -3,7 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Glance } from "../../components/glance";
-import { HealthBadge, HealthIcon, healthText, toHealth } from "../../components/health";
+import { HealthBadge, HealthIcon, healthText } from "../../components/health";
 import { Name } from "../../components/name";
 import { EmptyState } from "../../components/states";
 import { type TreeColumn, TreeTable } from "../../components/tree_table";
@@ -15,6 +15,7 @@ import { formatCount, formatQuantity, safeText } from "../../format";
 import { hrefOf, hrefOfObject, navigate, type ObjectRef, parameter, setParameters } from "../../router";
 import { FactsView, nodeFacts } from "../map/facts";
 import { HEALTHS } from "../map/scales";
+import { SummaryHealth } from "../summary_tables";
 import { areaOfEarth, drawEarth } from "./earth";
 import { type Gathering, GatheringLevels, type Point } from "./gather";
 import { paintWorld, type Spot, spotAt } from "./painter";
@@ -231,7 +232,7 @@ function SpotGlance({ nodes, hovered, control, selected }: SpotGlanceProps) {
         <FactsView facts={{ ...nodeFacts(nodes, first, Date.now()), object: null }} />
       ) : (
         <>
-          <p class="facts-title">{formatQuantity(gathering.rows.length, "host")}</p>
+          <p class="fact-title">{formatQuantity(gathering.rows.length, "host")}</p>
           <HealthCountsView counts={spot.healths} />
           <p class="quiet-text">
             {gathering.points.length > 1 ? "Click to zoom." : safeText(nodes.text("city", first), 80)}
@@ -339,16 +340,12 @@ function columnsOf(nodes: Summary): TreeColumn<WorldRow>[] {
 }
 
 function RowHealth({ nodes, row: { host, hosts } }: { readonly nodes: Summary; readonly row: WorldRow }) {
-  if (host !== null) {
-    const problems = safeText(nodes.text("problems", host), 80);
-    return <HealthBadge health={toHealth(nodes.text("health", host))} text={problems} />;
-  }
+  if (host !== null) return <SummaryHealth summary={nodes} row={host} />;
   const counts = countHealths(nodes, hosts);
   const worst = worstOf(counts);
   const health = HEALTHS[worst] ?? "unknown";
-  return (
-    <HealthBadge health={health} text={`${formatCount(counts[worst] ?? 0)} ${healthText(health).toLowerCase()}`} />
-  );
+  const text = `${formatCount(counts[worst] ?? 0)} ${healthText(health).toLowerCase()}`;
+  return <HealthBadge health={health} text={health === "ok" ? "" : text} />;
 }
 
 /** Go to the node, or to the nodes of the place. */
@@ -377,7 +374,7 @@ function SelectionView({ nodes, place, host }: Selected & { readonly nodes: Summ
         <FactsView facts={{ ...nodeFacts(nodes, host, now), object: nodeRef(nodes, host) }} isLink />
       ) : (
         <>
-          <p class="facts-title">
+          <p class="fact-title">
             <span class="kind">place </span>
             {place.filter ? <a href={hrefOfPlace(place)}>{place.label}</a> : place.label}
           </p>
