@@ -179,8 +179,8 @@ function isCurrent(token: string | null): boolean {
 }
 
 function refusalText(token: string | null, detail: string): string {
-  const fact = token === null ? "The gateway wants a token." : "The gateway does not accept the token.";
-  return detail ? `${fact} ${detail}` : fact;
+  const fact = token === null ? "The gateway requires a token" : "The gateway does not accept the token";
+  return detail ? `${fact}: ${detail}` : `${fact}.`;
 }
 
 /** Another tab signed in, signed out, or renewed the token. */

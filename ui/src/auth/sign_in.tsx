@@ -22,43 +22,47 @@ export function SignIn() {
     <section class="sign-in">
       <h1>Sign in</h1>
       {state.reason && <p role="alert">{safeText(state.reason, 500)}</p>}
-      {login !== null && (
-        <p>
-          <button type="button" class="primary" onClick={() => void startLogin()}>
-            Sign in at {new URL(login.authority).host}
-          </button>
-        </p>
+      {login === null ? (
+        <TokenForm />
+      ) : (
+        <>
+          <p>
+            <button type="button" class="primary" onClick={() => void startLogin()}>
+              Sign in at {new URL(login.authority).host}
+            </button>
+          </p>
+          <details>
+            <summary>Use a token</summary>
+            <TokenForm />
+          </details>
+        </>
       )}
-      <TokenForm isOpen={login === null} />
     </section>
   );
 }
 
-function TokenForm({ isOpen }: { readonly isOpen: boolean }) {
+function TokenForm() {
   const [text, setText] = useState("");
   return (
-    <details open={isOpen}>
-      <summary>Use a token</summary>
-      <form
-        class="token-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (text.trim()) signInWithToken(text);
-        }}
-      >
-        <label for="token">Token</label>
-        <input
-          id="token"
-          type="password"
-          autocomplete="off"
-          value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
-        />
-        <button type="submit" class="primary">
-          Sign in
-        </button>
-        <p class="hint">The token stays in the memory of this browser until all tabs of this page are closed.</p>
-      </form>
-    </details>
+    <form
+      class="token-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (text.trim()) signInWithToken(text);
+      }}
+    >
+      <label for="token">Token</label>
+      <input
+        id="token"
+        type="password"
+        autocomplete="off"
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+      <button type="submit" class="primary">
+        Sign in
+      </button>
+      <p class="hint">The token stays in the memory of this browser until all tabs of this page are closed.</p>
+    </form>
   );
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 /** A button that opens a list; Escape and a click elsewhere close it. */
 export function Menu({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
   const details = useRef<HTMLDetailsElement>(null);
+  const items = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const close = (event: Event) => {
       const menu = details.current;
@@ -26,6 +27,7 @@ export function Menu({ label, children }: { readonly label: string; readonly chi
     <details
       class="menu"
       ref={details}
+      onToggle={() => items.current && keepInWindow(items.current)}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !details.current?.open) return;
         details.current.open = false;
@@ -33,7 +35,18 @@ export function Menu({ label, children }: { readonly label: string; readonly chi
       }}
     >
       <summary>{label}</summary>
-      <div class="menu-items">{children}</div>
+      <div class="menu-items" ref={items}>
+        {children}
+      </div>
     </details>
   );
 }
+
+/** The list begins at the right edge of its button, unless it would leave the window on the left. */
+function keepInWindow(list: HTMLElement): void {
+  list.style.right = "0";
+  const { left } = list.getBoundingClientRect();
+  if (left < EDGE_PIXELS) list.style.right = `${left - EDGE_PIXELS}px`;
+}
+
+const EDGE_PIXELS = 8;

@@ -72,7 +72,7 @@ export function TableRows(props: TableRowsProps) {
       <table style={{ width: `max(100%, ${width}rem)` }} aria-label={label} aria-rowcount={count + 1}>
         <colgroup>
           {columns.map((column) => (
-            <col key={column.name} style={{ width: `${column.width}rem` }} />
+            <col key={column.name} style={{ "--width": `${column.width}rem` }} />
           ))}
         </colgroup>
         <thead>
