@@ -425,6 +425,25 @@ def test_the_rules_are_those_of_the_repository() -> None:
         assert rule["spec"]["groups"] == yaml.safe_load(text)["groups"]
 
 
+def test_the_scrape_jobs_are_those_of_the_repository() -> None:
+    """Each endpoint of a ServiceMonitor is a job of deploy/monitoring/prometheus.yaml with the same path and labels."""
+    config = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))
+    expected = {
+        job["job_name"]: (job.get("metrics_path"), job.get("params"), job.get("honor_labels"))
+        for job in config["scrape_configs"]
+    }
+    monitors = render("--set=serviceMonitor.enabled=true,scrape.enabled=true").list_kind("ServiceMonitor")
+    jobs = {
+        one["replacement"]: (endpoint.get("path"), endpoint.get("params"), endpoint.get("honorLabels"))
+        for monitor in monitors
+        for endpoint in monitor["spec"]["endpoints"]
+        for one in endpoint["relabelings"]
+        if one.get("targetLabel") == "job"
+    }
+    assert jobs.keys() == {"aggregator", "aggregator-scrape", "aggregator-agents"}
+    assert jobs.items() <= expected.items()
+
+
 def test_the_dashboards_are_those_of_the_repository() -> None:
     """There is a ConfigMap for each dashboard, with its JSON and the label for the sidecar of Grafana."""
     maps = render("--set=dashboards.enabled=true").list_kind("ConfigMap")
