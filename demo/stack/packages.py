@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.debian_packages import find_missing_libraries, find_package_version, obtain_packages
+from demo.debian_packages import PackageError, find_missing_libraries, find_package_version, obtain_packages
 
 MONITORING_PACKAGES = (
     "prometheus-node-exporter",
@@ -49,11 +49,16 @@ class ServerPrograms:
     def copy_for(self, user: str | None, folder: Path) -> "ServerPrograms":
         """Return programs that the user can run: for another user a copy in a folder, because root's cache is private.
 
-        The folder must not exist, and the user must be able to reach it.
+        The folder must not exist, and the user must be able to reach it. Raises PackageError if files cannot be copied.
         """
         if user is None:
             return self
-        shutil.copytree(self.root, folder, symlinks=True, copy_function=_link_or_copy)
+        try:
+            shutil.copytree(self.root, folder, symlinks=True, copy_function=_link_or_copy)
+        except shutil.Error as error:
+            # It has an entry for each file, usually with the same reason, such as a full disk.
+            ((_, _, reason), *_) = error.args[0]
+            raise PackageError(f"copy PostgreSQL and Apache for the user {user}: {reason}") from None
         return ServerPrograms(folder)
 
 

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
+from demo.debian_packages import PackageError
 from demo.example_service.load import generate_dni_requests, generate_entry_requests, generate_flight_requests
 from demo.gateway import PortError
 from demo.prometheus import find_free_port
@@ -23,6 +24,7 @@ from demo.stack.__main__ import (
     hold_start_lock,
 )
 from demo.stack.mail import run_mail_sink
+from demo.stack.packages import ServerPrograms
 from demo.stack.ports import PUBLISHED_PORTS, StackPorts, select_stack_ports
 from tests.stack.service import RunningService
 from tests.support.scripted_server import (
@@ -90,6 +92,21 @@ def test_folders_of_killed_stacks_are_removed(tmp_path: Path) -> None:
     with create_run_folder(tmp_path) as running, create_run_folder(tmp_path) as second:
         assert set(tmp_path.iterdir()) == {running, second}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_that_cannot_be_copied_are_one_short_error(tmp_path: Path) -> None:
+    """With a full disk, nearly every file fails; the error has the reason of one."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for number in range(100):
+        # The paths of the copies are longer than Linux allows.
+        (programs / f"{number:0250}").touch()
+    folder = tmp_path.joinpath(*["x" * 200] * ((4050 - len(str(tmp_path))) // 201))
+    with pytest.raises(
+        PackageError, match=r"copy PostgreSQL and Apache for the user nobody: .*File name too long"
+    ) as error:
+        ServerPrograms(programs).copy_for("nobody", folder)
+    assert str(error.value).count("too long") == 1
 
 
 def test_mails_are_shown_and_stored(tmp_path: Path) -> None:
