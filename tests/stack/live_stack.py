@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ import yaml
 from demo.gateway import get_http
 from demo.processes import PROJECT
 from demo.prometheus import find_free_port
+from demo.stack.__main__ import create_run_folder
 from demo.stack.monitoring import MONITORING_FOLDER
 from demo.stack.ports import PUBLISHED_PORTS
 from tests.monitoring.dashboard_queries import DashboardQuery, PrometheusQueries
@@ -219,5 +221,8 @@ def test_a_stack_that_is_killed_leaves_nothing_running() -> None:
         children = psutil.Process(stack.process.pid).children(recursive=True)
         stack.process.kill()
         _, alive = psutil.wait_procs(children, timeout=STOP_SECONDS)
+    # What the next run does first: it removes the folder of this one.
+    with create_run_folder(Path(tempfile.gettempdir())):
+        pass
     assert alive == []
     assert len(children) > 5
