@@ -47,9 +47,10 @@ METRICS = (
     MetricDefinition(
         "http_request_duration_seconds",
         Histogram,
-        ("handler", "endpoint"),
+        # Not `endpoint`, which the Prometheus operator adds to every series.
+        ("handler", "route"),
         "Time from the header of an HTTP request to the end of its response, without requests that ask to wait "
-        "(wait=, Cache-Control: no-cache). The endpoint is the first segment below /api/v1, otherwise the handler.",
+        "(wait=, Cache-Control: no-cache). The route is the first segment below /api/v1, otherwise the handler.",
         _HTTP_DURATION_BUCKETS_SECONDS,
     ),
     MetricDefinition("grpc_server_started_total", Counter, _GRPC_METHOD_LABELS, "gRPC calls started."),
@@ -285,9 +286,9 @@ class OwnMetrics:
         """Count one HTTP request; `handler` is one of HTTP_HANDLERS."""
         self._get_http_counter(handler, method if method in HTTP_METHODS else OTHER, code).inc()
 
-    def record_http_duration(self, handler: str, endpoint: str, seconds: float) -> None:
+    def record_http_duration(self, handler: str, route: str, seconds: float) -> None:
         """Record the duration of an HTTP request that did not ask to wait."""
-        self._get_http_durations(handler, endpoint).observe(seconds)
+        self._get_http_durations(handler, route).observe(seconds)
 
     def get_grpc_call_counters(self, service: str, method: str, call_type: str) -> GrpcCallCounters:
         """Return the counters of a gRPC method; `call_type` is "unary", "server_stream" or the like."""

@@ -33,7 +33,7 @@ SOURCES = sorted((Path(__file__).parents[2] / "aggregator").rglob("*.py"))
 # Dashboards and alerts rely on these names and labels.
 DOCUMENTED_METRICS = {
     "http_requests_total": {"handler", "code", "method"},
-    "http_request_duration_seconds": {"handler", "endpoint"},
+    "http_request_duration_seconds": {"handler", "route"},
     "grpc_server_started_total": {"grpc_service", "grpc_method", "grpc_type"},
     "grpc_server_handled_total": {"grpc_service", "grpc_method", "grpc_type", "grpc_code"},
     "aggregator_query_duration_seconds": {"query"},
@@ -59,6 +59,12 @@ def test_documented_metrics_exist() -> None:
     """Each metric on which dashboards and alerts rely has its name and labels."""
     named = {metric.name: set(metric.labels) for metric in METRICS}
     assert {name: named.get(name) for name in DOCUMENTED_METRICS} == DOCUMENTED_METRICS
+
+
+def test_labels_are_not_those_of_targets() -> None:
+    """No label is one that Prometheus or its operator adds: ours would be renamed, and alerts group by the other."""
+    labels = {label for metric in METRICS for label in metric.labels}
+    assert not labels & {"job", "instance", "cluster", "namespace", "pod", "service", "container", "endpoint", "node"}
 
 
 def test_promtool_accepts_the_metrics() -> None:
@@ -118,12 +124,12 @@ def test_durations_are_counted_in_buckets() -> None:
     scraped = scrape_own_metrics(own_metrics)
     name = "http_request_duration_seconds"
     counted = {
-        bound: scraped.get_value(f"{name}_bucket", handler="topology", endpoint="topology", le=bound)
+        bound: scraped.get_value(f"{name}_bucket", handler="topology", route="topology", le=bound)
         for bound in ("0.001", "0.5", "+Inf")
     }
     assert counted == {"0.001": 2, "0.5": 3, "+Inf": 4}
-    assert scraped.get_value(f"{name}_count", handler="topology", endpoint="topology") == 4
-    assert scraped.get_value(f"{name}_sum", handler="topology", endpoint="topology") == pytest.approx(99.3015)
+    assert scraped.get_value(f"{name}_count", handler="topology", route="topology") == 4
+    assert scraped.get_value(f"{name}_sum", handler="topology", route="topology") == pytest.approx(99.3015)
 
 
 def test_unknown_methods_share_a_series() -> None:

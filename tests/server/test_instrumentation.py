@@ -149,7 +149,7 @@ def test_each_request_is_counted_once(
 
 
 @pytest.mark.parametrize(
-    ("path", "endpoint"),
+    ("path", "route"),
     [
         ("/api/v1/nodes?limit=1", "nodes"),
         ("/api/v1/clusters/a/nodes/b", "clusters"),
@@ -159,11 +159,11 @@ def test_each_request_is_counted_once(
         ("/x", "topology"),
     ],
 )
-def test_durations_are_counted_by_endpoint(open_servers: InstrumentedServers, path: str, endpoint: str) -> None:
-    """The endpoint is the first segment below /api/v1 if it exists, so that clients cannot create series."""
+def test_durations_are_counted_by_route(open_servers: InstrumentedServers, path: str, route: str) -> None:
+    """The route is the first segment below /api/v1 if it exists, so that clients cannot create series."""
     send_request(open_servers.ports.http, path)
     open_servers.wait_for(
-        lambda seen: seen.sum_values("http_request_duration_seconds_count", endpoint=endpoint) == 1, "it is counted"
+        lambda seen: seen.sum_values("http_request_duration_seconds_count", route=route) == 1, "it is counted"
     )
 
 

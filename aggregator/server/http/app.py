@@ -37,7 +37,7 @@ from aggregator.server.http.responses import (
     find_handler,
     uses_problem_details,
 )
-from aggregator.server.http.routes import ApiServices, create_api, list_api_endpoints
+from aggregator.server.http.routes import ApiServices, create_api, list_api_routes
 from aggregator.server.http.routes_candidates import CandidateResponder
 from aggregator.server.http.routes_v1 import LookupResponder
 from aggregator.server.http.ui import WebPage
@@ -90,7 +90,7 @@ def create_http_app(
     app = ErrorMiddleware(app, errors)
     app = trust_forwarded_for(app, options.trusted_proxies)
     app = add_cors(app, options.cors_origins)
-    return InstrumentationMiddleware(app, instrumentation, list_api_endpoints())
+    return InstrumentationMiddleware(app, instrumentation, list_api_routes())
 
 
 class Dispatcher:

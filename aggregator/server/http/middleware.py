@@ -20,7 +20,7 @@ from aggregator.observability.logs import REQUEST_ID, get_logger, sanitize_path
 from aggregator.observability.metrics import NO_RESPONSE_CODE
 from aggregator.server.auth.guard import UNRESTRICTED_ACCESS, Access, Guard
 from aggregator.server.http.documents import asks_to_wait
-from aggregator.server.http.responses import PUBLIC_PATHS, ErrorResponder, find_endpoint, find_handler
+from aggregator.server.http.responses import PUBLIC_PATHS, ErrorResponder, find_handler, find_route
 
 # What scripts of other origins may send and read beyond what browsers always allow.
 CORS_ALLOWED_HEADERS = ("Authorization", "Cache-Control", "Content-Type", "If-None-Match")
@@ -85,9 +85,9 @@ class ErrorMiddleware:
 class InstrumentationMiddleware:
     """Counts, logs and traces each request when it ends, however it ends, and gives it a request ID."""
 
-    def __init__(self, app: ASGIApp, instrumentation: Instrumentation, api_endpoints: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, instrumentation: Instrumentation, api_routes: Collection[str] = ()) -> None:
         self._app = app
-        self._api_endpoints = api_endpoints
+        self._api_routes = api_routes
         self._own_metrics = instrumentation.own_metrics
         self._tracing = instrumentation.tracing
         self._log_requests = instrumentation.log_requests
@@ -116,8 +116,8 @@ class InstrumentationMiddleware:
             seconds = perf_counter() - start
             self._own_metrics.record_http_request(handler, scope["method"], status)
             if not asks_to_wait(scope):
-                endpoint = find_endpoint(scope["path"], handler, self._api_endpoints)
-                self._own_metrics.record_http_duration(handler, endpoint, seconds)
+                route = find_route(scope["path"], handler, self._api_routes)
+                self._own_metrics.record_http_duration(handler, route, seconds)
             if self._log_requests:
                 _log_http_request(scope, status, seconds)
 

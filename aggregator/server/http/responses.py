@@ -123,12 +123,12 @@ def find_handler(path: str) -> str:
     return _HANDLERS_BY_PATH.get(path) or _HANDLERS_BY_PREFIX.get(prefix, TOPOLOGY_HANDLER)
 
 
-def find_endpoint(path: str, handler: str, api_endpoints: Collection[str]) -> str:
-    """Return the endpoint that the durations of a path are counted at; other paths below /api share one."""
+def find_route(path: str, handler: str, api_routes: Collection[str]) -> str:
+    """Return the route that the durations of a path are counted at; other paths below /api share one."""
     if handler != API_HANDLER:
         return handler
     segment = path.removeprefix(f"{API_V1_PATH}/").partition("/")[0]
-    return segment if segment in api_endpoints else OTHER
+    return segment if segment in api_routes else OTHER
 
 
 def decode_segments(raw_path: bytes) -> str:

@@ -89,7 +89,7 @@ def create_api(services: ApiServices | None = None) -> FastAPI:
     return api
 
 
-def list_api_endpoints() -> frozenset[str]:
+def list_api_routes() -> frozenset[str]:
     """Return the first segment of each path below /api/v1, such as `nodes`."""
     paths = (route.path for router in _API_ROUTERS for route in router.routes if isinstance(route, Route))
     return frozenset(path.removeprefix(f"{API_V1_PATH}/").partition("/")[0] for path in paths)

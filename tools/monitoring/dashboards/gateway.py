@@ -105,7 +105,7 @@ _CLIENTS = Row(
         ),
         draw_lines(
             "Duration of HTTP requests, 99 %",
-            Query(_quantile(0.99, "http_request_duration_seconds", "endpoint"), "{{endpoint}}"),
+            Query(_quantile(0.99, "http_request_duration_seconds", "route"), "{{route}}"),
             unit="s",
         ),
         draw_heatmap(
