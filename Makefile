@@ -84,8 +84,8 @@ test-keycloak: setup ## test with a real Keycloak; needs Maven and Java 17
 soak: setup ## inject faults at random, in two scenarios of MINUTES each: make soak [MINUTES=10] [SEED=n] [SCENARIO=hosts]
 	@$(PYTHON_BIN) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-test-docker: setup ## test the agent with real Docker Engines; needs root on Debian or Ubuntu, and Go for the newest one
-	@$(PYTHON_BIN) -m tools.parts.docker
+test-docker: setup ## test the agent with real Docker, Podman and systemd; needs root on Debian or Ubuntu, and Go for Docker 29
+	@$(PYTHON_BIN) -m tests.docker.programs
 	@tests/kubernetes/isolate.sh $(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/docker
 
 test-chart: setup ## test the Helm chart with a real Helm; needs Go

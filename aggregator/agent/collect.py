@@ -147,7 +147,7 @@ class Collector:
             return None, ()
         self._log_engine_state(facts, "")
         self._forget_removed(containers)
-        return facts, await self._read_containers(containers, deadline)
+        return facts, await self._read_containers(facts, containers, deadline)
 
     def _log_engine_state(self, facts: EngineFacts | None, reason: str) -> None:
         """Log when the Engine becomes available or unavailable."""
@@ -168,11 +168,13 @@ class Collector:
             del self.counters.oom_kills[container_id]
 
     async def _read_containers(
-        self, containers: list[EngineContainer], deadline: float
+        self, facts: EngineFacts, containers: list[EngineContainer], deadline: float
     ) -> tuple[ContainerReading, ...]:
         states = [self._states.setdefault(container.id, _ContainerState()) for container in containers]
         readings = [
-            asyncio.create_task(self._read_usage(container)) for container in containers if container.is_running
+            asyncio.create_task(self._read_usage(container))
+            for container in containers
+            if container.is_running and facts.has_container_usage
         ]
         inspections = asyncio.create_task(self._inspect_changed(containers, states))
         pending = {inspections, *readings}

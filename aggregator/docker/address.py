@@ -3,7 +3,7 @@
 import os
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,14 @@ def parse_engine_address(text: str, cert_path: str | None = None) -> EngineAddre
     return EngineAddress(host_and_port=match[0], cert_path=cert_path)
 
 
-def find_default_socket(paths: Iterable[str] | None = None) -> str:
-    """Return the first socket that exists, the one of Docker if there is none."""
-    # The last one is that of Podman without root.
-    for path in (*SOCKET_PATHS, f"/run/user/{os.getuid()}/podman/podman.sock") if paths is None else paths:
-        # False as well where the folder may not be searched.
-        if os.path.exists(path):  # noqa: PTH110 - Path.exists raises PermissionError in this case
-            return path
-    return SOCKET_PATHS[0]
+def find_default_socket(
+    paths: Iterable[str] | None = None, can_open: Callable[[str], bool] = lambda path: os.access(path, os.W_OK)
+) -> str:
+    """Return the first socket that this user can open, otherwise the first that exists, or the one of Docker.
+
+    A host may have a Docker of root and a Podman of this user.
+    """
+    # The last one is that of Podman without root. A socket in a folder that may not be searched counts as missing.
+    candidates = (*SOCKET_PATHS, f"/run/user/{os.getuid()}/podman/podman.sock") if paths is None else paths
+    existing = [path for path in candidates if os.path.exists(path)]  # noqa: PTH110 - Path.exists raises PermissionError
+    return next(filter(can_open, existing), next(iter(existing), SOCKET_PATHS[0]))

@@ -33,6 +33,16 @@ class EngineFacts:
     running_count: int
     # As configured: `key=value`, or a text without `=`.
     labels: tuple[str, ...]
+    is_rootless: bool = False
+
+    @property
+    def has_container_usage(self) -> bool:
+        """Whether it can measure containers.
+
+        Containers of users other than root have control groups of their own only with cgroup v2. Without, Podman
+        reports the memory of its own service for each of them.
+        """
+        return not (self.is_rootless and self.cgroup_version == "1")
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,8 @@ def read_engine(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFa
         container_count=_get_count(info, "Containers"),
         running_count=_get_count(info, "ContainersRunning"),
         labels=tuple(label for label in _get_list(info, "Labels") if isinstance(label, str)),
+        # Podman, and Docker.
+        is_rootless=info.get("Rootless") is True or "name=rootless" in _get_list(info, "SecurityOptions"),
     )
 
 

@@ -40,6 +40,16 @@ async def test_a_collection(fake: FakeEngine, engine: DockerEngine) -> None:
     assert fake.count_requests("/stats") == 2
 
 
+async def test_an_engine_without_control_groups(fake: FakeEngine, engine: DockerEngine) -> None:
+    """The statistics of an Engine that cannot measure its containers are not requested, which is no failure."""
+    fake.info |= {"Rootless": True, "CgroupVersion": "1"}
+    collector = Collector(engine, LONG, lambda: HOST)
+    collection = await collector.collect()
+    assert {each.usage for each in collection.containers} == {None}
+    assert all(each.details is not None for each in collection.containers)
+    assert (fake.count_requests("/stats"), collector.counters.failures) == (0, {})
+
+
 async def test_cpu_percent_needs_two_collections(fake: FakeEngine, engine: DockerEngine) -> None:
     """CPU use is that between two collections, at first 0."""
     collector = Collector(engine, LONG, lambda: HOST)

@@ -8,7 +8,6 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
@@ -18,7 +17,8 @@ from demo.prometheus import stop_process
 from tests.integration.gateway_process import wait_until
 from tools.parts.docker import EnginePrograms, find_busybox
 
-IMAGE = "local/busybox:1"
+# Podman ignores the tag of an image that it imports.
+IMAGE = "localhost/busybox:latest"
 START_TIMEOUT_SECONDS = 120.0
 _COMMANDS = ("sh", "sleep", "tail", "true", "false")
 
@@ -37,49 +37,11 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(self._path)
 
 
-@dataclass
-class LiveEngine:
-    """A running Engine, and requests that tests make beside the agent."""
+class EngineApi:
+    """Requests that tests make to an Engine beside the agent."""
 
-    programs: EnginePrograms
-    folder: Path
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def socket_path(self) -> str:
-        """The path of its socket."""
-        return str(self.folder / "docker.sock")
-
-    def start(self) -> None:
-        """Start the Engine; return when it answers."""
-        path = ":".join([*map(str, self.programs.folders), os.environ["PATH"]])
-        command = [
-            str(self.programs.folders[0] / "dockerd"),
-            *("--host", f"unix://{self.socket_path}", "--pidfile", str(self.folder / "dockerd.pid")),
-            *("--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")),
-            *("--bridge=none", "--iptables=false", "--ip6tables=false", f"--cgroup-parent={os.environ['CGROUP']}"),
-            *self.programs.options,
-        ]
-        with (self.folder / "dockerd.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, env={**os.environ, **self.programs.environment, "PATH": path}, stdout=log, stderr=log
-            )
-        wait_until(self._is_ready, f"Docker Engine {self.programs.version}", START_TIMEOUT_SECONDS)
-
-    def stop(self) -> None:
-        """Stop the Engine, and with it its containers."""
-        if self.process is not None:
-            stop_process(self.process)
-            self.process = None
-
-    def _is_ready(self) -> bool:
-        assert self.process is not None
-        if self.process.poll() is not None:
-            raise AssertionError((self.folder / "dockerd.log").read_text(encoding="utf-8")[-3000:])
-        try:
-            return self.request("GET", "/_ping") == b"OK"
-        except OSError:
-            return False
+    def __init__(self, socket_path: str) -> None:
+        self.socket_path = socket_path
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> bytes:
         """Return the body of a successful response."""
@@ -121,6 +83,47 @@ class LiveEngine:
         """Remove all containers."""
         for container in json.loads(self.request("GET", "/containers/json?all=1")):
             self.request("DELETE", f"/containers/{container['Id']}?force=1")
+
+
+class LiveEngine(EngineApi):
+    """A running Docker Engine."""
+
+    def __init__(self, programs: EnginePrograms, folder: Path) -> None:
+        super().__init__(str(folder / "docker.sock"))
+        self.programs = programs
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the Engine; return when it answers."""
+        path = ":".join([*map(str, self.programs.folders), os.environ["PATH"]])
+        command = [
+            str(self.programs.folders[0] / "dockerd"),
+            *("--host", f"unix://{self.socket_path}", "--pidfile", str(self.folder / "dockerd.pid")),
+            *("--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")),
+            *("--bridge=none", "--iptables=false", "--ip6tables=false", f"--cgroup-parent={os.environ['CGROUP']}"),
+            *self.programs.options,
+        ]
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env={**os.environ, **self.programs.environment, "PATH": path}, stdout=log, stderr=log
+            )
+        wait_until(self._is_ready, f"Docker Engine {self.programs.version}", START_TIMEOUT_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the Engine, and with it its containers."""
+        if self.process is not None:
+            stop_process(self.process)
+            self.process = None
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError((self.folder / "dockerd.log").read_text(encoding="utf-8")[-3000:])
+        try:
+            return self.request("GET", "/_ping") == b"OK"
+        except OSError:
+            return False
 
 
 @contextmanager

@@ -78,8 +78,8 @@ def has_health(name: str, health: str) -> Callable[[Collection], bool]:
     """Return whether a container has a state of health."""
 
     def check(collection: Collection) -> bool:
-        details = find(collection, name).details
-        return details is not None and details.health == health
+        details = [each.details for each in collection.containers if each.container.name == name]
+        return any(each is not None and each.health == health for each in details)
 
     return check
 
@@ -88,8 +88,8 @@ def has_state(name: str, state: str) -> Callable[[Collection], bool]:
     """Return whether a container has a state, and was inspected since."""
 
     def check(collection: Collection) -> bool:
-        reading = find(collection, name)
-        return reading.container.state == state and reading.details is not None
+        readings = [each for each in collection.containers if each.container.name == name]
+        return any(each.container.state == state and each.details is not None for each in readings)
 
     return check
 

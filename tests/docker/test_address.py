@@ -39,6 +39,15 @@ def test_the_first_existing_socket_is_the_default(tmp_path: Path) -> None:
     assert find_default_socket([str(tmp_path / "a")]) == SOCKET_PATHS[0]
 
 
+def test_a_socket_that_can_be_opened_is_preferred(tmp_path: Path) -> None:
+    """Of several sockets, the first that the user can open is used; the first of all if there is none."""
+    paths = [str(tmp_path / name) for name in "ab"]
+    for path in paths:
+        Path(path).touch()
+    assert find_default_socket(paths, paths[1:].__contains__) == paths[1]
+    assert find_default_socket(paths, lambda _path: False) == paths[0]
+
+
 def test_tls_needs_three_files(tmp_path: Path) -> None:
     """With a folder of certificates, requests use https; a folder without them is an error that names it."""
     address = EngineAddress(host_and_port="host:2376", cert_path=str(tmp_path))

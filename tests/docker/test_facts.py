@@ -38,6 +38,21 @@ def test_podman_is_recognized() -> None:
     assert facts.read_engine(version, {}).engine == "podman"
 
 
+@pytest.mark.parametrize(
+    ("info", "has_usage"),
+    [
+        ({"Rootless": True, "CgroupVersion": "1"}, False),
+        ({"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"], "CgroupVersion": "1"}, False),
+        ({"Rootless": True, "CgroupVersion": "2"}, True),
+        ({"Rootless": False, "CgroupVersion": "1"}, True),
+        ({}, True),
+    ],
+)
+def test_an_engine_without_control_groups_measures_no_containers(info: dict[str, Any], has_usage: bool) -> None:
+    """Podman and Docker of another user than root measure containers with cgroup v2 only."""
+    assert facts.read_engine({}, info).has_container_usage is has_usage
+
+
 def test_containers_are_newest_first() -> None:
     """Containers keep the order of the Engine; the name has no slash."""
     containers = [facts.read_container(item) for item in read_recording("containers")]

@@ -1,18 +1,12 @@
-"""Obtains Docker Engines for tests: 20.10 as Debian packages that are unpacked, 29 built from source.
+"""Obtains Docker Engines for tests: 20.10 as Debian packages that are unpacked, 29 built from source."""
 
-`python -m tools.parts.docker` obtains what is not in the cache. The build takes some minutes; without Go, or with
-`DOCKER_ENGINES=20.10`, only the packages are obtained.
-"""
-
-import os
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demo.debian_packages import PackageError, obtain_packages
-from tools.parts.go_module import BuildError, GoModule, LogProgress, find_cache_folder
+from demo.debian_packages import obtain_packages
+from tools.parts.go_module import GoModule, LogProgress, find_cache_folder
 
 ENGINE_29 = GoModule("docker-engine", "github.com/moby/moby/v2")
 VERSIONS = ("20.10", "29")
@@ -73,16 +67,3 @@ def _build_engine(log_progress: LogProgress) -> Path:
         ENGINE_29.build_program(out / "runc", "github.com/opencontainers/runc", {}, log_progress, uses_c=True)
 
     return ENGINE_29.obtain_programs(build_all)
-
-
-def main() -> None:
-    """Obtain the programs and print their folders."""
-    try:
-        for version in select_versions(os.environ):
-            print(*obtain_engine(version, print).folders, sep="\n")
-    except (BuildError, PackageError) as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
