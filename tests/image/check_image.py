@@ -87,6 +87,7 @@ def check_with_prometheus(report: CheckReport, image: str, prometheus: str) -> N
             return
         check_becomes_ready(report, container)
         check_http(report, container)
+        check_page(report, container)
         check_grpc(report, container)
         check_confinement(report, container.run_python(Path("tests/image/container_probe.py").read_text()))
         check_stop(report, container)
@@ -124,6 +125,13 @@ def check_http(report: CheckReport, container: RunningContainer) -> None:
         CLUSTER in clusters,
         f"GET / is {response and response.status} and has the clusters {', '.join(clusters) or 'none'}",
     )
+
+
+def check_page(report: CheckReport, container: RunningContainer) -> None:
+    """Check that the image has the web page."""
+    response = container.get("/ui")
+    has_script = response is not None and b'<script type="module" src="/ui/assets/' in response.body
+    report.check(has_script, f"GET /ui is {response and response.status} and has the web page")
 
 
 def check_grpc(report: CheckReport, container: RunningContainer) -> None:

@@ -158,7 +158,7 @@ make_base() {
     certificates=/etc/ssl/certs/ca-certificates.crt
     "$BASE_PYTHON" tests/image/base_image.py >"$work/base.tar"
     docker import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin LD_LIBRARY_PATH=/usr/local/lib' \
-        --change "ENV PIP_CERT=$certificates SSL_CERT_FILE=$certificates" "$work/base.tar" "$BASE_IMAGE" >/dev/null
+        --change "ENV PIP_CERT=$certificates SSL_CERT_FILE=$certificates NODE_EXTRA_CA_CERTS=$certificates" "$work/base.tar" "$BASE_IMAGE" >/dev/null
     rm "$work/base.tar"
 }
 
