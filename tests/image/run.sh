@@ -67,7 +67,7 @@ clean_up() {
     if docker info >/dev/null 2>&1; then
         docker ps --all --quiet --filter "label=$RUN" | xargs -r docker rm --force --volumes >/dev/null 2>&1 || true
         docker network rm "$RUN" >/dev/null 2>&1 || true
-        docker image rm --force "$RUN" "$RUN-builder" "$RUN-example" "$RUN-example-builder" >/dev/null 2>&1 || true
+        docker image rm --force "$RUN" "$RUN-page" "$RUN-builder" "$RUN-example" "$RUN-example-builder" >/dev/null 2>&1 || true
         [ -z "$remove_base" ] || docker image rm --force "$BASE_IMAGE" >/dev/null 2>&1 || true
     fi
     [ -z "$own_daemon" ] || stop_daemon
@@ -162,10 +162,11 @@ make_base() {
     rm "$work/base.tar"
 }
 
-# The builder stage also gets a tag, so that it can be removed.
+# The other stages also get tags, so that they can be removed.
 build() {
     before=$(date +%s)
     version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+    build_stage "$RUN-page" --target page
     build_stage "$RUN-builder" --target builder
     build_stage "$RUN"
     build_stage "$RUN-example-builder" --target builder --file demo/example_service/Dockerfile
