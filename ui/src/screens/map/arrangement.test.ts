@@ -92,3 +92,11 @@ test("a box that has become much too small gets more space", () => {
   const [a, b] = ["a", "b"].map((key) => arrangement.boxes.find((box) => box.key === key));
   assert.ok((a?.width ?? 0) * (a?.height ?? 0) > 3 * (b?.width ?? 0) * (b?.height ?? 0));
 });
+
+test("a cluster of one node beside large ones has a box that can be seen", () => {
+  const arrangement = new Arrangement();
+  const many = Array.from({ length: 2000 }, (_, index) => `node-${index}`);
+  arrangement.update(groupsOf({ large: many, small: ["one"] }), 900, 600);
+  const small = arrangement.boxes.find(({ key }) => key === "small");
+  assert.ok(Math.min(small?.width ?? 0, small?.height ?? 0) >= 20);
+});

@@ -33,6 +33,9 @@ const HEADER_SHARE = 0.22;
 /** A box that has this many times as many cells as space was reserved for is reason to arrange all boxes anew. */
 const OVERFLOW = 1.5;
 
+/** The share of the map that a box has at least, unless there are very many. */
+const LEAST_SHARE = 0.04;
+
 interface Member {
   label: string;
   slots: Slots<string>;
@@ -140,11 +143,13 @@ export class Arrangement {
   }
 }
 
-/** Divide a rectangle at the origin into areas, one for each leaf, in proportion to the weights. */
+/** Divide a rectangle at the origin into areas, one for each leaf, in proportion to the weights, but none too small. */
 function divide(leaves: readonly Leaf[], width: number, height: number): Map<string, Rect> {
+  const total = leaves.reduce((sum, { weight }) => sum + weight, 0);
+  const least = total * Math.min(LEAST_SHARE, 1 / (4 * leaves.length));
   const padding = Math.min(8, Math.max(1, Math.sqrt((width * height) / Math.max(1, leaves.length)) * 0.06));
   const root = hierarchy<{ children?: readonly Leaf[] } & Partial<Leaf>>({ children: leaves })
-    .sum((leaf) => leaf.weight ?? 0)
+    .sum(({ weight }) => (weight === undefined ? 0 : Math.max(weight, least)))
     .sort((a, b) => (b.value ?? 0) - (a.value ?? 0) || compare(a.data.key, b.data.key));
   const divided = treemap<{ children?: readonly Leaf[] } & Partial<Leaf>>()
     .size([width, height])
