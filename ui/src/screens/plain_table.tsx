@@ -1,6 +1,7 @@
 /** A table whose rows are all in the document: for some rows, not for thousands. */
 
 import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface PlainTableProps {
   readonly caption: string;
@@ -12,7 +13,7 @@ interface PlainTableProps {
 export function PlainTable({ caption, columns, all = null, children }: PlainTableProps) {
   return (
     <>
-      <div class="plain-scroller">
+      <Scroller label={caption}>
         <table class="plain-table">
           <caption class="visually-hidden">{caption}</caption>
           <thead>
@@ -26,12 +27,32 @@ export function PlainTable({ caption, columns, all = null, children }: PlainTabl
           </thead>
           <tbody>{children}</tbody>
         </table>
-      </div>
+      </Scroller>
       {all !== null && (
         <p>
           <a href={all.href}>{all.text}</a>
         </p>
       )}
     </>
+  );
+}
+
+/** Scrolls sideways if its content is too wide. Then it can have the focus: the keyboard scrolls what has it. */
+function Scroller({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
+  const element = useRef<HTMLDivElement>(null);
+  const [isScrolling, setScrolling] = useState(false);
+  useLayoutEffect(() => {
+    if (element.current === null) return;
+    const { current } = element;
+    const observer = new ResizeObserver(() => setScrolling(current.scrollWidth > current.clientWidth));
+    observer.observe(current);
+    for (const child of current.children) observer.observe(child);
+    return () => observer.disconnect();
+  }, []);
+  const focusable = isScrolling ? ({ tabIndex: 0, role: "region", "aria-label": label } as const) : {};
+  return (
+    <div class="plain-scroller" ref={element} {...focusable}>
+      {children}
+    </div>
   );
 }

@@ -4,6 +4,7 @@ import { HEALTHS, HealthBadge, toHealth } from "../components/health";
 import { Name, ObjectLink } from "../components/name";
 import type { Summary } from "../data/summary";
 import { formatAge, formatBytes, formatCores, formatCount, formatQuantity, safeText } from "../format";
+import { createHealthReader } from "./health_reader";
 import { PlainTable } from "./plain_table";
 import { UsedBar } from "./used_bar";
 
@@ -20,10 +21,9 @@ interface SummaryTableProps {
 
 /** The rows of a summary, those with problems first. */
 export function worstRows(summary: Summary): number[] {
-  const order = (row: number) => HEALTHS.indexOf(toHealth(summary.text("health", row)));
-  return Array.from({ length: summary.count }, (_, row) => row).sort(
-    (left, right) => order(left) - order(right) || left - right,
-  );
+  const healthOf = createHealthReader(summary);
+  const orders = Array.from({ length: summary.count }, (_, row) => HEALTHS.indexOf(toHealth(healthOf(row))));
+  return [...orders.keys()].sort((left, right) => (orders[left] ?? 0) - (orders[right] ?? 0) || left - right);
 }
 
 export function PodTable({

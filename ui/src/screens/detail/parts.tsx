@@ -5,6 +5,7 @@ import { useId, useState } from "preact/hooks";
 import { type Health, HealthBadge, HealthIcon } from "../../components/health";
 import { Name } from "../../components/name";
 import { formatCount, formatTime, safeText } from "../../format";
+import { PlainTable } from "../plain_table";
 import type { Cause } from "./causes";
 import { fieldLabel, formatAddress, formatField, hasValue, isObject, type JsonObject, restOf } from "./fields";
 
@@ -162,32 +163,20 @@ function ListValue({ name, values, depth }: { name: string; values: readonly unk
   const objects = shown.filter(isObject);
   const columns = [...new Set(objects.flatMap(Object.keys))];
   return (
-    <div class="plain-scroller">
-      <table class="plain-table">
-        <caption class="visually-hidden">{fieldLabel(name)}</caption>
-        <thead>
-          <tr>
+    <>
+      <PlainTable caption={fieldLabel(name)} columns={columns.map(fieldLabel)}>
+        {objects.map((object, index) => (
+          <tr key={String(object["name"] ?? index)}>
             {columns.map((column) => (
-              <th key={column} scope="col">
-                {fieldLabel(column)}
-              </th>
+              <td key={column}>
+                <Value name={column} value={object[column]} depth={depth + 1} />
+              </td>
             ))}
           </tr>
-        </thead>
-        <tbody>
-          {objects.map((object, index) => (
-            <tr key={String(object["name"] ?? index)}>
-              {columns.map((column) => (
-                <td key={column}>
-                  <Value name={column} value={object[column]} depth={depth + 1} />
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </PlainTable>
       <More count={values.length - shown.length} />
-    </div>
+    </>
   );
 }
 

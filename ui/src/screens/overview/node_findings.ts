@@ -4,6 +4,7 @@ import type { Summary } from "../../data/summary";
 import { formatAge, formatCount, formatQuantity, formatRatio, formatTime } from "../../format";
 import { hrefOf, hrefOfObject } from "../../router";
 import { groupBy } from "../group";
+import { createHealthReader } from "../health_reader";
 import { listNames, type Part } from "../sentence";
 import { FULL } from "../thresholds";
 import { type Finding, type FindingHealth, GROUP_SIZE, hasOnlyAlerts, nodeKey, RANKS, splitProblems } from "./finding";
@@ -40,11 +41,12 @@ export function scanNodes(nodes: Summary, only: string): NodeScan {
   const failed = new Set<string>();
   const fullFilesystems: FullNode[] = [];
   const fullMemories: FullNode[] = [];
+  const healthOf = createHealthReader(nodes);
   for (let row = 0; row < nodes.count; row += 1) {
     const cluster = nodes.text("cluster", row);
     if (only !== "" && cluster !== only) continue;
     totals.set(cluster, (totals.get(cluster) ?? 0) + 1);
-    const health = nodes.text("health", row);
+    const health = healthOf(row);
     const name = nodes.text("name", row);
     if (health === "failed" || health === "warning") {
       const lastSeen = nodes.number("lastSeenTime", row);

@@ -4,6 +4,7 @@ import type { Summary } from "../../data/summary";
 import { formatAge, formatCount, formatDuration, formatQuantity } from "../../format";
 import { hrefOf, hrefOfObject } from "../../router";
 import { equals, joinFilters } from "../filters";
+import { createHealthReader } from "../health_reader";
 import { restartInterval } from "../restarts";
 import { listNames, type Part, type Sentence } from "../sentence";
 import {
@@ -59,8 +60,9 @@ export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, now: n
   const restarting = new Map<string, PodGroup>();
   const alerts = new Map<string, AlertGroup>();
   const affected = new Map<string, number>();
+  const healthOf = createHealthReader(pods);
   for (let row = 0; row < pods.count; row += 1) {
-    const health = pods.text("health", row);
+    const health = healthOf(row);
     const isBad = health === "failed" || health === "warning";
     if (!isBad && !restartsOften(pods, row, now)) continue;
     const cluster = pods.text("cluster", row);

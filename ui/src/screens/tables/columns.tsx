@@ -44,9 +44,9 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     booleanColumn("isLinked", "Linked", { description: "Whether ClusterLink connects it to other clusters" }),
   ],
   nodes: [
-    textColumn("name", "Name", { width: 16 }),
-    textColumn("cluster", "Cluster", { width: 11 }),
-    healthColumn({ width: 14 }),
+    textColumn("name", "Name", { width: 14 }),
+    textColumn("cluster", "Cluster", { width: 9 }),
+    healthColumn({ width: 12 }),
     percentColumn("cpuUsagePercent", "CPU", BUSY),
     percentColumn("memoryUsagePercent", "Memory used", FULL),
     percentColumn("filesystemUsagePercent", "Disk", FULL, "The root file system"),
@@ -54,7 +54,7 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     countColumn("podCount", "Pods", "failedPodCount"),
     numberColumn("cpuCores", "Cores", formatNumber, { width: 4.5 }),
     numberColumn("memoryBytes", "Memory", formatBytes, { width: 6 }),
-    textColumn("architecture", "Architecture", { width: 7 }),
+    textColumn("architecture", "Arch.", { width: 5, description: "The architecture" }),
     ageColumn("lastSeenTime", "Last seen"),
     numberColumn("availableMemoryBytes", "Memory available", formatBytes, { isOptional: true, width: 9 }),
     textColumn("type", "Type", { isOptional: true, width: 6 }),
@@ -66,17 +66,17 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     booleanColumn("isReporting", "Reporting", { description: "Whether the agent of a registered node reports" }),
   ],
   pods: [
-    textColumn("name", "Name", { width: 20 }),
-    textColumn("namespace", "Namespace", { width: 9 }),
-    textColumn("cluster", "Cluster", { width: 11 }),
-    healthColumn({ width: 15 }),
-    textColumn("node", "Node", { width: 12 }),
+    textColumn("name", "Name", { width: 17 }),
+    textColumn("namespace", "Namespace", { width: 7.5 }),
+    textColumn("cluster", "Cluster", { width: 9 }),
+    healthColumn({ width: 12 }),
+    textColumn("node", "Node", { width: 10.5 }),
     textColumn("controllerName", "Controller", {
       width: 12,
       description: "What created the pod, such as a Deployment",
     }),
     numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
-    numberColumn("cpuUsageCores", "CPU", formatNumber, { width: 5, description: "Used cores" }),
+    numberColumn("cpuUsageCores", "CPU", formatNumber, { width: 4.5, description: "Used cores" }),
     numberColumn("memoryBytes", "Memory", formatBytes, { width: 6 }),
     ageColumn("startTime", "Age"),
     textColumn("phase", "Phase", { isOptional: true, width: 7 }),
@@ -107,7 +107,7 @@ function percentColumn(name: string, label: string, thresholds: typeof FULL, des
     const ratio = summary.number(name, row) / 100;
     return { ratio, text: formatRatio(ratio), thresholds };
   };
-  return barColumn(name, label, cell, { width: 8, ...(description !== undefined && { description }) });
+  return barColumn(name, label, cell, { width: 7.5, ...(description !== undefined && { description }) });
 }
 
 interface Used {
@@ -168,11 +168,11 @@ function countColumn(name: string, label: string, failedName: string): TableColu
       </>
     );
   };
-  return numberColumn(name, label, formatCount, { width: 6, render });
+  return numberColumn(name, label, formatCount, { width: 5, render });
 }
 
 function ageColumn(name: string, label: string): TableColumn {
-  return timeColumn(name, label, (time) => formatAge(time, Date.now()), { width: 5.5 });
+  return timeColumn(name, label, (time) => formatAge(time, Date.now()), { width: 5 });
 }
 
 function booleanColumn(name: string, label: string, options: ColumnOptions = {}): TableColumn {
