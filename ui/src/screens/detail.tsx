@@ -60,12 +60,10 @@ interface MissingProps {
 function Missing({ object, failure }: MissingProps) {
   const { problem } = failure;
   if (problem.kind !== "missing") return <ProblemView problem={problem} />;
-  const { nearest = [] } = problem;
   return (
     <EmptyState title={`There is no such ${object.kind} in the topology`}>
       <p>{safeText(problem.detail, 500)}</p>
       <p>It may be gone, or your token does not show it.</p>
-      {nearest.length > 0 && <p>Similar: {nearest.map((name) => safeText(name, 80)).join(", ")}</p>}
       <ul class="link-list">
         {object.kind !== "cluster" && (
           <li>

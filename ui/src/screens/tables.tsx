@@ -54,10 +54,12 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   const selection = isWide ? { row: findRow(kind, summary, selected), select } : undefined;
   return (
     <Screen title={TITLES[kind]} isFilling actions={kind === "clusters" ? undefined : <ClusterSelect />}>
-      <FilterBar problem={problem} placeholder={PLACEHOLDERS[kind]} />
-      {kind === "nodes" && (
-        <FilterBar name="labels" label="Labels" placeholder="zone in (north,south),!gpu" problem={problem} />
-      )}
+      <div class="filter-bars">
+        <FilterBar problem={problem} placeholder={PLACEHOLDERS[kind]} />
+        {kind === "nodes" && (
+          <FilterBar name="labels" label="Labels" placeholder="zone in (north,south),!gpu" problem={problem} />
+        )}
+      </div>
       <div class="beside">
         <div class="beside-main">
           <Table

@@ -85,12 +85,12 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     textColumn("workload", "Workload", { isOptional: true, description: "The ICOS workloads that it belongs to" }),
   ],
   containers: [
-    textColumn("name", "Name", { width: 12 }),
-    textColumn("pod", "Pod", { width: 18 }),
-    textColumn("namespace", "Namespace", { width: 9 }),
-    textColumn("cluster", "Cluster", { width: 11 }),
-    healthColumn({ width: 14 }),
-    textColumn("image", "Image", { width: 18 }),
+    textColumn("name", "Name", { width: 10 }),
+    textColumn("pod", "Pod", { width: 14 }),
+    textColumn("namespace", "Namespace", { width: 7.5 }),
+    textColumn("cluster", "Cluster", { width: 8.5 }),
+    healthColumn({ width: 11 }),
+    textColumn("image", "Image", { width: 14 }),
     limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", formatCores),
     limitColumn("memoryBytes", "Memory", "memoryLimitBytes", formatBytes),
     numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
@@ -150,7 +150,7 @@ function limitColumn(name: string, label: string, limitName: string, format: (va
       <Bar ratio={used / limit} text={format(used)} title={`${format(used)} of ${format(limit)}`} thresholds={FULL} />
     );
   };
-  return numberColumn(name, label, format, { width: 10, render, isNumber: false });
+  return numberColumn(name, label, format, { width: 8, render, isNumber: false });
 }
 
 /** A number of objects, and how many of them have failed. */

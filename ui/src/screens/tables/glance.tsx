@@ -26,9 +26,9 @@ export function Glance({ object }: { readonly object: ObjectRef }) {
   const close = () => setParameters({ sel: undefined });
   useShortcut("Escape", "close the panel", close);
   return (
-    <aside class="glance" aria-labelledby="glance-heading">
+    <aside class="side-panel" aria-labelledby="side-panel-heading">
       <header>
-        <h2 id="glance-heading">
+        <h2 id="side-panel-heading">
           <span class="kind">{object.kind} </span>
           <a href={hrefOfObject(object, { sel: object.kind === "container" ? objectKey(object) : undefined })}>
             <Name text={objectName(object)} />
@@ -129,7 +129,7 @@ function PodGlance({ pod }: { readonly pod: JsonObject }) {
       <CauseList causes={findPodCauses(pod)} health="ok" text={textField(pod, "phase") || "Nothing is wrong"} />
       <Fields object={pod} names={POD_FIELDS} />
       {listField(pod, "containers").map((container) => (
-        <div key={textField(container, "name")} class="glance-container">
+        <div key={textField(container, "name")} class="side-panel-container">
           <h3>
             <Name text={textField(container, "name")} />
           </h3>
