@@ -7,34 +7,23 @@ import { SignIn } from "./auth/sign_in";
 import { Announcer } from "./components/announcer";
 import { HealthIcon } from "./components/health";
 import { Screen } from "./components/screen";
-import { isSearchOpen, SearchPalette } from "./components/search";
 import { EmptyState, FailureTimes } from "./components/states";
 import { freshness, outage, sharedToken } from "./data/client";
 import { useNow, useSummary } from "./data/hooks";
 import { formatDuration, safeText } from "./format";
-import { useShortcut } from "./keyboard";
 import { lazy } from "./lazy";
-import { hrefOf, type Route, route, type SimpleScreen } from "./router";
+import { hrefOf, route, type SimpleScreen } from "./router";
 import { DetailScreen } from "./screens/detail";
+import { KeyboardHelp, KeyboardHelpButton } from "./screens/keyboard_help";
+import { SCREENS } from "./screens/list";
 import { OverviewScreen } from "./screens/overview";
+import { isSearchOpen, SearchPalette } from "./screens/search";
 import { TableScreen } from "./screens/tables";
 import { useScrollMemory } from "./scroll_memory";
 import { setTheme, THEMES, theme } from "./theme";
 
 /** After this time without new data, the age is a warning. */
 const OLD_SECONDS = 120;
-
-const LINKS: readonly { readonly text: string; readonly route: Route }[] = [
-  { text: "Overview", route: { screen: "overview" } },
-  { text: "Map", route: { screen: "map" } },
-  { text: "Clusters", route: { screen: "table", kind: "clusters" } },
-  { text: "Nodes", route: { screen: "table", kind: "nodes" } },
-  { text: "Pods", route: { screen: "table", kind: "pods" } },
-  { text: "Containers", route: { screen: "table", kind: "containers" } },
-  { text: "World", route: { screen: "world" } },
-  { text: "Candidates", route: { screen: "candidates" } },
-  { text: "Quality", route: { screen: "quality" } },
-];
 
 const SIMPLE_SCREENS: Readonly<Record<SimpleScreen, ComponentType>> = {
   overview: OverviewScreen,
@@ -62,6 +51,7 @@ export function App() {
         {hasData ? <CurrentScreen key={sharedToken.value?.account} /> : <SignIn />}
       </main>
       {hasData && <SearchPalette />}
+      <KeyboardHelp />
       <Announcer />
     </>
   );
@@ -77,6 +67,7 @@ function Header({ hasData }: { readonly hasData: boolean }) {
         {hasData && <DataAge />}
         {hasData && <SearchButton />}
         <ThemeSwitch />
+        <KeyboardHelpButton />
         <Account />
       </div>
       {hasData && <Navigation />}
@@ -94,7 +85,7 @@ function Navigation() {
   return (
     <nav aria-label="Screens" class="page-navigation" ref={navigation}>
       <ul>
-        {LINKS.map(({ text, route: target }) => {
+        {SCREENS.map(({ text, route: target }) => {
           const href = hrefOf(target);
           return (
             <li key={text}>
@@ -110,12 +101,8 @@ function Navigation() {
 }
 
 function SearchButton() {
-  const open = () => {
-    isSearchOpen.value = true;
-  };
-  useShortcut(":", "search", open);
   return (
-    <button type="button" class="search-button" onClick={open}>
+    <button type="button" class="search-button" onClick={() => (isSearchOpen.value = true)}>
       Search <kbd>:</kbd>
     </button>
   );
