@@ -20,6 +20,7 @@ from tools.parts.kubernetes import obtain_kubernetes_programs
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMESPACE = "monitoring"
 ACCOUNT = "aggregator-scrape"
+ROLE = f"{NAMESPACE}-{ACCOUNT}"
 # Only what the server itself writes counts; a list a second is more than a test needs.
 TIMES = DiscoveryTimes(list_interval=0.5, first_pause=0.1, max_pause=0.5)
 
@@ -105,7 +106,7 @@ async def test_pods_are_listed_where_watching_is_forbidden(server: ApiServer, co
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": ACCOUNT},
+        "metadata": {"name": ROLE},
         "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}],
     }
     await asyncio.to_thread(server.api.apply, role)
