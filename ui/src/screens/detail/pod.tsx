@@ -153,7 +153,7 @@ function ContainerSection({ pod, containers }: ContainersProps) {
   );
 }
 
-function ContainerState({ pod, container }: { readonly pod: JsonObject; readonly container: JsonObject }) {
+export function ContainerState({ pod, container }: { readonly pod: JsonObject; readonly container: JsonObject }) {
   const state = textField(container, "state");
   const reason = textField(container, "reason");
   const health = worstHealth(findContainerCauses(pod, container));

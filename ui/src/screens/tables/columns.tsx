@@ -45,8 +45,8 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   ],
   nodes: [
     textColumn("name", "Name", { width: 14 }),
-    textColumn("cluster", "Cluster", { width: 9 }),
     healthColumn({ width: 12 }),
+    textColumn("cluster", "Cluster", { width: 9 }),
     percentColumn("cpuUsagePercent", "CPU", BUSY),
     percentColumn("memoryUsagePercent", "Memory used", FULL),
     percentColumn("filesystemUsagePercent", "Disk", FULL, "The root file system"),
@@ -67,9 +67,9 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   ],
   pods: [
     textColumn("name", "Name", { width: 17 }),
+    healthColumn({ width: 12 }),
     textColumn("namespace", "Namespace", { width: 7.5 }),
     textColumn("cluster", "Cluster", { width: 9 }),
-    healthColumn({ width: 12 }),
     textColumn("node", "Node", { width: 10.5 }),
     textColumn("controllerName", "Controller", {
       width: 12,
@@ -86,10 +86,10 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   ],
   containers: [
     textColumn("name", "Name", { width: 10 }),
+    healthColumn({ width: 11 }),
     textColumn("pod", "Pod", { width: 14 }),
     textColumn("namespace", "Namespace", { width: 7.5 }),
     textColumn("cluster", "Cluster", { width: 8.5 }),
-    healthColumn({ width: 11 }),
     textColumn("image", "Image", { width: 14 }),
     limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", formatCores),
     limitColumn("memoryBytes", "Memory", "memoryLimitBytes", formatBytes),

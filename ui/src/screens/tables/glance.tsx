@@ -7,10 +7,11 @@ import { useJson, useSummary } from "../../data/hooks";
 import { formatQuantity, safeText } from "../../format";
 import { useShortcut } from "../../keyboard";
 import { hrefOf, hrefOfObject, type ObjectRef, objectKey, objectName, setParameters } from "../../router";
-import { type JsonObject, listField, textField } from "../detail/fields";
+import { hasValue, type JsonObject, listField, textField } from "../detail/fields";
 import { findNodeCauses } from "../detail/node_causes";
 import { CauseList, Field, Fields, GoneNotice } from "../detail/parts";
 import { detailPath } from "../detail/path";
+import { ContainerState } from "../detail/pod";
 import { findContainerCauses, findPodCauses } from "../detail/pod_causes";
 import { ContainerUse, NodeUsage } from "../detail/usage";
 import { equals } from "../filters";
@@ -133,6 +134,7 @@ function PodGlance({ pod }: { readonly pod: JsonObject }) {
           <h3>
             <Name text={textField(container, "name")} />
           </h3>
+          <ContainerState pod={pod} container={container} />
           <ContainerGauges container={container} />
         </div>
       ))}
@@ -159,14 +161,21 @@ function ContainerGlance({ pod, name }: { readonly pod: JsonObject; readonly nam
 }
 
 function ContainerGauges({ container }: { readonly container: JsonObject }) {
+  const hasCpu = hasValue(container["cpuUsageCores"]);
+  const hasMemory = hasValue(container["memoryBytes"]);
+  if (!hasCpu && !hasMemory) return null;
   return (
     <dl class="gauges">
-      <Field label="CPU">
-        <ContainerUse container={container} what="cpu" />
-      </Field>
-      <Field label="Memory">
-        <ContainerUse container={container} what="memory" />
-      </Field>
+      {hasCpu && (
+        <Field label="CPU">
+          <ContainerUse container={container} what="cpu" />
+        </Field>
+      )}
+      {hasMemory && (
+        <Field label="Memory">
+          <ContainerUse container={container} what="memory" />
+        </Field>
+      )}
     </dl>
   );
 }
