@@ -1,10 +1,10 @@
 /** The frame around all screens: what the page is, where one is, how old the data are, and what is wrong with them. */
 
 import type { ComponentType } from "preact";
-import { useErrorBoundary, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useErrorBoundary, useLayoutEffect, useRef } from "preact/hooks";
 import { authState, signOut } from "./auth/auth";
 import { SignIn } from "./auth/sign_in";
-import { Announcer } from "./components/announcer";
+import { Announcer, announce } from "./components/announcer";
 import { HealthIcon } from "./components/health";
 import { Screen } from "./components/screen";
 import { EmptyState, FailureTimes } from "./components/states";
@@ -163,6 +163,11 @@ function Account() {
 /** What keeps the data from being current. */
 function Banner() {
   const failure = outage.value;
+  const hasFailed = useRef(false);
+  useEffect(() => {
+    if (hasFailed.current && failure === null) announce("The data are current again.");
+    hasFailed.current = failure !== null;
+  }, [failure]);
   if (failure === null) return null;
   const { problem } = failure;
   return (

@@ -5,7 +5,7 @@ import type { SummaryKind } from "./data/protocol";
 
 export const BASE_PATH = "/ui";
 /** Where the issuer sends the browser back to, with the parameter `state`. */
-export const LOGIN_PATH = BASE_PATH;
+export const LOGIN_PATH = `${BASE_PATH}/`;
 /** The namespace of Docker containers in paths, as in the API. */
 export const NO_NAMESPACE = "-";
 
