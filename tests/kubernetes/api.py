@@ -1,7 +1,7 @@
 """A client of the Kubernetes API."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import yaml
 Manifest = dict[str, Any]
 
 FIELD_MANAGER = "test"
-REQUEST_TIMEOUT_SECONDS = 30.0
+REQUEST_TIMEOUT_SECONDS = 120.0
+WATCH_TIMEOUT_SECONDS = 600
 # The path of the collection of each kind, below /api or /apis.
 COLLECTIONS = {
     "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
@@ -22,7 +23,9 @@ COLLECTIONS = {
     "Endpoints": "api/v1/namespaces/{namespace}/endpoints",
     "Job": "apis/batch/v1/namespaces/{namespace}/jobs",
     "Namespace": "api/v1/namespaces",
+    "Node": "api/v1/nodes",
     "Pod": "api/v1/namespaces/{namespace}/pods",
+    "ReplicaSet": "apis/apps/v1/namespaces/{namespace}/replicasets",
     "Secret": "api/v1/namespaces/{namespace}/secrets",
     "Service": "api/v1/namespaces/{namespace}/services",
     "ServiceAccount": "api/v1/namespaces/{namespace}/serviceaccounts",
@@ -36,6 +39,18 @@ class KubernetesApi:
         self.url = url
         self.ca_file = ca_file
         self.token = token
+
+    def build_kubeconfig(self) -> Manifest:
+        """Return the content of a kubeconfig file with the token of the user."""
+        cluster = {"server": self.url, "certificate-authority": str(self.ca_file)}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "admin", "user": {"token": self.token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "current-context": "test",
+        }
 
     def is_ready(self) -> bool:
         """Return whether the API server is ready; False if the connection fails."""
@@ -63,6 +78,15 @@ class KubernetesApi:
             {"Content-Type": "application/apply-patch+yaml"},
         )
 
+    def set_labels(self, manifest: Manifest) -> None:
+        """Change the labels of an object that exists."""
+        self._send_successfully(
+            "PATCH",
+            _build_path(manifest),
+            json.dumps({"metadata": {"labels": manifest["metadata"]["labels"]}}),
+            {"Content-Type": "application/merge-patch+json"},
+        )
+
     def set_status(self, manifest: Manifest) -> None:
         """Replace the status of an object, which only a controller or a node does otherwise."""
         self._send_successfully(
@@ -75,6 +99,22 @@ class KubernetesApi:
     def delete(self, manifest: Manifest) -> None:
         """Delete an object at once."""
         self._send_successfully("DELETE", f"{_build_path(manifest)}?gracePeriodSeconds=0")
+
+    def delete_matching(self, path: str, labels: str) -> None:
+        """Delete the objects of a collection that have these labels, with their grace periods."""
+        self._send_successfully("DELETE", f"{path}?labelSelector={labels}")
+
+    def watch(self, path: str) -> Iterator[Manifest]:
+        """Yield the objects of a collection, and then each change, until the timeout of the API server."""
+        with requests.get(
+            f"{self.url}/{path}?watch=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}",
+            headers={"Authorization": f"Bearer {self.token}"},
+            verify=str(self.ca_file),
+            timeout=WATCH_TIMEOUT_SECONDS,
+            stream=True,
+        ) as response:
+            for line in response.iter_lines():
+                yield json.loads(line)["object"]
 
     def create_token(self, namespace: str, service_account: str) -> str:
         """Return a new token of a service account."""

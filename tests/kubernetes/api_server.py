@@ -75,6 +75,8 @@ def run_api_server(programs: KubernetesPrograms, folder: Path) -> Iterator[ApiSe
         f"--service-account-signing-key-file={files.key}",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--endpoint-reconciler-type=none",
+        # Otherwise it deletes the pods of a collection one after another.
+        "--delete-collection-workers=20",
         # No controller creates service accounts, and no node takes pods.
         "--disable-admission-plugins=ServiceAccount",
     )

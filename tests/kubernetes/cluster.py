@@ -128,7 +128,7 @@ def _start_control_plane(starter: _ProgramStarter) -> KubernetesApi:
     certificate_file, key_file = starter.write_file("api.pem", certificate), starter.write_file("api.key", key)
     api = KubernetesApi(f"https://{NODE_ADDRESS}:6443", ca, secrets.token_hex(16))
     tokens = starter.write_file("tokens.csv", f"{api.token},admin,admin,system:masters\n".encode())
-    kubeconfig = starter.write_file("kubeconfig", _build_kubeconfig(api))
+    kubeconfig = starter.write_file("kubeconfig", api.build_kubeconfig())
     kubernetes = starter.programs.kubernetes
     starter.start(
         kubernetes / "kube-apiserver",
@@ -158,18 +158,6 @@ def _start_control_plane(starter: _ProgramStarter) -> KubernetesApi:
         kubernetes / "kube-scheduler", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1", "--leader-elect=false"
     )
     return api
-
-
-def _build_kubeconfig(api: KubernetesApi) -> Manifest:
-    cluster = {"server": api.url, "certificate-authority": str(api.ca_file)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "admin", "user": {"token": api.token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
-        "current-context": "test",
-    }
 
 
 def _start_containerd(starter: _ProgramStarter, images: Sequence[ContainerImage]) -> None:

@@ -1,7 +1,7 @@
-"""Obtains the programs of a one-node Kubernetes and of the exporters in it.
+"""Obtains the programs of a one-node Kubernetes, of the exporters in it, and of fake nodes.
 
-Kubernetes, etcd, kube-state-metrics and node_exporter are built from source, in the versions of the modules in go/.
-The container runtime and busybox are Debian packages that are unpacked and not installed.
+The container runtime and busybox are Debian packages that are unpacked and not installed. All others are built from
+source, in the versions of the modules in go/.
 
 `python -m tools.parts.kubernetes` obtains what is not in the cache. The first build takes some minutes and 4 GB in the
 caches of Go; later builds are necessary only for new versions.
@@ -18,7 +18,10 @@ from tools.parts.go_module import BuildError, GoModule, LogProgress, find_cache_
 KUBERNETES = GoModule("kubernetes", "k8s.io/kubernetes")
 ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3")
 KUBE_STATE_METRICS = GoModule("kube-state-metrics", "k8s.io/kube-state-metrics/v2")
+KWOK = GoModule("kwok", "sigs.k8s.io/kwok")
 NODE_EXPORTER = GoModule("node-exporter", "github.com/prometheus/node_exporter")
+# Of kwok, beside the program.
+STAGES_FILE = "stages.yaml"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 
 # containerd is the container runtime of the kubelet; the plugins connect pods to the network.
@@ -33,6 +36,7 @@ class KubernetesPrograms:
     etcd: Path
     kube_state_metrics: Path
     node_exporter: Path
+    kwok: Path
     runtime: Path
 
 
@@ -48,6 +52,7 @@ def obtain_kubernetes_programs(log_progress: LogProgress = lambda _text: None) -
             {common_version: NODE_EXPORTER.version.removeprefix("v")},
             log_progress,
         ),
+        kwok=_build_kwok(log_progress),
         kube_state_metrics=_build(
             KUBE_STATE_METRICS,
             {"kube-state-metrics": KUBE_STATE_METRICS.main},
@@ -72,6 +77,19 @@ def _build(
             module.build_program(out / name, package, variables, log_progress)
 
     return module.obtain_programs(build_all)
+
+
+def _build_kwok(log_progress: LogProgress) -> Path:
+    """Build kwok, and copy the stages that make nodes and pods ready and end deleted pods, all at once."""
+
+    def build_all(out: Path) -> None:
+        log_progress(f"building {KWOK.name} {KWOK.version} (once; the result is cached)")
+        KWOK.build_program(out / "kwok", f"{KWOK.main}/cmd/kwok", {}, log_progress)
+        sources = Path(KWOK.run_go("list", "-m", "-f", "{{.Dir}}", KWOK.main).strip()) / "kustomize" / "stage"
+        stages = [path for kind in ("node", "pod") for path in sorted((sources / kind / "fast").glob(f"{kind}-*.yaml"))]
+        (out / STAGES_FILE).write_text("---\n".join(path.read_text(encoding="utf-8") for path in stages), "utf-8")
+
+    return KWOK.obtain_programs(build_all)
 
 
 def _kubernetes_version_variables() -> dict[str, str]:
@@ -99,7 +117,7 @@ def main() -> None:
         sys.exit(str(error))
     for folder in (programs.kubernetes, programs.etcd, programs.kube_state_metrics, programs.node_exporter):
         print(folder)
-    print(programs.runtime)
+    print(programs.kwok, programs.runtime, sep="\n")
 
 
 if __name__ == "__main__":
