@@ -1,5 +1,5 @@
 /** Clusters, nodes and pods of the summaries, joined: what is in what. */
-import type { Categories, Summary } from "../../data/summary";
+import { type Categories, Summary, type SummaryKind } from "../../data/summary";
 import { safeText } from "../../format";
 import type { Group } from "./arrangement";
 
@@ -178,3 +178,14 @@ function labelOf(grouping: Grouping, key: string): string {
 export function countryName(code: string): string {
   return /^[A-Z]{2}$/.test(code) ? (COUNTRY_NAMES.of(code) ?? code) : safeText(code);
 }
+
+/** Return a summary of nothing, in place of one that is not there yet. */
+export function emptySummary(kind: SummaryKind): Summary {
+  return new Summary(kind, { revision: 0, columns: { version: "", count: 0, columns: {} }, ids: new Uint32Array() });
+}
+
+export const EMPTY_FLEET = new Fleet({
+  clusters: emptySummary("clusters"),
+  nodes: emptySummary("nodes"),
+  pods: emptySummary("pods"),
+});

@@ -4,9 +4,8 @@ import { FilterBar } from "../../components/filter_bar";
 import { Screen } from "../../components/screen";
 import { EmptyState, Loading, ProblemView } from "../../components/states";
 import { useSummary } from "../../data/hooks";
-import { Summary, type SummaryKind } from "../../data/summary";
 import { hrefOf, parameter, setParameters } from "../../router";
-import { Fleet, GROUPINGS } from "./fleet";
+import { emptySummary, Fleet, GROUPINGS } from "./fleet";
 import { MapView } from "./map_view";
 import { EVERYTHING, findMatches, LEVELS } from "./matches";
 import { COLOUR_MODES, colourModeOf } from "./scales";
@@ -108,8 +107,4 @@ function mapValues<Key extends string, From, To>(record: Readonly<Record<Key, Fr
     Key,
     To
   >;
-}
-
-function emptySummary(kind: SummaryKind): Summary {
-  return new Summary(kind, { revision: 0, columns: { version: "", count: 0, columns: {} }, ids: new Uint32Array() });
 }

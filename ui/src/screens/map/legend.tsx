@@ -31,7 +31,7 @@ export function Legend({ picture }: { readonly picture: Picture }) {
 function ScaleLegend({ subject, scale }: { readonly subject: string; readonly scale: Scaled }) {
   return (
     <p>
-      {subject}, {scale.title.toLowerCase()}:
+      {subject}, {scale.title}:
       {scale.classes.map(({ colour, label }, index) => {
         const count = scale.counts[index] ?? 0;
         const isHealth = (HEALTHS as readonly string[]).includes(label);

@@ -2,6 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { announce } from "../../components/announcer";
 import { Glance } from "../../components/glance";
 import { EmptyState } from "../../components/states";
 import { TreeTable } from "../../components/tree_table";
@@ -12,9 +13,9 @@ import { formatCount, formatQuantity } from "../../format";
 import { hrefOfObject, navigate, parameter, setParameters } from "../../router";
 import { columnsOf } from "./columns";
 import { FactsView, factsOf } from "./facts";
-import type { Fleet, Grouping } from "./fleet";
+import { EMPTY_FLEET, type Fleet, type Grouping } from "./fleet";
 import { Legend } from "./legend";
-import type { Level } from "./matches";
+import { EVERYTHING, type Level } from "./matches";
 import { Painter } from "./painter";
 import { isSameTarget, type Matches, type Picture, PictureMaker, rectOf, type Target, targetAt } from "./picture";
 import type { ColourMode } from "./scales";
@@ -47,13 +48,21 @@ export function MapView({ fleet, matches, matching, grouping, mode, queriedAt }:
   const [maker] = useState(() => new PictureMaker());
   const [size, setSize] = useState<Size>({ width: 0, height: 0 });
   const now = Math.floor(queriedAt / 1000);
-  const picture = useMemo(
-    () => maker.make({ fleet, grouping, mode, matches, now, size }),
-    [maker, fleet, grouping, mode, matches, now, size],
-  );
+  const picture = useMemo(() => {
+    // Nothing is placed before the size of the canvas is known, which is in the next task of the browser.
+    const [placed, found] = size.width > 0 ? [fleet, matches] : [EMPTY_FLEET, EVERYTHING];
+    return maker.make({ fleet: placed, grouping, mode, matches: found, now, size });
+  }, [maker, fleet, grouping, mode, matches, now, size]);
   const control = useRef<CanvasControl>(null);
   const hovered = useSignal<Hovered | null>(null);
   const selection = useSelection(picture, control);
+  const count = matching
+    ? `${formatCount(matching.count)} of ${formatQuantity(fleet[matching.kind].count, matching.kind.slice(0, -1))} match`
+    : `${formatQuantity(fleet.nodes.count, "node")}, ${formatQuantity(fleet.pods.count, "pod")}`;
+  const found = matching?.count ?? null;
+  useEffect(() => {
+    if (found !== null) announce(`${count}.`);
+  }, [found]);
   return (
     <div class="map-view">
       <div class="map-drawing">
@@ -61,11 +70,7 @@ export function MapView({ fleet, matches, matching, grouping, mode, queriedAt }:
         <Legend picture={picture} />
       </div>
       <div class="map-side">
-        <p class="map-count" role="status">
-          {matching
-            ? `${formatCount(matching.count)} of ${formatQuantity(fleet[matching.kind].count, matching.kind.slice(0, -1))} match`
-            : `${formatQuantity(fleet.nodes.count, "node")}, ${formatQuantity(fleet.pods.count, "pod")}`}
-        </p>
+        <p class="map-count">{count}</p>
         <MapTree picture={picture} mode={mode} selection={selection} hovered={hovered} control={control} />
         {selection.target && <SelectionView picture={picture} target={selection.target} onClose={selection.clear} />}
       </div>
@@ -229,7 +234,7 @@ function MapTree({ picture, mode, selection, hovered, control }: MapTreeProps) {
     [fleet, grouping, groups, matches, openings],
   );
   const columns = useMemo(() => columnsOf(picture, mode), [picture, mode]);
-  if (rows.length === 0) return <EmptyState title="Nothing matches the filter" />;
+  if (rows.length === 0 && matches.cells !== null) return <EmptyState title="Nothing matches the filter" />;
   return (
     <TreeTable
       label="Clusters, nodes and pods"

@@ -21,21 +21,43 @@ function matchNodes(fleet: Fleet, matching: Summary): Matches {
     const cell = fleet.cellOfNode(matching.text("cluster", row), matching.text("name", row));
     if (cell >= 0) cells[cell] = 1;
   }
-  const pods = Uint8Array.from(fleet.cellOfPod, (cell) => cells[cell] ?? 0);
+  const pods = new Uint8Array(fleet.pods.count);
+  for (let row = 0; row < pods.length; row += 1) pods[row] = cells[fleet.cellOfPod[row] ?? 0] ?? 0;
   return { cells, pods };
 }
 
 function matchPods(fleet: Fleet, matching: Summary): Matches {
-  const keys = new Set<string>();
-  for (let row = 0; row < matching.count; row += 1) keys.add(podKey(matching, row));
   const pods = new Uint8Array(fleet.pods.count);
   const cells = new Uint8Array(fleet.cells.length);
-  for (let row = 0; row < pods.length && keys.size > 0; row += 1) {
-    if (!keys.has(podKey(fleet.pods, row))) continue;
+  const light = (row: number) => {
     pods[row] = 1;
     cells[fleet.cellOfPod[row] ?? 0] = 1;
+  };
+  // Both are in the order of the list: without changes in between, one walk finds all of them.
+  let next = 0;
+  for (let row = 0; row < pods.length && next < matching.count; row += 1) {
+    if (!isSamePod(fleet.pods, row, matching, next)) continue;
+    light(row);
+    next += 1;
+  }
+  if (next < matching.count) {
+    const rows = new Map<string, number>();
+    for (let row = 0; row < pods.length; row += 1) rows.set(podKey(fleet.pods, row), row);
+    for (; next < matching.count; next += 1) {
+      const row = rows.get(podKey(matching, next));
+      if (row !== undefined) light(row);
+    }
   }
   return { cells, pods };
+}
+
+function isSamePod(left: Summary, leftRow: number, right: Summary, rightRow: number): boolean {
+  // The name differs most.
+  return (
+    left.text("name", leftRow) === right.text("name", rightRow) &&
+    left.text("namespace", leftRow) === right.text("namespace", rightRow) &&
+    left.text("cluster", leftRow) === right.text("cluster", rightRow)
+  );
 }
 
 function podKey(pods: Summary, row: number): string {

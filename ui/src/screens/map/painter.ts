@@ -57,6 +57,12 @@ interface Text {
   readonly isDimmed: boolean;
 }
 
+/** A text for a rectangle whose left edge is at `x`. */
+interface Label extends Text {
+  /** In CSS pixels. */
+  readonly room: number;
+}
+
 /** Rectangles, four numbers each, by colour and by whether they are dimmed. */
 class RectangleList {
   readonly #lit: number[][] = COLOURS.map(() => []);
@@ -99,6 +105,10 @@ interface Pixels {
 export class Painter {
   #context!: CanvasRenderingContext2D;
   #palette!: Palette;
+  #picture!: Picture;
+  #view!: View;
+  /** The part of the map that is on the canvas. */
+  #visible!: Rect;
   #characterWidth = 0;
   readonly #frame = new Frame();
   readonly #pixels: Pixels = { x: 0, y: 0, width: 0, height: 0 };
@@ -107,71 +117,74 @@ export class Painter {
     this.#context = context;
     if (palette !== this.#palette) this.#characterWidth = this.#measureFont(palette.font);
     this.#palette = palette;
-    const visible = visibleRect(view);
-    const boxes = picture.arrangement.boxes.filter((box) => overlaps(box, visible));
+    this.#picture = picture;
+    this.#view = view;
+    this.#visible = visibleRect(view);
+    const boxes = picture.arrangement.boxes.filter((box) => overlaps(box, this.#visible));
     this.#frame.clear();
     context.globalAlpha = 1;
     context.fillStyle = this.#palette.background;
     context.fillRect(0, 0, view.width * view.ratio, view.height * view.ratio);
     for (const box of boxes) {
-      this.#paintBox(box, view);
-      this.#collectCells(picture, box, view, visible);
+      this.#paintBox(box);
+      this.#collectCells(box);
     }
-    this.#paintFrame(view);
-    for (const box of boxes) this.#paintLabel(box, view);
-    this.#paintMarks(picture, view, marks);
+    this.#paintFrame();
+    for (const box of boxes) this.#paintLabel(box);
+    this.#paintMarks(marks);
   }
 
-  #paintBox(box: Box, view: View): void {
+  #paintBox(box: Box): void {
+    const { k, ratio } = this.#view;
     const context = this.#context;
-    const { x, y, width, height } = this.#toPixels(box, view, 0);
-    const line = Math.max(1, Math.round(view.ratio));
+    const { x, y, width, height } = this.#toPixels(box, 0);
+    const line = Math.max(1, Math.round(ratio));
     context.fillStyle = this.#palette.border;
     context.fillRect(x, y, width, height);
     context.fillStyle = this.#palette.surface;
     context.fillRect(x + line, y + line, width - 2 * line, height - 2 * line);
-    if (box.cells.length > 0 || height < 40 * view.ratio) return;
-    this.#addText(
-      "no nodes",
-      x + 6 * view.ratio,
-      y + box.header * view.k * view.ratio + 10 * view.ratio,
-      width / view.ratio - 12,
-      -1,
-      view.ratio,
-    );
+    if (box.cells.length > 0 || height < 40 * ratio) return;
+    this.#addText({
+      text: "no nodes",
+      x,
+      y: y + (box.header * k + 10) * ratio,
+      room: width / ratio - 12,
+      colour: -1,
+      isDimmed: false,
+    });
   }
 
-  #collectCells(picture: Picture, box: Box, view: View, visible: Rect): void {
+  #collectCells(box: Box): void {
     const { grid, cells } = box;
-    const width = grid.cellWidth * view.k;
-    const height = grid.cellHeight * view.k;
-    const side = Math.min(width, height);
-    const hasPods = arePodsDrawn(picture, box, view.k);
+    const { k } = this.#view;
+    const side = Math.min(grid.cellWidth, grid.cellHeight) * k;
+    const hasPods = arePodsDrawn(this.#picture, box, k);
     const gap = side < GAP_FROM ? 0 : side < 16 ? 1 : side < 80 ? 2 : 4;
-    forEachVisible(grid, visible, (slot) => {
+    forEachVisible(grid, this.#visible, (slot) => {
       const cell = cells[slot];
       if (cell === undefined) return;
       const rect = rectOfSlot(grid, slot);
       if (cell < 0) {
-        const { x, y, width, height } = this.#toPixels(rect, view, gap);
+        const { x, y, width, height } = this.#toPixels(rect, gap);
         if (side >= GAP_FROM) this.#frame.ghosts.push(x, y, width, height);
         return;
       }
-      const pods = hasPods ? picture.pods.gridOf(cell, rect) : undefined;
+      const pods = hasPods ? this.#picture.pods.gridOf(cell, rect) : undefined;
       if (pods) {
-        this.#collectNode(picture, cell, rect, view, gap);
-        this.#collectPods(picture, pods, podCells(pods, rect, view.k), view, visible);
+        this.#collectNode(cell, rect, gap);
+        this.#collectPods(pods, podCells(pods, rect, k));
       } else {
-        this.#collectCell(picture, cell, rect, view, gap);
+        this.#collectCell(cell, rect, gap);
       }
     });
   }
 
   /** A cell as a whole: a filled rectangle with what fits into it. */
-  #collectCell(picture: Picture, cell: number, rect: Rect, view: View, gap: number): void {
-    const { ratio } = view;
+  #collectCell(cell: number, rect: Rect, gap: number): void {
+    const picture = this.#picture;
+    const { ratio } = this.#view;
     const frame = this.#frame;
-    const pixels = this.#toPixels(rect, view, gap);
+    const pixels = this.#toPixels(rect, gap);
     const { x, y, width, height } = pixels;
     const colour = picture.cellColours[cell] ?? UNKNOWN;
     const isDimmed = picture.matches.cells?.[cell] === 0;
@@ -193,17 +206,19 @@ export class Painter {
     }
     if (!hasName) return;
     const room = width / ratio - (health === OK ? 6 : 18);
-    this.#addText(picture.labelOfCell(cell), x + 4 * ratio, y + 9 * ratio, room, colour, ratio);
+    this.#addText({ text: picture.labelOfCell(cell), x, y: y + 9 * ratio, room, colour, isDimmed });
     if (height / ratio < VALUE_HEIGHT_FROM) return;
-    this.#addText(picture.valueOfCell(cell), x + 4 * ratio, y + 24 * ratio, width / ratio - 8, colour, ratio);
+    const value = picture.valueOfCell(cell);
+    this.#addText({ text: value, x, y: y + 24 * ratio, room: width / ratio - 8, colour, isDimmed });
   }
 
   /** The frame of a cell whose pods are drawn: its colour is in the strip with its name. */
-  #collectNode(picture: Picture, cell: number, rect: Rect, view: View, gap: number): void {
-    const { ratio } = view;
-    const { x, y, width, height } = this.#toPixels(rect, view, gap);
+  #collectNode(cell: number, rect: Rect, gap: number): void {
+    const picture = this.#picture;
+    const { k, ratio } = this.#view;
+    const { x, y, width, height } = this.#toPixels(rect, gap);
     this.#frame.frames.push(x, y, width, height);
-    const strip = Math.round(stripHeight(rect, view.k) * view.k * ratio) - gap * ratio;
+    const strip = Math.round(stripHeight(rect, k) * k * ratio) - gap * ratio;
     const colour = picture.cellColours[cell] ?? UNKNOWN;
     const isDimmed = picture.matches.cells?.[cell] === 0;
     this.#frame.lower.add(colour, isDimmed, { x, y, width, height: strip });
@@ -219,19 +234,20 @@ export class Painter {
       (label.length + value.length + 3) * FONT_SIZE * this.#characterWidth < room && value
         ? `${label}  ${value}`
         : label;
-    this.#addText(text, x + 4 * ratio, y + strip / 2, room, colour, ratio, isDimmed);
+    this.#addText({ text, x, y: y + strip / 2, room, colour, isDimmed });
   }
 
-  #collectPods(picture: Picture, { pods }: PodGrid, grid: Grid, view: View, visible: Rect): void {
-    const { ratio } = view;
+  #collectPods({ pods }: PodGrid, grid: Grid): void {
+    const picture = this.#picture;
+    const { k, ratio } = this.#view;
     const frame = this.#frame;
-    const side = Math.min(grid.cellWidth, grid.cellHeight) * view.k;
+    const side = Math.min(grid.cellWidth, grid.cellHeight) * k;
     const gap = side < 14 ? 1 : 2;
-    const hasName = grid.cellWidth * view.k >= NAME_WIDTH_FROM + 8 && grid.cellHeight * view.k >= NAME_HEIGHT_FROM + 2;
-    forEachVisible(grid, visible, (slot) => {
+    const hasName = grid.cellWidth * k >= NAME_WIDTH_FROM + 8 && grid.cellHeight * k >= NAME_HEIGHT_FROM + 2;
+    forEachVisible(grid, this.#visible, (slot) => {
       const pod = pods[slot] ?? -1;
       if (pod < 0) return;
-      const pixels = this.#toPixels(rectOfSlot(grid, slot), view, gap);
+      const pixels = this.#toPixels(rectOfSlot(grid, slot), gap);
       const { x, y, width, height } = pixels;
       const colour = picture.podColours[pod] ?? UNKNOWN;
       const isDimmed = picture.matches.pods?.[pod] === 0;
@@ -249,25 +265,20 @@ export class Painter {
       }
       if (!hasName) return;
       const room = width / ratio - (hasMark ? 20 : 6);
-      this.#addText(
-        safeText(picture.fleet.pods.text("name", pod), 60),
-        x + 4 * ratio,
-        y + Math.min(height / 2, 9 * ratio),
-        room,
-        colour,
-        ratio,
-      );
+      const text = safeText(picture.fleet.pods.text("name", pod), 60);
+      this.#addText({ text, x, y: y + Math.min(height / 2, 9 * ratio), room, colour, isDimmed });
     });
   }
 
-  #paintFrame({ ratio }: View): void {
+  #paintFrame(): void {
+    const { ratio } = this.#view;
     const context = this.#context;
     const frame = this.#frame;
     const { fills, inks, surface, text, frame: frameFill } = this.#palette;
     fillAll(context, frameFill, frame.frames);
     frame.lower.paint(context, fills);
     frame.upper.paint(context, fills);
-    this.#paintGhosts(ratio);
+    this.#paintGhosts();
     for (const [health, list] of frame.corners.entries()) paintCorners(context, list, fills[health] ?? "", surface);
     for (const [health, list] of frame.marks.entries()) paintMarks(context, health, list, text, surface, ratio);
     context.font = `${FONT_SIZE * ratio}px ${this.#palette.font}`;
@@ -278,7 +289,8 @@ export class Painter {
     }
   }
 
-  #paintGhosts(ratio: number): void {
+  #paintGhosts(): void {
+    const { ratio } = this.#view;
     const context = this.#context;
     const { ghosts } = this.#frame;
     if (ghosts.length === 0) return;
@@ -295,17 +307,17 @@ export class Painter {
   }
 
   /** The label stays in sight while any of its box does. */
-  #paintLabel(box: Box, view: View): void {
+  #paintLabel(box: Box): void {
     const context = this.#context;
-    const { ratio } = view;
-    const { x, y, width, height } = this.#toPixels(box, view, 0);
-    const strip = box.header * view.k;
+    const { k, ratio } = this.#view;
+    const { x, y, width, height } = this.#toPixels(box, 0);
+    const strip = box.header * k;
     const isAbove = y < 0;
     const size = Math.min(FONT_SIZE + 1, strip * 0.75);
     if (size < 8 && !(isAbove && height / ratio > 60)) return;
     const fontSize = Math.max(size, 8);
     const left = Math.max(x, 0) + 5 * ratio;
-    const room = (Math.min(x + width, view.width * ratio) - left) / ratio - 6;
+    const room = (Math.min(x + width, this.#view.width * ratio) - left) / ratio - 6;
     const text = this.#cut(box.label, room, fontSize);
     if (text === "") return;
     context.font = `600 ${fontSize * ratio}px ${this.#palette.font}`;
@@ -323,17 +335,19 @@ export class Painter {
     context.fillText(text, left, middle);
   }
 
-  #paintMarks(picture: Picture, view: View, { selected, hovered }: Marks): void {
-    if (hovered) this.#outline(rectOf(picture, hovered, view.k), view, this.#palette.text, 1.5);
-    if (selected) this.#outline(rectOf(picture, selected, view.k), view, this.#palette.accent, 3);
+  #paintMarks({ selected, hovered }: Marks): void {
+    const { k } = this.#view;
+    if (hovered) this.#outline(rectOf(this.#picture, hovered, k), this.#palette.text, 1.5);
+    if (selected) this.#outline(rectOf(this.#picture, selected, k), this.#palette.accent, 3);
   }
 
-  #outline(rect: Rect | undefined, view: View, colour: string, width: number): void {
+  #outline(rect: Rect | undefined, colour: string, width: number): void {
     if (rect === undefined) return;
     const context = this.#context;
-    const pixels = this.#toPixels(rect, view, 0);
-    const line = width * view.ratio;
-    context.lineWidth = line + 2 * view.ratio;
+    const pixels = this.#toPixels(rect, 0);
+    const { ratio } = this.#view;
+    const line = width * ratio;
+    context.lineWidth = line + 2 * ratio;
     context.strokeStyle = this.#palette.surface;
     context.strokeRect(pixels.x, pixels.y, pixels.width, pixels.height);
     context.lineWidth = line;
@@ -341,9 +355,19 @@ export class Painter {
     context.strokeRect(pixels.x, pixels.y, pixels.width, pixels.height);
   }
 
-  #addText(text: string, x: number, y: number, room: number, colour: number, ratio: number, isDimmed = false): void {
-    const cut = this.#cut(text, room, FONT_SIZE);
-    if (cut !== "") this.#frame.texts.push({ text: cut, x: Math.round(x), y: Math.round(y + ratio), colour, isDimmed });
+  /** Add a text at the left of a rectangle, or of what is visible of it. */
+  #addText({ text, x, y, room, colour, isDimmed }: Label): void {
+    const { ratio } = this.#view;
+    const left = Math.max(x, 0);
+    const cut = this.#cut(text, room - (left - x) / ratio, FONT_SIZE);
+    if (cut === "") return;
+    this.#frame.texts.push({
+      text: cut,
+      x: Math.round(left + 4 * ratio),
+      y: Math.round(y + ratio),
+      colour,
+      isDimmed,
+    });
   }
 
   /** Return as much of a text as there is room for, in CSS pixels. */
@@ -360,7 +384,8 @@ export class Painter {
   }
 
   /** Return a rectangle of the map in device pixels, without a gap at its right and bottom. */
-  #toPixels(rect: Rect, { k, x, y, ratio }: View, gap: number): Pixels {
+  #toPixels(rect: Rect, gap: number): Pixels {
+    const { k, x, y, ratio } = this.#view;
     const pixels = this.#pixels;
     const space = Math.round(gap * ratio);
     const factor = k * ratio;

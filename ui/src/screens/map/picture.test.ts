@@ -101,6 +101,12 @@ test("pods that match a filter are lit, and the nodes that have any", () => {
   assert.deepEqual([...(pods ?? [])], [0, 1, 0, 0]);
 });
 
+test("pods that match are lit also if one before them is gone from the map or new in it", () => {
+  const fleet = fleetOf({ nodes: NODES, pods: PODS.slice(1) });
+  const { pods } = findMatches(fleet, summaryOf("pods", PODS.slice(0, 3)));
+  assert.deepEqual([...(pods ?? [])], [1, 1, 0]);
+});
+
 test("objects of a filter that the map does not have yet are left out", () => {
   const fleet = fleetOf({ nodes: NODES.slice(0, 1), pods: PODS });
   const { cells } = findMatches(fleet, summaryOf("nodes", NODES.slice(2)));

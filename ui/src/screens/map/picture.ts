@@ -2,13 +2,12 @@
 
 import { COLOURS } from "../../components/palette";
 import type { Rect, Size } from "../../components/view";
-import type { Summary } from "../../data/summary";
 import { safeText } from "../../format";
 import { Arrangement, type Box, type Group } from "./arrangement";
 import type { Fleet, Grouping } from "./fleet";
 import { isInside, rectOfSlot, slotAt } from "./grid";
 import { PodPlaces, podCells } from "./pods";
-import { type ColourMode, HEALTHS, healthCode, type Scaled, severityOf } from "./scales";
+import { type ColourMode, HEALTHS, healthCodes, type Scaled, severityOf } from "./scales";
 
 /** Something on the map. A group is a box, a cell a node. */
 export type Target =
@@ -60,7 +59,6 @@ const POD_FROM = 6;
 /** The share of the cell of a node that its pods have, about. */
 const POD_SHARE = 0.7;
 const OK = HEALTHS.indexOf("ok");
-const UNKNOWN = HEALTHS.indexOf("unknown");
 const OTHER = COLOURS.indexOf("other");
 const UNPLACED_LABEL = "pods without a node";
 
@@ -76,7 +74,7 @@ export class PictureMaker {
     this.#place(fleet, grouping, size);
     const nodeScale = mode.nodes?.(fleet.nodes, now) ?? null;
     const podScale = mode.pods?.(fleet.pods, now) ?? null;
-    const podHealths = healthsOf(fleet.pods);
+    const podHealths = healthCodes(fleet.pods);
     const labelOfCell = (cell: number) => {
       const { row = -1, name = "" } = fleet.cells[cell] ?? {};
       return row < 0 ? UNPLACED_LABEL : safeText(name, 80);
@@ -90,7 +88,7 @@ export class PictureMaker {
       pods: this.#pods,
       cellColours: byCell(fleet, coloursOf(nodeScale, fleet.nodes.count), OTHER),
       podColours: coloursOf(podScale, fleet.pods.count),
-      cellHealths: byCell(fleet, healthsOf(fleet.nodes), OK),
+      cellHealths: byCell(fleet, healthCodes(fleet.nodes), OK),
       podHealths,
       worstPodHealths: worstOfPods(fleet, podHealths),
       podSides: podSidesOf(this.#arrangement, fleet),
@@ -117,15 +115,6 @@ export class PictureMaker {
     this.#fleet = fleet;
     this.#grouping = grouping;
   }
-}
-
-function healthsOf(objects: Summary): Uint8Array {
-  const categories = objects.categories("health");
-  if (categories === null) {
-    return Uint8Array.from({ length: objects.count }, (_, row) => healthCode(objects.text("health", row)));
-  }
-  const codes = categories.names.map(healthCode);
-  return Uint8Array.from(categories.indexes, (index) => codes[index] ?? UNKNOWN);
 }
 
 /** Return an index of COLOURS for each row of a scale. */

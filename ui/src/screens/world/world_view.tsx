@@ -2,6 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { announce } from "../../components/announcer";
 import { Glance } from "../../components/glance";
 import { HealthBadge, HealthIcon, healthText } from "../../components/health";
 import { Name } from "../../components/name";
@@ -47,22 +48,21 @@ export function WorldView({ nodes, places, matches, children }: WorldViewProps) 
   const world = useWorld({ nodes, located, matches, size });
   const selected = useMemo(() => findSelected(nodes, places, parameter("sel")), [nodes, places, parameter("sel")]);
   const shown = matches === null ? located.length : located.filter((row) => matches[row] === 1).length;
+  const all = `${formatQuantity(located.length, "host")} at ${formatQuantity(places.length, "place")}`;
+  const count = matches === null ? all : `${formatCount(shown)} of ${all} match`;
+  useEffect(() => {
+    if (matches !== null) announce(`${count}.`);
+  }, [matches === null, shown]);
   useFirstView(world, control, selected?.host ?? selected?.place.hosts[0] ?? null);
   return (
     <div class="map-view">
       <div class="map-drawing">
-        <WorldCanvas
-          {...{ nodes, world, hovered, control, selected }}
-          label={`World map of ${formatQuantity(located.length, "host")} at ${formatQuantity(places.length, "place")}`}
-          onSize={setSize}
-        />
+        <WorldCanvas {...{ nodes, world, hovered, control, selected }} label={`World map of ${all}`} onSize={setSize} />
         <WorldLegend counts={countHealths(nodes, located)} />
       </div>
       <div class="map-side">
-        <p class="map-count" role="status">
-          {matches ? `${formatCount(shown)} of ` : ""}
-          {formatQuantity(located.length, "host")} at {formatQuantity(places.length, "place")}
-          {matches ? " match" : ""} {children}
+        <p class="map-count">
+          {count} {children}
         </p>
         <WorldTree {...{ nodes, places, matches, world, hovered, control }} />
         {selected && <SelectionView nodes={nodes} {...selected} />}
