@@ -1,5 +1,10 @@
 """The problems of objects, and their health."""
 
+import json
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from aggregator.lookup.problems import (
@@ -10,6 +15,8 @@ from aggregator.lookup.problems import (
     find_pod_problems,
 )
 from aggregator.models.topology import Container, Node, Pod
+
+HEALTH_CASES = Path(__file__).parents[1] / "data" / "object_health.json"
 
 
 def list_node_problems(**fields: object) -> list[str]:
@@ -75,3 +82,41 @@ def test_the_worst_problem_is_the_health() -> None:
     assert ObjectHealth.of([warning]) is ObjectHealth.WARNING
     assert ObjectHealth.of([]) is ObjectHealth.OK
     assert ObjectHealth.of([], is_known=False) is ObjectHealth.UNKNOWN
+
+
+def create_node(document: dict[str, Any]) -> Node:
+    """Return a node from its JSON in the API."""
+    fields = {to_snake_case(name): value for name, value in document.items()}
+    if fields.pop("gone_since_time", None):
+        fields["gone_since_seconds"] = 1.0
+    return Node(cluster="c", key="n", **fields)
+
+
+def create_pod(document: dict[str, Any]) -> Pod:
+    """Return a pod from its JSON in the API."""
+    fields = {to_snake_case(name): value for name, value in document.items()}
+    containers = {each["name"]: create_container(each) for each in fields.pop("containers", [])}
+    return Pod(cluster="c", key="p", name="p", containers=containers, **fields)
+
+
+def create_container(document: dict[str, Any]) -> Container:
+    """Return a container from its JSON in the API, which has integers as texts."""
+    fields = {to_snake_case(name): value for name, value in document.items()}
+    if "exit_code" in fields:
+        fields["exit_code"] = int(fields["exit_code"])
+    return Container(**fields)
+
+
+def to_snake_case(name: str) -> str:
+    """Return the name of a field in the model."""
+    return re.sub(r"(?=[A-Z])", "_", name).lower()
+
+
+@pytest.mark.parametrize("case", json.loads(HEALTH_CASES.read_text()), ids=str)
+def test_health_is_that_of_the_page(case: dict[str, Any]) -> None:
+    """The page judges the health of an object alike: ui/src/screens/detail/health.test.ts has the same cases."""
+    document = case["object"]
+    problems = (
+        find_node_problems(create_node(document)) if case["kind"] == "node" else find_pod_problems(create_pod(document))
+    )
+    assert ObjectHealth.of(problems).value == case["health"]
