@@ -1,7 +1,7 @@
 /** Everything known about one object, for people: what is wrong first. */
 
 import { Screen } from "../components/screen";
-import { EmptyState, Loading, ProblemView } from "../components/states";
+import { EmptyState, Loading } from "../components/states";
 import type { Resource } from "../data/client";
 import { useJson } from "../data/hooks";
 import { safeText } from "../format";
@@ -13,6 +13,7 @@ import { GoneNotice, RawSection } from "./detail/parts";
 import { detailPath } from "./detail/path";
 import { PodDetail } from "./detail/pod";
 import { OtherScreens, Trail } from "./detail/trail";
+import { NoData } from "./no_data";
 
 const KINDS = { cluster: "Cluster", node: "Node", pod: "Pod", container: "Container" } as const;
 
@@ -59,7 +60,7 @@ interface MissingProps {
 
 function Missing({ object, failure }: MissingProps) {
   const { problem } = failure;
-  if (problem.kind !== "missing") return <ProblemView problem={problem} />;
+  if (problem.kind !== "missing") return <NoData problem={problem} />;
   return (
     <EmptyState title={`There is no such ${object.kind} in the topology`}>
       <p>{safeText(problem.detail, 500)}</p>

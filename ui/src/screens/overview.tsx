@@ -3,12 +3,13 @@
 import { useMemo } from "preact/hooks";
 import { HealthIcon } from "../components/health";
 import { Screen } from "../components/screen";
-import { EmptyState, Loading, ProblemView } from "../components/states";
-import { type Freshness, freshness } from "../data/client";
+import { EmptyState, Loading } from "../components/states";
+import { type Freshness, freshness, type Problem } from "../data/client";
 import { useNow, useSummary } from "../data/hooks";
 import { formatCount, formatDuration, formatQuantity } from "../format";
 import { hrefOf, parameter } from "../router";
 import { ClusterSelect } from "./cluster_select";
+import { NoData } from "./no_data";
 import { ClusterTable } from "./overview/clusters";
 import { FindingList } from "./overview/finding_list";
 import { findFindings } from "./overview/findings";
@@ -62,13 +63,8 @@ export function OverviewScreen() {
   );
 }
 
-function NoTopology({ problem }: { readonly problem: Parameters<typeof ProblemView>[0]["problem"] }) {
-  return (
-    <>
-      <ProblemView problem={problem} />
-      {problem.kind === "unavailable" && <NextSteps />}
-    </>
-  );
+function NoTopology({ problem }: { readonly problem: Problem }) {
+  return <NoData problem={problem}>{problem.kind === "unavailable" && <NextSteps />}</NoData>;
 }
 
 function EmptyFleet() {

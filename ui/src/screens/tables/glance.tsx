@@ -2,7 +2,7 @@
 
 import { HealthBadge, toHealth } from "../../components/health";
 import { Name, ObjectLink } from "../../components/name";
-import { Loading, ProblemView } from "../../components/states";
+import { Loading } from "../../components/states";
 import { useJson, useSummary } from "../../data/hooks";
 import { formatQuantity, safeText } from "../../format";
 import { useShortcut } from "../../keyboard";
@@ -15,6 +15,7 @@ import { ContainerState } from "../detail/pod";
 import { findContainerCauses, findPodCauses } from "../detail/pod_causes";
 import { ContainerUse, NodeUsage } from "../detail/usage";
 import { equals } from "../filters";
+import { NoData } from "../no_data";
 import { UsedBar } from "../used_bar";
 
 const NODE_FIELDS = ["lastSeenTime", "architecture", "operatingSystem", "engine", "city", "temperatureCelsius"];
@@ -40,7 +41,7 @@ export function Glance({ object }: { readonly object: ObjectRef }) {
         </button>
       </header>
       {failure?.problem.kind === "missing" && data !== null && <GoneNotice since={failure.since} />}
-      {data === null && (failure === null ? <Loading /> : <ProblemView problem={failure.problem} />)}
+      {data === null && (failure === null ? <Loading /> : <NoData problem={failure.problem} />)}
       {data !== null && <Content object={object} data={data} />}
     </aside>
   );
