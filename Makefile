@@ -96,7 +96,8 @@ test-grafana: setup ## compare the dashboards with the types of Grafana; needs N
 	@$(PYTHON_BIN) -m tools.parts.grafana_schema
 	@$(PYTHON_BIN) -m pytest -o python_files='live_schema.py' tests/monitoring
 
-test-stack: setup ## test the whole monitoring stack, from a broken endpoint to its mails; needs Debian or Ubuntu
+test-stack: export HEALTHY_MINUTES ?= 10
+test-stack: setup ## test the whole monitoring stack, from a broken endpoint to its mails [HEALTHY_MINUTES=10]; needs Debian or Ubuntu
 	@$(PYTHON_BIN) -m tests.stack.programs
 	@$(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/stack
 
