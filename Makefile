@@ -79,7 +79,7 @@ test-image: setup ## build and test the container image; needs Docker
 
 test-keycloak: setup ## test with a real Keycloak; needs Maven and Java 17
 	@$(PYTHON_BIN) -m tests.keycloak.distribution
-	@$(PYTHON_BIN) -m pytest -v tests/keycloak/live_keycloak.py
+	@$(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/keycloak
 
 soak: setup ## inject faults at random, in two scenarios of MINUTES each: make soak [MINUTES=10] [SEED=n] [SCENARIO=hosts]
 	@$(PYTHON_BIN) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))

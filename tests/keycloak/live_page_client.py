@@ -1,0 +1,93 @@
+"""The client of the web page in a real Keycloak, as docs/web-page.md describes it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from demo.prometheus import find_free_port
+from demo.recording import SHIPPED_RECORDING
+from tests.integration.gateway_process import run_gateway, wait_until
+from tests.keycloak.distribution import obtain_keycloak
+from tests.keycloak.keycloak_server import KeycloakRealm, KeycloakServer
+from tests.support.http_client import send_request
+
+WEB_PAGE = Path(__file__).parents[2] / "docs" / "web-page.md"
+DOCUMENTED_URL = "https://topology.example.org"
+REQUEST_TIMEOUT_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeycloakRealm]:
+    """The realm of realm.json in a running Keycloak."""
+    log_path = tmp_path_factory.mktemp("keycloak") / "keycloak.log"
+    server = KeycloakServer(obtain_keycloak(print), find_free_port(), log_path)
+    try:
+        server.start()
+        yield server.create_realm("icos")
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway_url(realm: KeycloakRealm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a gateway whose page has the documented client."""
+    text = WEB_PAGE.read_text(encoding="utf-8")
+    client = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    client_id = re.search(r"^UI_CLIENT_ID=(\S+)$", text, re.MULTILINE)
+    assert client is not None
+    assert client_id is not None
+    assert json.loads(client[1])["clientId"] == client_id[1]
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    document = client[1].replace(DOCUMENTED_URL, url)
+    realm.call_admin_api("POST", f"/{realm.name}/clients", data=document.encode())
+    settings = {
+        "PROMETHEUS_ADDRESS": f"replay:{SHIPPED_RECORDING}#speed=max",
+        "HTTP_PORT": str(port),
+        "ISSUER": realm.issuer,
+        "UI_CLIENT_ID": client_id[1],
+    }
+    with run_gateway(tmp_path_factory.mktemp("gateway"), **settings) as gateway:
+        wait_until(lambda: send_request(gateway.http_port, "/readyz").status == 200, "ready")
+        yield url
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [{}, {"code_challenge": "x" * 43, "code_challenge_method": "plain"}],
+    ids=["no PKCE", "plain"],
+)
+def test_the_client_requires_pkce(realm: KeycloakRealm, gateway_url: str, challenge: dict[str, str]) -> None:
+    """The documented client refuses logins without PKCE, and with a challenge that is no digest."""
+    answer = _request_login(realm, f"{gateway_url}/ui", challenge)
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["error"] == ["invalid_request"]
+
+
+def test_the_client_redirects_to_the_page_only(realm: KeycloakRealm, gateway_url: str) -> None:
+    """The documented client sends nobody to another host, or to another path of the gateway."""
+    challenge = {"code_challenge": "x" * 43, "code_challenge_method": "S256"}
+    assert _request_login(realm, f"{gateway_url}/ui", challenge).status_code == 200
+    for url in ("http://127.0.0.1:9/ui", f"{gateway_url}/docs", f"{gateway_url}/uix"):
+        assert _request_login(realm, url, challenge).status_code == 400
+
+
+def _request_login(realm: KeycloakRealm, redirect_url: str, challenge: dict[str, str]) -> requests.Response:
+    parameters = {
+        "client_id": "aggregator-page",
+        "response_type": "code",
+        "scope": "openid",
+        "state": "s",
+        "redirect_uri": redirect_url,
+        **challenge,
+    }
+    return requests.get(
+        f"{realm.issuer}/protocol/openid-connect/auth",
+        params=parameters,
+        allow_redirects=False,
+        timeout=REQUEST_TIMEOUT_SECONDS,
+    )
