@@ -14,6 +14,7 @@ PAGES = ("security", "reliability")
 
 _PROMISE_PATTERN = re.compile(r"^\* \*\*(.+?)\*\*:", re.MULTILINE)
 _TEST_ID_PATTERN = re.compile(r"(?:(?P<path>tests/[\w/.]+\.py)(?:::)?)?(?P<name>\w+)?(?:\[(?P<parameters>.+)\])?")
+_TEST_PATTERN = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)
 _PAGE_HEADER = """\
 # Tests for each promise
 
@@ -68,10 +69,8 @@ def _format_test(test: str) -> str:
 def _index_tests() -> Mapping[str, list[str]]:
     paths_by_name: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        relative_path = path.relative_to(ROOT).as_posix()
-        for node in ast.walk(_parse(relative_path)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                paths_by_name[node.name].append(relative_path)
+        for name in _TEST_PATTERN.findall(path.read_text(encoding="utf-8")):
+            paths_by_name[name].append(path.relative_to(ROOT).as_posix())
     return paths_by_name
 
 

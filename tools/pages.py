@@ -75,7 +75,7 @@ label for each name in `CONTAINER_LABELS`.
 """
 
 
-class _NoAliasDumper(yaml.SafeDumper):
+class _NoAliasDumper(yaml.CSafeDumper):
     """Repeats equal values instead of writing YAML aliases, which are hard to read."""
 
     def ignore_aliases(self, _data: object) -> bool:

@@ -38,7 +38,10 @@ def render_alerting_files() -> dict[str, str]:
             for group in _load(path)["groups"]
         ],
     }
-    return {ALERTING_PATH: _HEADER + yaml.safe_dump(document, sort_keys=False, width=110, default_flow_style=None)}
+    return {
+        ALERTING_PATH: _HEADER
+        + yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, width=110, default_flow_style=None)
+    }
 
 
 def build_group(group: dict[str, Any]) -> dict[str, Any]:
@@ -174,5 +177,5 @@ def _load_alertmanager() -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     return content
