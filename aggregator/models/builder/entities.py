@@ -298,6 +298,7 @@ def _sort_by_name(children_by_name: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+@lru_cache(maxsize=1024)
 def _get_field_default(struct_type: type[msgspec.Struct], field: str) -> Any:
     field_info = next(info for info in msgspec.structs.fields(struct_type) if info.name == field)
     if field_info.default_factory is not msgspec.NODEFAULT:

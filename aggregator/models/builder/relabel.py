@@ -8,12 +8,14 @@ for any installation. Series with ICOS labels remain as they are. docs/clusters.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from aggregator.models.builder.entities import create_label_getter
+from aggregator.models.builder.membership import CLUSTER_UID_ATTRIBUTE
 from aggregator.models.builder.merge import MAX_UNPLACED_TARGETS, BuildStats, UnplacedTarget
 from aggregator.models.catalog.row import (
     CLUSTER_SCOPE_LABELS,
@@ -103,9 +105,9 @@ class Relabeler:
     def learn(self, samples_by_row: Sequence[tuple[Row, list[Sample]]]) -> None:
         """Learn from the samples of all rows that create hosts or pods."""
         plain = [
-            (row, _select_plain(samples))
+            (row, label_sets)
             for row, samples in samples_by_row
-            if row.exporter.kind is not ExporterKind.OTHER and samples and _may_contain_plain(row, samples)
+            if row.exporter.kind is not ExporterKind.OTHER and (label_sets := _select_plain(samples))
         ]
         for row, label_sets in plain:
             if row.exporter.kind is ExporterKind.CLUSTER:
@@ -117,7 +119,7 @@ class Relabeler:
 
     def relabel(self, row: Row, samples: list[Sample]) -> list[Sample]:
         """Return the samples with the labels of their objects; count those whose host is unknown."""
-        if row.exporter.kind is ExporterKind.OTHER or not samples or not _may_contain_plain(row, samples):
+        if row.exporter.kind is ExporterKind.OTHER or not _select_plain(samples):
             return samples
         read_key = _create_key_reader(row, self._cluster_labels, samples[0].labels)
         label_sets = list_in_chunks(map(_get_labels, samples))
@@ -347,17 +349,15 @@ def _create_key_reader(row: Row, cluster_labels: Sequence[str], label_set: Any) 
     return attrgetter(*attributes)
 
 
-def _may_contain_plain(row: Row, samples: Sequence[Sample]) -> bool:
-    """Return whether a series may lack ICOS labels. Most series of ICOS telemetry have the UID of their cluster."""
-    if row.expression.labels is None or "k8s_cluster_uid" not in row.expression.labels:
-        return True
-    return not all(map(attrgetter("labels.k8s_cluster_uid"), samples))
-
-
 def _select_plain(samples: Sequence[Sample]) -> list[Any]:
-    """Return the label sets without ICOS labels."""
+    """Return the label sets without ICOS labels. Most series of ICOS telemetry have the UID of their cluster."""
+    if not samples:
+        return []
+    label_sets: Iterable[Any] = map(_get_labels, samples)
+    if hasattr(samples[0].labels, CLUSTER_UID_ATTRIBUTE):
+        label_sets = filterfalse(attrgetter(CLUSTER_UID_ATTRIBUTE), label_sets)
     get_icos_labels = create_label_getter(samples[0].labels.__class__, ICOS_LABELS)
-    return [sample.labels for sample in samples if not any(get_icos_labels(sample.labels))]
+    return [label_set for label_set in label_sets if not any(get_icos_labels(label_set))]
 
 
 def _is_plain(label_set: Any) -> bool:

@@ -1,5 +1,6 @@
 """Sums what the pods on each node request, as the Kubernetes scheduler does."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class RequestSums:
     """The sums of all nodes. Nodes and clusters are known by their keys."""
 
     def __init__(self, pods: Iterable[Pod]) -> None:
-        self._nodes: dict[tuple[str, str], _NodeRequests] = {}
+        self._nodes: defaultdict[tuple[str, str], _NodeRequests] = defaultdict(_NodeRequests)
         self._clusters_with_pods: set[str] = set()
         self._clusters_with_requests: set[str] = set()
         for chunk in iter_chunks(pods, _PODS_PER_CHUNK):
@@ -59,7 +60,7 @@ class RequestSums:
             self._clusters_with_requests.add(pod.cluster)
         if pod.node is None or pod.phase in FINISHED_PHASES:
             return
-        node = self._nodes.setdefault((pod.cluster, pod.node), _NodeRequests())
+        node = self._nodes[pod.cluster, pod.node]
         node.pod_count += 1
         if requesting:
             node.millicores += _compute_request(requesting, _get_millicores)

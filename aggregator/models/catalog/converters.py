@@ -258,13 +258,19 @@ def _check_magnitude(number: float | None, limit: float) -> float | None:
 def convert_all(convert: TextConverter, texts: list[str]) -> list[Any] | None:
     """Return the converted texts, None if one of them is invalid.
 
-    The converters of numbers, the most frequent ones, have counterparts that convert a whole list in a few calls.
+    The converters of numbers, the most frequent ones, have counterparts that convert a whole list in a few calls. Other
+    texts, such as labels, repeat: each is converted once, and the objects share the value.
     """
     list_parser = _LIST_PARSERS.get(convert)
     values: list[Any] = []
+    converted: dict[str, Any] = {}
     try:
         for chunk in iter_chunks(texts):
-            values += map(convert, chunk) if list_parser is None else list_parser(chunk)
+            if list_parser is None:
+                converted.update((text, convert(text)) for text in set(chunk).difference(converted))
+                values += map(converted.__getitem__, chunk)
+            else:
+                values += list_parser(chunk)
     except ValueError:
         return None
     return values
