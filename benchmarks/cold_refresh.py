@@ -9,6 +9,7 @@ import sys
 import time
 
 from aggregator.models.catalog.default_catalog import compose_default_catalog
+from aggregator.observability.logs import configure_logging
 from aggregator.querier.prometheus.client import PrometheusClient, QueryLimits, UpstreamAddress
 from aggregator.querier.prometheus.source import PrometheusSource, Upstream
 from aggregator.querier.recording.replay import RecordingReader, ReplayClock, ReplayUpstream
@@ -28,7 +29,8 @@ EAGER_VIEWS = ("1.2.5", "etim")
 
 def main(address: str) -> None:
     """Collect two snapshots and print JSON: the seconds of each, and the peak memory."""
-    # The same tuning as in the gateway.
+    # The same log level and tuning as in the gateway.
+    configure_logging("info", None)
     runtime.tune_interpreter()
     runtime.tune_malloc()
     upstream, timeline = open_upstream(address)
