@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tools.release import packages
 from tools.release.sbom import build_sbom, render_sbom
@@ -33,6 +31,10 @@ def sbom(sbom_text: str) -> dict[str, Any]:
 
 def test_the_sbom_follows_the_schema(sbom_text: str) -> None:
     """The file is valid under the strict schema of CycloneDX 1.6."""
+    # Importing the validator takes as long as all tests of a module, and each test process imports this module.
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom_text) is None
 
 

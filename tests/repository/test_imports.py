@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,17 @@ LAYER_RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer
 # The packages that may read the environment variables.
 ENVIRONMENT_READERS = {"cli"}
 
-PARSED_SOURCES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+SOURCES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
     for path in sorted(PACKAGE.rglob("*.py"))
     if "pb" not in path.relative_to(PACKAGE).parts and path != PACKAGE / "__init__.py"
 }
+
+
+@cache
+def parse_source(module: str) -> ast.Module:
+    """Return the parsed source of a module. Only the test process that runs this file parses them."""
+    return ast.parse(SOURCES[module].read_text(encoding="utf-8"))
 
 
 def iter_imported_modules(tree: ast.AST) -> Iterator[str]:
@@ -63,16 +70,16 @@ def list_imported_packages(package: str) -> set[str]:
     """Return the packages that the modules of a package import."""
     return {
         get_package(name)
-        for module, tree in PARSED_SOURCES.items()
+        for module in SOURCES
         if get_package(module) == package
-        for name in iter_imported_modules(tree)
+        for name in iter_imported_modules(parse_source(module))
         if name.startswith("aggregator.")
     } - {package}
 
 
 def test_every_package_has_a_layer() -> None:
     """A new package gets a line in the list of layers."""
-    assert {get_package(module) for module in PARSED_SOURCES} | {"pb"} == set(LAYER_RANKS)
+    assert {get_package(module) for module in SOURCES} | {"pb"} == set(LAYER_RANKS)
 
 
 @pytest.mark.parametrize("package", LAYER_RANKS)
@@ -91,18 +98,18 @@ def test_the_exposition_format_is_pure() -> None:
     """The text format needs nothing but the common errors, and no module that reads or writes."""
     modules = {
         name
-        for module, tree in PARSED_SOURCES.items()
+        for module in SOURCES
         if get_package(module) == "exposition"
-        for name in iter_imported_modules(tree)
+        for name in iter_imported_modules(parse_source(module))
         if not name.startswith("aggregator.exposition.")
     }
     assert modules == {"aggregator.errors", "collections.abc", "dataclasses", "io", "math", "msgspec", "re", "typing"}
 
 
-@pytest.mark.parametrize("module", PARSED_SOURCES)
+@pytest.mark.parametrize("module", SOURCES)
 def test_only_commands_read_the_environment(module: str) -> None:
     """Only the command line reads `os.environ`, and only inside functions."""
-    tree = PARSED_SOURCES[module]
+    tree = parse_source(module)
     readers = [
         node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     ]
@@ -141,11 +148,11 @@ def test_importing_has_no_side_effects() -> None:
 
     The package itself is not checked: it reads its version from the installed metadata.
     """
-    modules = [f"aggregator.{name}".removesuffix(".__init__") for name in PARSED_SOURCES]
+    modules = [f"aggregator.{name}".removesuffix(".__init__") for name in SOURCES]
     foreign = {
         name
-        for tree in PARSED_SOURCES.values()
-        for name in iter_imported_modules(tree)
+        for module in SOURCES
+        for name in iter_imported_modules(parse_source(module))
         if not name.startswith("aggregator")
     }
     done = subprocess.run(
