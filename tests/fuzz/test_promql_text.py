@@ -11,7 +11,7 @@ from demo.prometheus import ScrapedExposition, run_prometheus_with_data
 from tests.fuzz.fuzz_settings import EXAMPLE_FACTOR, build_random
 from tests.integration import misbehaving_upstreams
 from tests.integration.gateway_process import run_gateway, wait_until
-from tests.repository.test_imports import PARSED_SOURCES, iter_imported_modules
+from tests.repository.test_imports import SOURCES, iter_imported_modules, parse_source
 from tests.support.catalog import CATALOG
 from tests.support.http_client import send_request
 
@@ -25,23 +25,23 @@ def test_expressions_are_built_before_any_input() -> None:
     """Only the catalog builds PromQL, and only while its modules are imported: no other function calls a builder."""
     promql_modules = {
         module
-        for module, tree in PARSED_SOURCES.items()
-        if any(name == PROMQL_MODULE for name in iter_imported_modules(tree))
-        and not all(name.isupper() for name in find_promql_names(tree))
+        for module in SOURCES
+        if any(name == PROMQL_MODULE for name in iter_imported_modules(parse_source(module)))
+        and not all(name.isupper() for name in find_promql_names(parse_source(module)))
     }
     assert {module.rpartition(".")[0] for module in promql_modules} == {"models.catalog"}
-    builders = set().union(*(find_promql_names(PARSED_SOURCES[module]) for module in promql_modules))
+    builders = set().union(*(find_promql_names(parse_source(module)) for module in promql_modules))
     functions = [
         function
         for module in promql_modules
-        for function in ast.walk(PARSED_SOURCES[module])
+        for function in ast.walk(parse_source(module))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     catalog_builders: set[str] = set()
     while found := {f.name for f in functions if find_calls(f) & (builders | catalog_builders)} - catalog_builders:
         catalog_builders |= found
-    for module, tree in PARSED_SOURCES.items():
-        for function in ast.walk(tree):
+    for module in SOURCES:
+        for function in ast.walk(parse_source(module)):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name not in catalog_builders:
                 assert not find_calls(function) & catalog_builders, (module, function.name)
 
