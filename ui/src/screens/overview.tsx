@@ -13,8 +13,8 @@ import { NoData } from "./no_data";
 import { ClusterTable } from "./overview/clusters";
 import { FindingList } from "./overview/finding_list";
 import { findFindings } from "./overview/findings";
-import { useQuality } from "./overview/quality";
 import { addUpClusters, describeCounts, type HealthCounts, type Totals } from "./overview/totals";
+import { useQuality } from "./quality/document";
 import { UsedBar } from "./used_bar";
 
 /** How often the ages in sentences are written anew. */
@@ -24,7 +24,7 @@ export function OverviewScreen() {
   const clusters = useSummary("clusters");
   const nodes = useSummary("nodes");
   const pods = useSummary("pods");
-  const quality = useQuality();
+  const { quality } = useQuality();
   const now = useNow(AGE_SECONDS);
   const cluster = parameter("cluster");
   const findings = useMemo(

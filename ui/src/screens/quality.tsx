@@ -1,10 +1,298 @@
+/** What is missing in the data and which exporter would fill it, what failed, and what was left out. */
+
+import type { ComponentChildren } from "preact";
+import { Bar } from "../components/bar";
+import { HealthBadge } from "../components/health";
+import { Name } from "../components/name";
 import { Screen } from "../components/screen";
-import { EmptyState } from "../components/states";
+import { EmptyState, Loading, ProblemView } from "../components/states";
+import { useNow } from "../data/hooks";
+import { formatCount, formatDuration, formatNumber, formatQuantity, formatRatio, safeText } from "../format";
+import { CopyButton, Field, Section } from "./detail/parts";
+import { PlainTable } from "./plain_table";
+import { type Quality, useQuality } from "./quality/document";
+import {
+  groupExporters,
+  groupFailures,
+  groupLeftOut,
+  groupMissing,
+  groupWarnings,
+  type MissingSource,
+} from "./quality/groups";
+
+/** Names of queries in a cell; the rest is in the title. */
+const MAXIMUM_CHARACTERS = 160;
 
 export function QualityScreen() {
+  const { quality, problem } = useQuality();
   return (
     <Screen title="Quality">
-      <EmptyState title="This screen is not there yet" />
+      {quality !== null && problem !== null && <ProblemView problem={problem} title="This is not current" />}
+      {quality !== null ? (
+        <Document quality={quality} />
+      ) : problem === null ? (
+        <Loading />
+      ) : problem.kind === "forbidden" ? (
+        <Forbidden />
+      ) : (
+        <ProblemView problem={problem} title="The quality of the data cannot be shown" />
+      )}
     </Screen>
   );
+}
+
+function Forbidden() {
+  return (
+    <EmptyState title="This screen is about all clusters, and you may see a part of them">
+      <p>
+        It names queries, scrape targets and objects of every cluster. Ask for a role that shows all of them: one that{" "}
+        <code>CLUSTER_ROLES</code> maps to <code>*</code>.
+      </p>
+      <p>The header of every screen says how old your data are and whether they are complete.</p>
+    </EmptyState>
+  );
+}
+
+function Document({ quality }: { readonly quality: Quality }) {
+  const {
+    vanished = [],
+    contradictions = [],
+    limitedFields = [],
+    unplacedObjects = [],
+    unplacedTargets = [],
+  } = quality;
+  const leftOut = groupLeftOut(quality);
+  const warnings = groupWarnings(quality);
+  return (
+    <div class="detail-grid">
+      <State quality={quality} />
+      <Families quality={quality} />
+      <Failures quality={quality} />
+      <ListSection title="Warnings of sources" columns={["Source", "Warning", "Queries"]} rows={warnings}>
+        {({ source, warning, queries }) => (
+          <tr key={`${source} ${warning}`}>
+            <Cell text={source} isHeading />
+            <Cell text={warning} />
+            <Cell text={queries.join(", ")} />
+          </tr>
+        )}
+      </ListSection>
+      <Missing sources={groupMissing(quality)} />
+      <ListSection title="Contradictions" columns={["Object", "Field", "Values"]} rows={contradictions}>
+        {({ object = "", field = "", values = [], cluster = "" }) => (
+          <tr key={`${cluster} ${object} ${field}`}>
+            <Cell text={object} isHeading />
+            <Cell text={field} />
+            <Cell text={values.join(", ")} />
+          </tr>
+        )}
+      </ListSection>
+      <ListSection title="Objects that are not in the topology" columns={["Objects", "Why"]} rows={unplacedObjects}>
+        {({ kind = "objects", reason = "", objects = 0 }) => (
+          <tr key={`${kind} ${reason}`}>
+            <Cell text={formatQuantity(objects, kind.replace(/s$/, ""))} isHeading />
+            <Cell text={reason} />
+          </tr>
+        )}
+      </ListSection>
+      <ListSection title="Scrape targets on an unknown host" columns={["Target", "Job", "Why"]} rows={unplacedTargets}>
+        {({ cluster = "", job = "", instance = "", reason = "" }) => (
+          <tr key={`${cluster} ${job} ${instance}`}>
+            <Cell text={instance} isHeading />
+            <Cell text={job} />
+            <Cell text={reason} />
+          </tr>
+        )}
+      </ListSection>
+      <ListSection title="Samples that are left out" columns={["Samples", "They", "Because", "Queries"]} rows={leftOut}>
+        {({ what, reason, samples, queries }) => (
+          <tr key={`${what} ${reason}`}>
+            <td class="number">{formatCount(samples)}</td>
+            <td>{what}</td>
+            <Cell text={reason} />
+            <Cell text={queries.join(", ")} />
+          </tr>
+        )}
+      </ListSection>
+      <ListSection title="Values beyond what is possible" columns={["Field", "Objects", "Why"]} rows={limitedFields}>
+        {({ kind = "", field = "", reason = "", objects = 0 }) => (
+          <tr key={`${kind}.${field} ${reason}`}>
+            <Cell text={`${kind}.${field}`} isHeading />
+            <td class="number">{formatCount(objects)}</td>
+            <Cell text={reason} />
+          </tr>
+        )}
+      </ListSection>
+      <ListSection title="Vanished" columns={["Cluster or node"]} rows={vanished}>
+        {(text) => (
+          <tr key={text}>
+            <Cell text={text} isHeading />
+          </tr>
+        )}
+      </ListSection>
+      <ListSection
+        title="Exporters"
+        columns={["Exporter", "Samples", "Queries that return something"]}
+        rows={groupExporters(quality)}
+      >
+        {({ exporter, samples, queries, filled }) => (
+          <tr key={exporter}>
+            <Cell text={exporter} isHeading />
+            <td class="number">{formatCount(samples)}</td>
+            <td class="number">
+              {formatCount(filled)} of {formatCount(queries)}
+            </td>
+          </tr>
+        )}
+      </ListSection>
+    </div>
+  );
+}
+
+function State({ quality }: { readonly quality: Quality }) {
+  const { totals = {}, failure, unavailable, complete = false, refreshDurationSeconds = Number.NaN } = quality;
+  const { samples = 0, placedSamples = 0 } = totals;
+  const now = useNow();
+  const age = now / 1000 - Date.parse(quality.refreshTime ?? "") / 1000;
+  const command = `aggregator doctor --url ${location.origin}`;
+  return (
+    <Section title="Last refresh">
+      <p>
+        {failure || unavailable ? (
+          <HealthBadge health="failed" text={safeText(failure ?? unavailable ?? "", 500)} />
+        ) : complete ? (
+          <HealthBadge health="ok" text="Complete: no query failed, and every object has its place" />
+        ) : (
+          <HealthBadge health="warning" text="Incomplete: see below" />
+        )}
+      </p>
+      <dl class="fields">
+        <Field label="Refreshed">{Number.isNaN(age) ? "never" : `${formatDuration(age)} ago`}</Field>
+        <Field label="It took">
+          {Number.isNaN(refreshDurationSeconds) ? "" : `${formatNumber(refreshDurationSeconds)} s`}
+        </Field>
+        <Field label="Queries">
+          {formatCount(totals.queries ?? 0)}, {formatCount(totals.failedQueries ?? 0)} failed
+        </Field>
+        <Field label="Samples">
+          {formatCount(samples)}, {formatRatio(samples === 0 ? Number.NaN : Math.min(1, placedSamples / samples))} in
+          the topology
+        </Field>
+      </dl>
+      <p>What to do about each of this, with examples:</p>
+      <p class="command">
+        <code>{command}</code> <CopyButton text={command} />
+      </p>
+    </Section>
+  );
+}
+
+function Families({ quality: { families = [] } }: { readonly quality: Quality }) {
+  const largest = Math.max(1, ...families.map(({ nodes = 0 }) => nodes));
+  return (
+    <Section title="Telemetry found">
+      {families.length === 0 ? (
+        <p>No telemetry describes a node.</p>
+      ) : (
+        <PlainTable caption="Families of telemetry" columns={["Family", "Clusters", "Nodes"]}>
+          {families.map(({ family, clusters = 0, nodes = 0 }) => (
+            <tr key={family}>
+              <Cell text={family} isHeading />
+              <td class="number">{formatCount(clusters)}</td>
+              <td>
+                <Bar ratio={nodes / largest} text={formatCount(nodes)} thresholds={{ warning: 2, failed: 2 }} />
+              </td>
+            </tr>
+          ))}
+        </PlainTable>
+      )}
+    </Section>
+  );
+}
+
+function Failures({ quality }: { readonly quality: Quality }) {
+  return (
+    <ListSection
+      title="Failed queries"
+      columns={["Source", "Error", "Instead", "Queries"]}
+      rows={groupFailures(quality)}
+    >
+      {({ source, error, queries, ageSeconds }) => (
+        <tr key={`${source} ${error}`}>
+          <Cell text={source} isHeading />
+          <Cell text={error} maximum={500} />
+          <td>{Number.isNaN(ageSeconds) ? "nothing" : `the answer of ${formatDuration(ageSeconds)} ago`}</td>
+          <Cell text={queries.join(", ")} />
+        </tr>
+      )}
+    </ListSection>
+  );
+}
+
+function Missing({ sources }: { readonly sources: readonly MissingSource[] }) {
+  return (
+    <Section title="Fields without any value, and what would fill them" isWide>
+      {sources.length === 0 ? (
+        <HealthBadge health="ok" text="Every field has a value somewhere." />
+      ) : (
+        <PlainTable
+          caption="Exporters that would fill fields"
+          columns={["Exporter or setting", "Fields", "Now", "Queries"]}
+        >
+          {sources.map(({ exporters, fields, reasons, queries }) => (
+            <tr key={exporters}>
+              <Cell text={exporters || "none known"} isHeading />
+              <td>
+                <Name text={fields.map(({ kind, field }) => `${kind}.${field}`).join(", ")} maximum={1000} />
+              </td>
+              <Cell text={reasons.join("; ")} />
+              <td>
+                <details>
+                  <summary>{formatQuantity(queries.length, "query", "queries")}</summary>
+                  {queries.map(({ name, note = "", promql = "" }) => (
+                    <div key={name} class="query">
+                      <p>{note}</p>
+                      <p class="command">
+                        <code>{promql}</code> <CopyButton text={promql} />
+                      </p>
+                    </div>
+                  ))}
+                </details>
+              </td>
+            </tr>
+          ))}
+        </PlainTable>
+      )}
+    </Section>
+  );
+}
+
+interface ListSectionProps<T> {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly T[];
+  readonly children: (row: T) => ComponentChildren;
+}
+
+/** A section with a table; nothing if there are no rows. */
+function ListSection<T>({ title, columns, rows, children }: ListSectionProps<T>) {
+  if (rows.length === 0) return null;
+  return (
+    <Section title={title} isWide>
+      <PlainTable caption={title} columns={columns}>
+        {rows.map(children)}
+      </PlainTable>
+    </Section>
+  );
+}
+
+interface CellProps {
+  readonly text: string;
+  readonly isHeading?: boolean;
+  readonly maximum?: number;
+}
+
+function Cell({ text, isHeading = false, maximum = MAXIMUM_CHARACTERS }: CellProps) {
+  const name = <Name text={text} maximum={maximum} />;
+  return isHeading ? <th scope="row">{name}</th> : <td>{name}</td>;
 }

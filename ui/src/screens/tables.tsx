@@ -19,6 +19,7 @@ import {
   setParameters,
 } from "../router";
 import { ClusterSelect } from "./cluster_select";
+import { useFilterCompletion, useSelectorCompletion } from "./completion/hooks";
 import { equals, joinFilters } from "./filters";
 import { COLUMNS } from "./tables/columns";
 import { Glance } from "./tables/glance";
@@ -48,6 +49,8 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   const resource = useSummary(kind, query);
   const { data: summary, failure } = resource;
   const problem = failure?.problem ?? null;
+  const completeFilter = useFilterCompletion(kind, summary);
+  const completeLabels = useSelectorCompletion();
   const isWide = useMediaQuery(WIDE);
   const selected = parseObjectKey(parameter("sel"));
   const totals = useMemo(() => (summary === null ? [] : describeTotals(kind, summary)), [kind, summary]);
@@ -55,9 +58,15 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   return (
     <Screen title={TITLES[kind]} isFilling actions={kind === "clusters" ? undefined : <ClusterSelect />}>
       <div class="filter-bars">
-        <FilterBar problem={problem} placeholder={PLACEHOLDERS[kind]} />
+        <FilterBar problem={problem} placeholder={PLACEHOLDERS[kind]} complete={completeFilter} />
         {kind === "nodes" && (
-          <FilterBar name="labels" label="Labels" placeholder="zone in (north,south),!gpu" problem={problem} />
+          <FilterBar
+            name="labels"
+            label="Labels"
+            placeholder="zone in (north,south),!gpu"
+            problem={problem}
+            complete={completeLabels}
+          />
         )}
       </div>
       <div class="beside">

@@ -6,6 +6,7 @@ import { type Complete, CompletionField } from "../../components/completion_fiel
 import { useSummary } from "../../data/hooks";
 import { safeText } from "../../format";
 import { navigate } from "../../router";
+import { useSelectorCompletion } from "../completion/hooks";
 import { completeList } from "../completion/words";
 import { FIELD_NAMES, type FieldName, type Texts } from "./question";
 
@@ -180,6 +181,7 @@ function Field({ spec, text, problem, complete, onText }: FieldProps) {
 function useWordCompletions(): ReadonlyMap<FieldName, Complete> {
   const clusters = useSummary("clusters").data;
   const nodes = useSummary("nodes").data;
+  const completeLabels = useSelectorCompletion();
   return useMemo(() => {
     const texts = (summary: typeof nodes, column: string) => {
       if (summary === null) return [];
@@ -193,8 +195,10 @@ function useWordCompletions(): ReadonlyMap<FieldName, Complete> {
       ["continents", CONTINENTS],
       ["architecture", [...new Set([...texts(nodes, "architecture"), ...ARCHITECTURES])]],
     ];
-    return new Map(
-      words.map(([name, list]) => [name, async (text: string, cursor: number) => completeList(list, text, cursor)]),
-    );
-  }, [clusters?.count, nodes?.count]);
+    const lists = words.map(([name, list]): [FieldName, Complete] => [
+      name,
+      async (text, cursor) => completeList(list, text, cursor),
+    ]);
+    return new Map([...lists, ["labels", completeLabels]]);
+  }, [clusters, nodes, completeLabels]);
 }

@@ -41,31 +41,29 @@ export function CandidateList({ candidates, answer, weights }: CandidateListProp
     );
   }
   return (
-    <>
-      <PlainTable
-        caption="Nodes on which the workload fits"
-        columns={["Node", "Score", ...[...weights].map(describeCriterion), "Free CPU", "Free memory", "Notes"]}
-        all={
-          total > shown && shown < MAXIMUM_LIMIT
-            ? {
-                href: hrefWith({ limit: String(MAXIMUM_LIMIT) }),
-                text: `Show more of the ${formatCount(total)} candidates`,
-              }
-            : null
-        }
-      >
-        {candidates.rows.map(({ item, isThere }) => (
-          <tr key={item.id} class={isThere ? undefined : "gone"}>
-            <NodeCell node={item} />
-            {isThere ? (
-              <CandidateCells candidate={item} weights={weights} />
-            ) : (
-              <td colSpan={weights.size + 4}>{describeLoss(item, answer)}</td>
-            )}
-          </tr>
-        ))}
-      </PlainTable>
-    </>
+    <PlainTable
+      caption="Nodes on which the workload fits"
+      columns={["Node", "Score", ...[...weights].map(describeCriterion), "Free CPU", "Free memory", "Notes"]}
+      all={
+        total > shown && shown < MAXIMUM_LIMIT
+          ? {
+              href: hrefWith({ limit: String(MAXIMUM_LIMIT) }),
+              text: `Show more of the ${formatCount(total)} candidates`,
+            }
+          : null
+      }
+    >
+      {candidates.rows.map(({ item, isThere }) => (
+        <tr key={item.id} class={isThere ? undefined : "gone"}>
+          <NodeCell node={item} />
+          {isThere ? (
+            <CandidateCells candidate={item} weights={weights} />
+          ) : (
+            <td colSpan={weights.size + 4}>{describeLoss(item, answer)}</td>
+          )}
+        </tr>
+      ))}
+    </PlainTable>
   );
 }
 

@@ -5,6 +5,7 @@ import { Screen } from "../../components/screen";
 import { EmptyState, Loading, ProblemView } from "../../components/states";
 import { useSummary } from "../../data/hooks";
 import { hrefOf, parameter, setParameters } from "../../router";
+import { useFilterCompletion } from "../completion/hooks";
 import { emptySummary, Fleet, GROUPINGS } from "./fleet";
 import { MapView } from "./map_view";
 import { EVERYTHING, findMatches, LEVELS } from "./matches";
@@ -27,6 +28,7 @@ export function MapScreen() {
   const labels = level === "nodes" ? parameter("labels") : "";
   const isFiltered = filter !== "" || labels !== "";
   const matching = useSummary(isFiltered ? level : null, { filter, labels });
+  const complete = useFilterCompletion(level, { clusters, nodes, pods }[level].data);
   const fleet = useMemo(() => {
     if (nodes.data === null) return null;
     return new Fleet({
@@ -40,7 +42,7 @@ export function MapScreen() {
     <Screen title="Map" isFilling>
       <div class="map-controls">
         <Choice name="level" label="Find" texts={LEVELS} value={level} />
-        <FilterBar placeholder={PLACEHOLDERS[level]} problem={matching.failure?.problem ?? null} />
+        <FilterBar placeholder={PLACEHOLDERS[level]} problem={matching.failure?.problem ?? null} complete={complete} />
         <Choice name="colour" label="Colour" texts={COLOUR_TEXTS} value={colour} />
         <Choice name="group" label="Group" texts={GROUPINGS} value={grouping} />
       </div>

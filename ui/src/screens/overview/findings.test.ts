@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Quality } from "../quality/document";
 import { sentenceText } from "../sentence";
 import { createSummary, type Row } from "../testing";
 import type { Finding } from "./finding";
 import { compareFindingLists, findFindings, keepPlaces } from "./findings";
-import type { Quality } from "./quality_findings";
 
 const NOW = 1_800_000_000_000;
 const SECONDS = NOW / 1000;

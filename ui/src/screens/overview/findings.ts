@@ -1,10 +1,11 @@
 /** All findings of a fleet, worst first. */
 
 import type { Summary } from "../../data/summary";
+import type { Quality } from "../quality/document";
 import type { Finding } from "./finding";
 import { findNodeFindings, scanNodes } from "./node_findings";
 import { findAlertFindings, findPodFindings, scanPods } from "./pod_findings";
-import { findQualityFindings, type Quality } from "./quality_findings";
+import { findQualityFindings } from "./quality_findings";
 
 export interface Fleet {
   readonly nodes: Summary | null;

@@ -2,44 +2,9 @@
 
 import { formatCount, formatQuantity } from "../../format";
 import { hrefOf } from "../../router";
+import type { Contradiction, Quality, UnplacedObjects, UnplacedTarget } from "../quality/document";
 import { listNames, type Part, type Sentence } from "../sentence";
 import { type Finding, type FindingHealth, GROUP_SIZE, RANKS } from "./finding";
-
-/** What of /api/v1/quality is read here. */
-export interface Quality {
-  readonly failure?: string;
-  readonly vanished?: readonly string[];
-  readonly totals?: { readonly queries?: number; readonly failedQueries?: number };
-  readonly rows?: readonly QualityRow[];
-  readonly contradictions?: readonly Contradiction[];
-  readonly unplacedTargets?: readonly UnplacedTarget[];
-  readonly unplacedObjects?: readonly UnplacedObjects[];
-}
-
-export interface QualityRow {
-  readonly name: string;
-  readonly sources?: readonly { readonly source: string; readonly result?: string; readonly error?: string }[];
-}
-
-export interface Contradiction {
-  readonly field?: string;
-  readonly cluster?: string;
-  readonly object?: string;
-  readonly values?: readonly string[];
-}
-
-export interface UnplacedTarget {
-  readonly cluster?: string;
-  readonly job?: string;
-  readonly instance?: string;
-  readonly reason?: string;
-}
-
-export interface UnplacedObjects {
-  readonly kind?: string;
-  readonly reason?: string;
-  readonly objects?: number;
-}
 
 export function findQualityFindings(quality: Quality): Finding[] {
   return [

@@ -6,6 +6,7 @@ import { EmptyState, Loading, ProblemView } from "../../components/states";
 import { useSummary } from "../../data/hooks";
 import { formatQuantity } from "../../format";
 import { hrefOf, parameter } from "../../router";
+import { useFilterCompletion } from "../completion/hooks";
 import { findLocated, listPlaces } from "./places";
 import { matchNodes } from "./rows";
 import { WorldView } from "./world_view";
@@ -15,6 +16,7 @@ export function WorldScreen() {
   const filter = parameter("filter");
   const labels = parameter("labels");
   const matching = useSummary(filter || labels ? "nodes" : null, { filter, labels });
+  const complete = useFilterCompletion("nodes", nodes.data);
   const places = useMemo(() => nodes.data && listPlaces(nodes.data, findLocated(nodes.data)), [nodes.data]);
   const matches = useMemo(() => nodes.data && matchNodes(nodes.data, matching.data), [nodes.data, matching.data]);
   if (nodes.data === null || places === null) {
@@ -31,7 +33,11 @@ export function WorldScreen() {
         <NoPositions count={nodes.data.count} />
       ) : (
         <>
-          <FilterBar placeholder="country=GR, is_reporting=false" problem={matching.failure?.problem ?? null} />
+          <FilterBar
+            placeholder="country=GR, is_reporting=false"
+            problem={matching.failure?.problem ?? null}
+            complete={complete}
+          />
           <WorldView nodes={nodes.data} places={places} matches={matches}>
             {nodes.data.count > locatedCount && (
               <a href={hrefOf({ screen: "table", kind: "nodes" }, { filter: "!latitude" })}>
