@@ -61,8 +61,9 @@ def repository(tmp_path: Path) -> Path:
     """Copy the parts of the repository that the example changes, and their tests."""
     for directory in COPIED_DIRECTORIES:
         shutil.copytree(ROOT / directory, tmp_path / directory, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "requirements.lock"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "ui").mkdir()
+    for name in ("pyproject.toml", "requirements.lock", "ui/package-lock.json"):
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
