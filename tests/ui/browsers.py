@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from tools.code import ROOT
 from tools.parts.chromium import obtain_chromium
 
-TIMEOUT_MILLISECONDS = 15_000
+# Only failing tests wait this long. On an overloaded machine, a page has needed 20 s to load.
+TIMEOUT_MILLISECONDS = 60_000
 AXE_SCRIPT = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 # All rules of WCAG 2.2 up to AA, and what axe recommends besides.
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -25,6 +26,7 @@ _RESOLVER_RULES = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 def run_chromium() -> Iterator[Browser]:
     """Run Chromium while the block runs."""
     program = obtain_chromium()
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program.path,
@@ -41,8 +43,8 @@ def run_chromium() -> Iterator[Browser]:
 class PageSession:
     """A page of a gateway in a browser profile of its own, and what went wrong in it.
 
-    `errors` are exceptions and messages of the console, among them violations of the policy; `foreign_requests` are the
-    URLs of requests to other hosts, which fail.
+    `errors` are exceptions, dialogs and messages of the console, among them violations of the policy;
+    `foreign_requests` are the URLs of requests to other hosts, which fail.
     """
 
     page: Page
@@ -97,7 +99,12 @@ def open_session(browser: Browser, url: str, **options: Any) -> Iterator[PageSes
             if message.type in ("error", "warning"):
                 session.errors.append(f"console: {message.text}")
 
+        def record_dialog(dialog: Dialog) -> None:
+            session.errors.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
         context.on("request", record_request)
+        context.on("dialog", record_dialog)
         context.on("console", record_message)
         context.on("weberror", lambda error: session.errors.append(f"exception: {error.error}"))
         yield session
