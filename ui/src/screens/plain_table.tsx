@@ -49,7 +49,8 @@ function Scroller({ label, children }: { readonly label: string; readonly childr
     for (const child of current.children) observer.observe(child);
     return () => observer.disconnect();
   }, []);
-  const focusable = isScrolling ? ({ tabIndex: 0, role: "region", "aria-label": label } as const) : {};
+  // No region: the section around it often has the same name, and landmarks must differ.
+  const focusable = isScrolling ? ({ tabIndex: 0, role: "group", "aria-label": label } as const) : {};
   return (
     <div class="plain-scroller" ref={element} {...focusable}>
       {children}
