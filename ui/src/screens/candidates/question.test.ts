@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildQuestion, fieldOfPath, parseQuantity, parseSelector, parseTolerations, splitItems } from "./question";
+import {
+  buildQuestion,
+  fieldOfPath,
+  nextLimit,
+  parseQuantity,
+  parseSelector,
+  parseTolerations,
+  splitItems,
+} from "./question";
 
 test("quantities are those of Kubernetes", () => {
   assert.equal(parseQuantity("500m"), 0.5);
@@ -63,4 +71,9 @@ test("an error of the API is at the field of its path", () => {
   assert.equal(fieldOfPath("tolerations[1].effect"), "tolerations");
   assert.equal(fieldOfPath("ranking.distance"), "weight.distance");
   assert.equal(fieldOfPath("something_new"), null);
+});
+
+test("more are asked for in steps, up to what the API allows", () => {
+  assert.equal(nextLimit(10), "100");
+  assert.equal(nextLimit(100), "500");
 });

@@ -42,6 +42,13 @@ export interface Question {
 /** How many rejected nodes are asked for. */
 export const REJECTED_LIMIT = 100;
 export const MAXIMUM_LIMIT = 500;
+/** As many rows are drawn without a pause that anybody notices. */
+const LARGE_LIMIT = 100;
+
+/** How many are asked for to see more than these. */
+export function nextLimit(count: number): string {
+  return String(count < LARGE_LIMIT ? LARGE_LIMIT : MAXIMUM_LIMIT);
+}
 
 /** Raised for a text that is no value of its field. */
 class FieldError extends Error {}

@@ -19,7 +19,7 @@ import {
   reasonText,
   sourceText,
 } from "./answer";
-import { MAXIMUM_LIMIT } from "./question";
+import { MAXIMUM_LIMIT, nextLimit } from "./question";
 
 /** A high score is no warning. */
 const NO_THRESHOLDS: Thresholds = { warning: 2, failed: 2 };
@@ -47,7 +47,7 @@ export function CandidateList({ candidates, answer, weights }: CandidateListProp
       all={
         total > shown && shown < MAXIMUM_LIMIT
           ? {
-              href: hrefWith({ limit: String(MAXIMUM_LIMIT) }),
+              href: hrefWith({ limit: nextLimit(shown) }),
               text: `Show more of the ${formatCount(total)} candidates`,
             }
           : null
@@ -150,7 +150,7 @@ export function RejectedList({ rejected, answer }: RejectedListProps) {
         all={
           total > listed && listed < MAXIMUM_LIMIT
             ? {
-                href: hrefWith({ rejected: String(MAXIMUM_LIMIT) }),
+                href: hrefWith({ rejected: nextLimit(listed) }),
                 text: `Show more of the ${formatQuantity(total, "node")}`,
               }
             : null
