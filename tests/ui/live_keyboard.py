@@ -1,0 +1,158 @@
+"""The keyboard alone reaches what the pointer reaches."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import OpenSession
+from tests.ui.screens import SCREEN_PATHS, find_pod, wait_until_complete
+
+WIDE = {"width": 1280, "height": 800}
+MAX_TAB_STOPS = 300
+# Within these, arrows go from one to the next.
+ARROW_GROUPS = ".table-scroller tbody, [role=listbox], [role=treegrid] tbody"
+RECORD_FOCUS = """
+groups => {
+    window.focused = new Set();
+    document.addEventListener("focusin", ({ target }) => window.focused.add(target.closest(groups) ?? target));
+}
+"""
+LIST_MISSED = """
+groups => {
+    const controls = document.querySelectorAll("a[href], button, input, select, textarea, summary, [role=application]");
+    const reachable = [...controls].filter(one => !one.disabled && one.checkVisibility({ visibilityProperty: true })
+        && one.closest("details:not([open]) > :not(summary)") === null);
+    return reachable
+        .filter(one => !window.focused.has(one.closest(groups) ?? one))
+        .map(one => one.outerHTML.slice(0, 200));
+}
+"""
+
+
+@pytest.mark.parametrize("screen", SCREEN_PATHS)
+def test_tab_reaches_every_control(open_page: OpenSession, small_url: str, screen: str) -> None:
+    """Tab goes to all links, buttons and fields of a screen, to each table once, and out again."""
+    session = open_page(small_url, viewport=WIDE)
+    page = session.page
+    session.open(find_pod(small_url).build_path(screen))
+    wait_until_complete(page)
+    page.evaluate(RECORD_FOCUS, ARROW_GROUPS)
+    for _press in range(MAX_TAB_STOPS):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    else:
+        pytest.fail("the focus does not leave the screen")
+    assert page.evaluate(LIST_MISSED, ARROW_GROUPS) == []
+
+
+def focus_first_row(page: Page) -> None:
+    """Go by Tab from the start of the page to the first row of the table."""
+    for _press in range(MAX_TAB_STOPS):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.table-scroller tbody') !== null"):
+            return
+    pytest.fail("Tab does not reach the table")
+
+
+def test_rows_of_a_table(open_page: OpenSession, small_url: str) -> None:
+    """Arrows go through the rows, Space shows a row beside the table, Escape closes it, Enter opens the object."""
+    session = open_page(small_url, viewport=WIDE)
+    page = session.page
+    session.open("/ui/pods")
+    wait_until_complete(page)
+    focus_first_row(page)
+    page.keyboard.press("ArrowDown")
+    row = page.locator(".table-scroller tbody tr[data-index='1'] a")
+    expect(row).to_be_focused()
+    name = row.inner_text()
+    page.keyboard.press("Space")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("heading", level=2)).to_contain_text(name)
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(row).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.locator(".table-scroller tbody tr").last.get_by_role("link")).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+
+
+def test_the_table_of_the_map(open_page: OpenSession, small_url: str) -> None:
+    """Arrows open and close what is in the table of the map, Space selects, Enter opens the object."""
+    session = open_page(small_url, viewport=WIDE)
+    page = session.page
+    session.open("/ui/map")
+    wait_until_complete(page)
+    tree = page.get_by_role("treegrid")
+    expect(tree.get_by_role("row").nth(1)).to_be_visible()
+    focus_first_row(page)
+    cluster = tree.get_by_role("row", expanded=True).or_(tree.get_by_role("row", expanded=False)).first
+    page.keyboard.press("ArrowLeft")
+    expect(cluster).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("ArrowRight")
+    expect(cluster).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    expect(page).to_have_url(re.compile(r"[?&]sel="))
+    selected = tree.get_by_role("row", selected=True)
+    expect(selected).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/ui/clusters/[^/]+/nodes/"))
+
+
+def test_the_search(open_page: OpenSession, small_url: str) -> None:
+    """A colon opens the search, arrows choose, Enter goes there and gives the focus to the new screen."""
+    session = open_page(small_url)
+    page = session.page
+    session.open("/ui/map")
+    wait_until_complete(page)
+    names = find_pod(small_url)
+    page.keyboard.press(":")
+    field = page.get_by_role("combobox", name="Search")
+    expect(field).to_be_focused()
+    page.keyboard.type(names.pod)
+    expect(page.get_by_role("dialog").get_by_role("option").filter(has_text=names.pod)).to_be_visible()
+    page.keyboard.press("Enter")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_contain_text(names.pod)
+    expect(heading).to_be_focused()
+    page.keyboard.press(":")
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(field).to_be_hidden()
+
+
+def test_the_filter_completes(open_page: OpenSession, small_url: str) -> None:
+    """A slash goes to the filter, arrows choose a completion, Enter takes it, and once more applies the filter."""
+    session = open_page(small_url)
+    page = session.page
+    session.open("/ui/pods")
+    wait_until_complete(page)
+    page.keyboard.press("/")
+    field = page.get_by_label("Filter", exact=True)
+    expect(field).to_be_focused()
+    page.keyboard.type("pha")
+    expect(page.get_by_role("listbox", name="Completions").get_by_role("option").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value(re.compile("^phase"))
+    field.fill("phase=Failed")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("filter=phase"))
+
+
+def test_the_keys_are_listed(open_page: OpenSession, small_url: str) -> None:
+    """A question mark lists the keys, and Escape closes the list."""
+    session = open_page(small_url)
+    session.open()
+    wait_until_complete(session.page)
+    session.page.keyboard.press("?")
+    dialog = session.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("search everything")
+    session.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
