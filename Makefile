@@ -6,7 +6,7 @@ SOURCES := aggregator demo tests benchmarks tools
 PAGE := aggregator/server/http/page/manifest.json
 PAGE_SOURCES := $(shell find ui -name node_modules -prune -o -name .test -prune -o -type f -print)
 
-.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-compose test-ui test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-compose test-ui screenshots test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,10 @@ test-ui: setup ## test the web page in a real Chromium; needs it, or Debian or U
 	@$(PYTHON_BIN) -m tools.page test
 	@$(PYTHON_BIN) -m tests.ui.fleets
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/ui
+
+screenshots: setup ## take the screenshots of README.md and docs from the demo; needs what test-ui needs
+	@test -f $(PAGE) || { echo "screenshots: the web page is not built" >&2; exit 1; }
+	@$(PYTHON_BIN) -m tests.ui.screenshots
 
 test-thanos: setup ## test with a real Thanos and Prometheus 3; needs Go
 	@$(PYTHON_BIN) -m tools.parts.thanos
