@@ -61,7 +61,7 @@ function Header({ hasData }: { readonly hasData: boolean }) {
   return (
     <header class="page-header">
       <a class="product" href={hrefOf({ screen: "overview" })}>
-        Topology
+        Aggregator
       </a>
       <div class="page-tools">
         {hasData && <DataAge />}

@@ -20,7 +20,7 @@ export function Screen({ title, kind, actions, isFilling = false, children }: Sc
   const heading = useRef<HTMLHeadingElement>(null);
   const shown = safeText(title, 200);
   useEffect(() => {
-    document.title = `${shown} · Topology`;
+    document.title = `${shown} · Aggregator`;
   }, [shown]);
   const arrival = arrivals.value;
   useLayoutEffect(() => {
