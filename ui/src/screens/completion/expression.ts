@@ -27,7 +27,7 @@ const AFTER_VALUE = /^[^,()]*/;
 const IN_LIST = new RegExp(String.raw`^(${NAME})\s+(?:in|notin)\s*\((.*)$`, "s");
 const IN_VALUE = new RegExp(String.raw`^(${NAME})\s*(?:==|!=|>=|<=|!~|=|<|>|~)\s*(.*)$`, "s");
 const AFTER_KEY = new RegExp(String.raw`^(${NAME})\s+(\w*)$`);
-const IN_KEY = new RegExp(String.raw`^!?(${NAME})?$`);
+const IN_KEY = new RegExp(`^!?(${NAME})?$`);
 
 const OPERATOR_TEXTS: Readonly<Record<string, string>> = {
   "=": "equal",
