@@ -77,7 +77,8 @@ bench: setup ## run the benchmarks beside the Go service: make bench PEER=path
 test-image: setup ## build and test the container image; needs Docker
 	@tests/image/run.sh
 
-test-keycloak: setup ## test with a real Keycloak; needs Maven and Java 17
+test-keycloak: setup ## test with a real Keycloak; needs Maven and Java 17, and what test-ui needs
+	@test -f $(PAGE) || { echo "test-keycloak: the web page is not built" >&2; exit 1; }
 	@$(PYTHON_BIN) -m tests.keycloak.distribution
 	@$(PYTHON_BIN) -m pytest -v -o python_files='live_*.py' tests/keycloak
 

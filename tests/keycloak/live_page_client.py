@@ -1,4 +1,4 @@
-"""The client of the web page in a real Keycloak, as docs/web-page.md describes it."""
+"""The login of the web page at a real Keycloak, with the client that docs/web-page.md describes."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
 from demo.prometheus import find_free_port
 from demo.recording import SHIPPED_RECORDING
@@ -15,6 +16,7 @@ from tests.integration.gateway_process import run_gateway, wait_until
 from tests.keycloak.distribution import obtain_keycloak
 from tests.keycloak.keycloak_server import KeycloakRealm, KeycloakServer
 from tests.support.http_client import send_request
+from tests.ui.browsers import open_session, run_chromium
 
 WEB_PAGE = Path(__file__).parents[2] / "docs" / "web-page.md"
 DOCUMENTED_URL = "https://topology.example.org"
@@ -55,6 +57,34 @@ def gateway_url(realm: KeycloakRealm, tmp_path_factory: pytest.TempPathFactory) 
     with run_gateway(tmp_path_factory.mktemp("gateway"), **settings) as gateway:
         wait_until(lambda: send_request(gateway.http_port, "/readyz").status == 200, "ready")
         yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium."""
+    with run_chromium() as running:
+        yield running
+
+
+def test_a_user_logs_in_and_out(browser: Browser, realm: KeycloakRealm, gateway_url: str) -> None:
+    """Opening a screen leads to the issuer and back to it with data; no token is stored; signing out ends the login."""
+    with open_session(browser, gateway_url) as session:
+        page = session.page
+        screen = f"{gateway_url}/ui/nodes?filter=cluster%3Dicos-south"
+        page.goto(screen)
+        page.locator("#username").fill("alice")
+        page.locator("#password").fill("alice-pw")
+        page.locator("#kc-login").click()
+        expect(page.get_by_role("navigation", name="Screens")).to_be_visible()
+        expect(page).to_have_url(screen)
+        expect(page.locator(".table-scroller tbody tr").first).to_be_visible()
+        assert page.evaluate("Object.values({...localStorage, ...sessionStorage}).join().includes('eyJ')") is False
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        expect(page.locator(".table-scroller")).to_have_count(0)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#password")).to_be_visible()
+        assert {urlsplit(url).netloc for url in session.foreign_requests} == {urlsplit(realm.issuer).netloc}
 
 
 @pytest.mark.parametrize(
