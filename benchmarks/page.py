@@ -1,0 +1,149 @@
+"""The web page with 2,000 nodes and 30,000 pods in Chromium: python -m benchmarks.page [--changes 20].
+
+It needs the built page, and Chromium or Debian or Ubuntu. The fleet is a recording, whose values change with each
+refresh. Times are those of this machine, on which the gateway and Chromium run.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import CDPSession, Page
+
+from tests.support.http_client import send_request
+from tests.ui import fleets
+from tests.ui.browsers import PageSession, open_session, run_chromium
+from tests.ui.conftest import build_url, run_page_gateway
+from tests.ui.screens import wait_until_complete
+
+REFRESH_INTERVAL_SECONDS = 10
+CHANGES_TIMEOUT_MILLISECONDS = 120_000
+LONG_FRAME_MILLISECONDS = 50
+PAN_STEPS = 120
+ROWS_SELECTOR = ".table-scroller tbody tr[aria-rowindex]"
+SUMMARIES = ("clusters", "nodes", "pods")
+# What Chromium sends to hosts without encryption.
+ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
+VIEWPORT = {"width": 1280, "height": 800}
+
+# Clicks a link, and returns the milliseconds until the frame after the one with the first row of the new screen.
+_MEASURE_CLICK = """
+([href, rows]) => new Promise(done => {
+    const started = performance.now();
+    document.querySelector(`nav a[href="${href}"]`).click();
+    const look = () => {
+        const heading = document.querySelector("main h1")?.textContent.toLowerCase();
+        const isThere = href.endsWith(`/${heading}`) && document.querySelector(rows) !== null;
+        requestAnimationFrame(isThere ? () => done(performance.now() - started) : look);
+    };
+    look();
+})
+"""
+_RECORD_FRAMES = """
+() => {
+    window.frames_ms = [];
+    let last = performance.now();
+    const note = now => { window.frames_ms.push(now - last); last = now; requestAnimationFrame(note); };
+    requestAnimationFrame(note);
+}
+"""
+_TAKE_FRAMES = "() => window.frames_ms.splice(0)"
+_TABLE_HAS_CHANGED = "before => document.querySelector('main tbody').textContent !== before"
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--changes", type=int, default=20, help="how many changes of the data to wait for")
+    changes = parser.parse_args().changes
+    with open_large_fleet() as session:
+        measure_transfer(session)
+        for screen in ("nodes", "pods", "map", "pods", "map"):
+            elapsed = session.page.evaluate(_MEASURE_CLICK, [f"/ui/{screen}", ROWS_SELECTOR])
+            print(f"from the click to {screen} drawn: {elapsed:.0f} ms")
+            wait_until_complete(session.page)
+        session.page.evaluate(_RECORD_FRAMES)
+        pan_map(session.page)
+        report_frames("while panning the map", session.page)
+        session.page.get_by_role("navigation", name="Screens").get_by_role("link", name="Nodes").click()
+        wait_until_complete(session.page)
+        measure_changes(session, changes)
+
+
+@contextmanager
+def open_large_fleet() -> Iterator[PageSession]:
+    """Open the overview of the large fleet while the block runs."""
+    address = f"replay:{fleets.obtain_recording(fleets.LARGE_NODE_COUNT)}#speed=max"
+    interval = str(REFRESH_INTERVAL_SECONDS)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run_page_gateway(Path(folder), address, REFRESH_INTERVAL=interval) as gateway,
+        run_chromium() as browser,
+        open_session(browser, build_url(gateway), viewport=VIEWPORT) as session,
+    ):
+        session.open("/ui/overview")
+        wait_until_complete(session.page)
+        yield session
+
+
+def measure_transfer(session: PageSession) -> None:
+    """Print what the first visit of the overview transfers."""
+    files = session.page.evaluate(
+        "performance.getEntries().filter(e => e.transferSize).map(e => e.transferSize).reduce((a, b) => a + b, 0)"
+    )
+    print(f"files of the page: {files / 1000:.0f} kB")
+    port = urlsplit(session.url).port or 0
+    for kind in SUMMARIES:
+        size = len(send_request(port, f"/api/v1/summary/{kind}", headers=[ACCEPT_ENCODING]).body)
+        print(f"summary of {kind}: {size / 1000:.0f} kB")
+
+
+def pan_map(page: Page) -> None:
+    """Drag the map, zoomed in, in small steps."""
+    box = page.locator("canvas").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -600)
+    page.evaluate(_TAKE_FRAMES)
+    page.mouse.down()
+    page.mouse.move(x - 200, y - 100, steps=PAN_STEPS)
+    page.mouse.move(x + 200, y + 100, steps=PAN_STEPS)
+    page.mouse.up()
+
+
+def measure_changes(session: PageSession, count: int) -> None:
+    """Print the frames and the heap of the page while the data change."""
+    debugger = session.page.context.new_cdp_session(session.page)
+    before = measure_heap(debugger)
+    session.page.evaluate(_TAKE_FRAMES)
+    for _change in range(count):
+        text = session.page.locator("main tbody").text_content()
+        session.page.wait_for_function(_TABLE_HAS_CHANGED, arg=text, timeout=CHANGES_TIMEOUT_MILLISECONDS)
+    report_frames(f"during {count} changes of the data", session.page)
+    print(f"heap of the page: {before / 1e6:.1f} MB before, {measure_heap(debugger) / 1e6:.1f} MB after")
+
+
+def measure_heap(debugger: CDPSession) -> float:
+    """Return the bytes of the objects of the page that are in use."""
+    debugger.send("HeapProfiler.collectGarbage")
+    usage: dict[str, Any] = debugger.send("Runtime.getHeapUsage")
+    return float(usage["usedSize"])
+
+
+def report_frames(when: str, page: Page) -> None:
+    """Print how long the frames since the last report took."""
+    frames = sorted(page.evaluate(_TAKE_FRAMES))
+    long_count = sum(frame > LONG_FRAME_MILLISECONDS for frame in frames)
+    median = frames[len(frames) // 2]
+    print(
+        f"{when}: {len(frames)} frames, median {median:.0f} ms, longest {frames[-1]:.0f} ms, over 50 ms: {long_count}"
+    )
+
+
+if __name__ == "__main__":
+    main()
