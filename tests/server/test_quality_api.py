@@ -1,5 +1,6 @@
 """The quality over HTTP and gRPC: who may read it, and that it is available without a topology."""
 
+import gzip
 import json
 
 import grpc
@@ -48,6 +49,15 @@ def test_each_refresh_has_its_own_quality(source: FakeSnapshotProvider, ports: S
     source.current_quality = Quality("internal error, see the log")
     assert send_request(ports.http, QUALITY_PATH).json() == {"failure": "internal error, see the log"}
     assert not pb.Quality.FromString(call_method(ports.grpc, QUALITY_METHOD).body).rows
+
+
+def test_the_quality_is_compressed_if_the_client_accepts_it(ports: ServerPorts) -> None:
+    """With gzip, the response is the same JSON in fewer bytes, and caches know on what it depends."""
+    plain = send_request(ports.http, QUALITY_PATH)
+    packed = send_request(ports.http, QUALITY_PATH, headers=[("Accept-Encoding", "gzip")])
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "accept-encoding")
+    assert len(packed.body) < len(plain.body)
+    assert gzip.decompress(packed.body) == plain.body
 
 
 def test_the_quality_is_read_only(ports: ServerPorts) -> None:

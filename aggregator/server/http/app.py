@@ -39,7 +39,7 @@ from aggregator.server.http.responses import (
 )
 from aggregator.server.http.routes import ApiServices, create_api, list_api_routes
 from aggregator.server.http.routes_candidates import CandidateResponder
-from aggregator.server.http.routes_v1 import LookupResponder
+from aggregator.server.http.routes_v1 import LookupResponder, QualityResponder
 from aggregator.server.http.ui import WebPage
 from aggregator.server.status import Readiness
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider
@@ -77,7 +77,7 @@ def create_http_app(
     own_metrics = instrumentation.own_metrics
     errors = ErrorResponder(snapshots, own_metrics)
     document_responder = DocumentResponder(snapshots, has_guard=options.guard is not None)
-    quality = RenderedQuality(snapshots.get_quality, render_quality_json)
+    quality = QualityResponder(RenderedQuality(snapshots.get_quality, render_quality_json), document_responder)
     lookups, candidates = (
         LookupResponder(snapshots, document_responder),
         CandidateResponder(snapshots, document_responder),

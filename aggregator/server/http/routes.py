@@ -30,7 +30,6 @@ from aggregator.server.http.responses import API_V1_PATH, METRICS_PATH, NO_STORE
 from aggregator.server.openapi import document
 from aggregator.server.openapi.docs_page import DOCS_PATH, OAUTH2_REDIRECT_PATH, STATIC_PATH, render_docs_page
 from aggregator.server.status import Readiness
-from aggregator.server.visibility import RenderedQuality
 
 # The body of the Go service, to the byte: probes compare it.
 HEALTHZ_BODY = '"Aggregator working properly!"\n'
@@ -55,7 +54,7 @@ class ApiServices:
     errors: ErrorResponder
     lookups: routes_v1.LookupResponder
     candidates: routes_candidates.CandidateResponder
-    quality: RenderedQuality
+    quality: routes_v1.QualityResponder
 
 
 def create_api(services: ApiServices | None = None) -> FastAPI:

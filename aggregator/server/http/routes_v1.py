@@ -30,11 +30,7 @@ from aggregator.server.http.documents import (
 )
 from aggregator.server.http.responses import (
     API_V1_PATH,
-    JSON_CONTENT_TYPE_HEADER,
-    NOSNIFF_HEADER,
-    REVALIDATE_HEADER,
     HttpResponse,
-    build_length_header,
     build_unknown_parameter_error,
     decode_segment,
 )
@@ -125,6 +121,20 @@ class LookupResponder:
             body, coding = await encode_once(body, preferences.coding)
         rendered = RenderedBody(entity_tag, body, coding)
         return self._document_responder.build_rendered_response(found.snapshot, rendered, preferences.if_none_match)
+
+
+class QualityResponder:
+    """Builds the responses with the quality of the last refresh."""
+
+    def __init__(self, quality: RenderedQuality, document_responder: DocumentResponder) -> None:
+        self._quality = quality
+        self._document_responder = document_responder
+
+    async def build_response(self, http_request: Request) -> HttpResponse:
+        """Return the response; raise PermissionDeniedError for a caller who may not see all clusters."""
+        body = await self._quality.render_for(get_access(http_request).grant)
+        preferences = parse_preferences(http_request.scope["method"], http_request.scope["headers"])
+        return await self._document_responder.build_unversioned_response(body, preferences.coding)
 
 
 def _build_entity_tag(request: IndexRequest, found: LookupResponse) -> EntityTag:
@@ -418,7 +428,5 @@ async def get_quality(request: Request) -> Response:
     It counts the samples of all clusters, so a token that is restricted to some of them gets 403. It is the proto3 JSON
     mapping of the response to aggregator.v1.TopologyService/GetQuality.
     """
-    quality: RenderedQuality = request.app.state.services.quality
-    body = await quality.render_for(get_access(request).grant)
-    headers = [JSON_CONTENT_TYPE_HEADER, build_length_header(body), REVALIDATE_HEADER, NOSNIFF_HEADER]
-    return HttpResponse(200, headers, body)
+    quality: QualityResponder = request.app.state.services.quality
+    return await quality.build_response(request)
