@@ -86,6 +86,11 @@ export function textAt(texts: Texts, index: number): string {
   return texts.all.slice(texts.offsets[index], texts.offsets[index + 1]);
 }
 
+/** The column with this name. Names come from the address, too: `constructor` is none. */
+export function columnNamed(columns: Columns["columns"], name: string): Column | undefined {
+  return Object.hasOwn(columns, name) ? columns[name] : undefined;
+}
+
 /** The text of a column in a row, "" if unknown. */
 export function columnText(column: Column | undefined, row: number): string {
   if (column === undefined) return "";

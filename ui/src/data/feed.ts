@@ -13,6 +13,11 @@ const WAIT_SECONDS = 30;
 const POLL_SECONDS = 10;
 /** The least time between two requests. */
 const SHORTEST_PAUSE_SECONDS = 1;
+/**
+ * The least time from an answer to a request because of another feed: where replicas of the gateway take turns with
+ * different versions, feeds would otherwise nudge each other without end.
+ */
+const SHORTEST_NUDGE_SECONDS = 3;
 
 /** What feeds need from their surroundings; tests have others. */
 export interface Surroundings {
@@ -50,6 +55,7 @@ export class Feed {
   #failures = 0;
   #run: AbortController | null = null;
   #pause: AbortController | null = null;
+  #isNudged = false;
 
   constructor(source: Source, context: FeedContext) {
     this.source = source;
@@ -74,7 +80,13 @@ export class Feed {
   }
 
   /** Ask now instead of after the pause. A request on its way is not sent again. */
+  retry(): void {
+    this.#pause?.abort();
+  }
+
+  /** Ask soon: the answer to another path is of another version. */
   nudge(): void {
+    this.#isNudged = true;
     this.#pause?.abort();
   }
 
@@ -99,10 +111,19 @@ export class Feed {
     while (!signal.aborted) {
       const pause = await this.#ask(isHeld, signal);
       if (signal.aborted) return;
-      this.#pause = new AbortController();
-      await this.#context.surroundings.sleep(pause, this.#pause.signal);
+      await this.#rest(pause, signal);
       isHeld = this.failure === null && this.#context.mayHold(this);
     }
+  }
+
+  async #rest(pause: number, signal: AbortSignal): Promise<void> {
+    const { now, sleep } = this.#context.surroundings;
+    const started = now();
+    this.#pause = new AbortController();
+    this.#isNudged = false;
+    await sleep(pause, this.#pause.signal);
+    const early = Math.min(pause, SHORTEST_NUDGE_SECONDS) - (now() - started) / 1000;
+    if (this.#isNudged && early > 0 && !signal.aborted) await sleep(early, signal);
   }
 
   /** Send one request and return how many seconds to wait before the next one. */

@@ -171,9 +171,34 @@ test("when one answer is of a new topology, paths that only repeat are asked for
   const repeated = world.pauses.at(3);
   await world.pauses.at(0)?.end();
   assert.equal(world.lastRequest.query.path, "/p1");
+  world.now += 3000;
   await world.lastRequest.answer({ n: 2 }, "v2");
   assert.equal(repeated?.isOver, true);
   assert.ok(world.requests.slice(5).some(({ query }) => query.path === "/p4"));
+});
+
+test("replicas that take turns with different versions are not asked without a pause", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  for (let id = 1; id <= 3; id += 1) await tab.open(id, { path: `/p${id}`, kind: "json" });
+  for (let answered = 0; answered < world.requests.length; answered += 1) {
+    assert.ok(answered < 10, "a request follows each answer");
+    await world.requests[answered]?.answer({}, `v${answered}`);
+  }
+  assert.equal(world.requests.length, 3);
+});
+
+test("a tab that cannot be served makes no failure of the gateway for the others", async (context) => {
+  context.mock.method(console, "error", () => {});
+  const world = new World();
+  const broken = world.hub.connect(({ type }) => {
+    if (type === "json") throw new Error("no");
+  });
+  world.hub.receive(broken, { type: "open", id: 1, source: QUALITY });
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  assert.deepEqual(tab.types, ["json"]);
 });
 
 test("a failure keeps the answer, is repeated with growing pauses, and is over with the next answer", async () => {

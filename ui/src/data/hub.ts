@@ -70,7 +70,7 @@ export class Hub implements FeedContext {
         this.#setToken(client, message.token, message.account);
         break;
       case "retry":
-        for (const feed of this.#feeds.values()) if (feed.failure !== null) feed.nudge();
+        for (const feed of this.#feeds.values()) if (feed.failure !== null) feed.retry();
         break;
       case "leave":
         this.leave(client);
@@ -118,7 +118,7 @@ export class Hub implements FeedContext {
     });
   }
 
-  /** When one answer is of a new topology, the others are asked for now. */
+  /** When one answer is of a new topology, the others are asked for soon. */
   #nudgeOthers(feed: Feed): void {
     const version = feed.freshness?.version;
     for (const other of this.#feeds.values()) {
@@ -130,7 +130,15 @@ export class Hub implements FeedContext {
     for (const client of this.#clients) {
       // A hidden tab draws nothing. It gets what is newest when it is visible.
       if (!client.isVisible) continue;
-      for (const watcher of client.watchers.values()) if (watcher.feed === feed) act(client, watcher);
+      for (const watcher of client.watchers.values()) {
+        if (watcher.feed !== feed) continue;
+        try {
+          act(client, watcher);
+        } catch (error) {
+          // biome-ignore lint/suspicious/noConsole: A defect of the page, no failure of the gateway; other tabs go on.
+          console.error(error);
+        }
+      }
     }
   }
 

@@ -49,6 +49,7 @@ test("columns that do not exist are ignored", () => {
   const columns = columnsOf({ cpu: { values: [2, 1] } }, 2);
   assert.deepEqual(order(columns, "speed"), [0, 1]);
   assert.deepEqual(order(columns, "speed,cpu"), [1, 0]);
+  for (const name of ["constructor", "toString", "__proto__"]) assert.deepEqual(order(columns, name), [0, 1]);
 });
 
 function names(...values: string[]): Columns {

@@ -1,6 +1,6 @@
 /** Sorting rows of columns. The worker does it: texts of 30,000 rows take longer than a frame. */
 
-import { type Columns, columnText, type TextColumn, textAt } from "./columns";
+import { type Columns, columnNamed, columnText, type TextColumn, textAt } from "./columns";
 
 export interface SortKey {
   readonly column: string;
@@ -8,7 +8,12 @@ export interface SortKey {
 }
 
 /** From the worst: what is sorted by health is sorted to find problems. */
-const HEALTH_RANKS: Readonly<Record<string, number>> = { failed: 0, warning: 1, unknown: 2, ok: 3 };
+const HEALTH_RANKS: ReadonlyMap<string, number> = new Map([
+  ["failed", 0],
+  ["warning", 1],
+  ["unknown", 2],
+  ["ok", 3],
+]);
 
 const COLLATOR = new Intl.Collator("en", { numeric: true });
 
@@ -47,7 +52,7 @@ export function sortRows(columns: Columns, keys: readonly SortKey[]): Uint32Arra
 
 /** For each row a number by which it is sorted: ascending, unknown is Infinity. */
 function rankRows(columns: Columns, { column: name, isDescending }: SortKey): Float64Array | null {
-  const column = columns.columns[name];
+  const column = columnNamed(columns.columns, name);
   if (column === undefined) return null;
   const sign = isDescending ? -1 : 1;
   if (column.type !== "text") {
@@ -62,7 +67,7 @@ function rankRows(columns: Columns, { column: name, isDescending }: SortKey): Fl
 
 function rankHealth({ texts }: TextColumn): Float64Array {
   return Float64Array.from({ length: texts.offsets.length - 1 }, (_, index) => {
-    return HEALTH_RANKS[textAt(texts, index)] ?? Number.POSITIVE_INFINITY;
+    return HEALTH_RANKS.get(textAt(texts, index)) ?? Number.POSITIVE_INFINITY;
   });
 }
 

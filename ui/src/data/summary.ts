@@ -1,6 +1,6 @@
 /** A summary as the page reads it: cells by column and row, without an object for each row. */
 
-import { type Columns, columnText, isColumnText, textAt } from "./columns";
+import { type Columns, columnNamed, columnText, isColumnText, textAt } from "./columns";
 import { KEY_COLUMNS, type SummaryContent, type SummaryKind } from "./protocol";
 
 export type { SummaryKind } from "./protocol";
@@ -42,27 +42,27 @@ export class Summary {
   }
 
   has(column: string): boolean {
-    return column in this.#columns;
+    return Object.hasOwn(this.#columns, column);
   }
 
   isNumeric(column: string): boolean {
-    return this.#columns[column]?.type === "number";
+    return columnNamed(this.#columns, column)?.type === "number";
   }
 
   /** The text of a cell, "" if unknown. It is telemetry: show it through safeText. */
   text(column: string, row: number): string {
-    return columnText(this.#columns[column], row);
+    return columnText(columnNamed(this.#columns, column), row);
   }
 
   /** The number in a cell, NaN if unknown or a text. Of booleans, true is 1 and false 0. */
   number(column: string, row: number): number {
-    const found = this.#columns[column];
+    const found = columnNamed(this.#columns, column);
     return found === undefined || found.type === "text" ? Number.NaN : (found.values[row] ?? Number.NaN);
   }
 
   /** All numbers of a column, to draw from; NaN is unknown. Empty if the column does not exist or has texts. */
   numbers(column: string): Float64Array {
-    const found = this.#columns[column];
+    const found = columnNamed(this.#columns, column);
     return found === undefined || found.type === "text" ? NO_NUMBERS : found.values;
   }
 
@@ -70,7 +70,7 @@ export class Summary {
   categories(column: string): Categories | null {
     const known = this.#categories.get(column);
     if (known !== undefined) return known;
-    const found = this.#columns[column];
+    const found = columnNamed(this.#columns, column);
     const categories =
       found?.type === "text" && found.indexes !== null
         ? {
@@ -89,7 +89,7 @@ export class Summary {
 
   /** The row of the object with these names, -1 if there is none. */
   rowOf(names: readonly string[]): number {
-    const columns = KEY_COLUMNS[this.kind].map((column) => this.#columns[column]);
+    const columns = KEY_COLUMNS[this.kind].map((column) => columnNamed(this.#columns, column));
     if (names.length !== columns.length) return -1;
     // The last name differs most.
     for (let row = 0; row < this.count; row += 1) {
