@@ -6,7 +6,7 @@ import { Screen } from "../components/screen";
 import { EmptyState, Loading } from "../components/states";
 import { type Freshness, freshness, type Problem } from "../data/client";
 import { useNow, useSummary } from "../data/hooks";
-import { formatCount, formatDuration, formatQuantity } from "../format";
+import { formatCount, formatDuration, formatQuantity, safeText } from "../format";
 import { hrefOf, parameter } from "../router";
 import { ClusterSelect } from "./cluster_select";
 import { NoData } from "./no_data";
@@ -37,7 +37,6 @@ export function OverviewScreen() {
       <Screen title="Overview">{failure === null ? <Loading /> : <NoTopology problem={failure.problem} />}</Screen>
     );
   }
-  const totals = addUpClusters(clusters.data, cluster);
   if (clusters.data.count === 0) {
     return (
       <Screen title="Overview">
@@ -45,6 +44,14 @@ export function OverviewScreen() {
       </Screen>
     );
   }
+  if (cluster !== "" && clusters.data.rowOf([cluster]) < 0) {
+    return (
+      <Screen title="Overview" actions={<ClusterSelect />}>
+        <NoCluster cluster={cluster} />
+      </Screen>
+    );
+  }
+  const totals = addUpClusters(clusters.data, cluster);
   const isComplete = nodes.data !== null && pods.data !== null;
   return (
     <Screen title="Overview" actions={clusters.data.count > 1 || cluster !== "" ? <ClusterSelect /> : undefined}>
@@ -55,7 +62,7 @@ export function OverviewScreen() {
             Problems {findings.length > 0 && <span class="quiet-text">({formatCount(findings.length)})</span>}
           </h2>
           {findings.length === 0 && (isComplete ? <NothingWrong totals={totals} now={now} /> : <Loading />)}
-          <FindingList findings={findings} isComplete={isComplete} now={now} />
+          <FindingList key={cluster} scope={cluster} findings={findings} isComplete={isComplete} now={now} />
         </section>
         {cluster === "" && <ClusterTable clusters={clusters.data} />}
       </div>
@@ -72,6 +79,15 @@ function EmptyFleet() {
     <EmptyState title="The topology is empty">
       <p>The gateway works, but Prometheus has no series that describe a cluster or a node.</p>
       <NextSteps />
+    </EmptyState>
+  );
+}
+
+function NoCluster({ cluster }: { readonly cluster: string }) {
+  return (
+    <EmptyState title={`There is no cluster ${safeText(cluster, 100)}`}>
+      <p>It is gone, it has another name, or you may not see it.</p>
+      <a href={hrefOf({ screen: "overview" })}>All clusters</a>
     </EmptyState>
   );
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Cause } from "./causes";
 import { findNodeCauses } from "./node_causes";
-import { findPodCauses } from "./pod_causes";
+import { findPodCauses, healthyPod } from "./pod_causes";
 
 function titles(causes: readonly Cause[]): string[] {
   return causes.map(({ health, title }) => `${health} ${title}`);
@@ -135,4 +135,10 @@ test("a node without problems has no causes", () => {
     findNodeCauses({ conditions: { Ready: "true" }, isUnschedulable: false, memoryUsagePercent: 50 }),
     [],
   );
+});
+
+test("a pod without causes is well if its phase or the state of a container says so, and unknown otherwise", () => {
+  assert.deepEqual(healthyPod({ phase: "Running" }), { health: "ok", text: "Running" });
+  assert.equal(healthyPod({ containers: [{ name: "c", state: "running" }] }).health, "ok");
+  assert.equal(healthyPod({ containers: [{ name: "c" }] }).health, "unknown");
 });

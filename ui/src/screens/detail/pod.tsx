@@ -1,4 +1,4 @@
-import { type Health, HealthBadge } from "../../components/health";
+import { HealthBadge } from "../../components/health";
 import { Name, ObjectLink } from "../../components/name";
 import { useSummary } from "../../data/hooks";
 import { formatCount, formatQuantity, safeText } from "../../format";
@@ -10,7 +10,7 @@ import { UsedBar } from "../used_bar";
 import { worstHealth } from "./causes";
 import { hasValue, type JsonObject, listField, numberField, textField } from "./fields";
 import { CauseList, Field, FieldSection, Fields, RestSection, Section, ValueSection } from "./parts";
-import { findContainerCauses, findPodCauses } from "./pod_causes";
+import { findContainerCauses, findPodCauses, healthyPod } from "./pod_causes";
 import { ContainerUse } from "./usage";
 
 const STATE_FIELDS = ["phase", "isReady", "reason", "startTime", "createdTime", "lastSeenTime"];
@@ -64,13 +64,6 @@ export function PodDetail({ object, pod }: { readonly object: PodRef; readonly p
       <RestSection object={pod} shown={SHOWN} />
     </div>
   );
-}
-
-function healthyPod(pod: JsonObject): { health: Health; text: string } {
-  const phase = textField(pod, "phase");
-  if (phase !== "") return { health: "ok", text: phase };
-  const isKnown = listField(pod, "containers").some((container) => textField(container, "state") !== "");
-  return isKnown ? { health: "ok", text: "Nothing is wrong" } : { health: "unknown", text: "Its state is not known" };
 }
 
 /** The node of a pod with its health: the cause may be there. */

@@ -1,5 +1,6 @@
 /** What is wrong with a pod and its containers, why, and what to look at next. */
 
+import type { Health } from "../../components/health";
 import { formatBytes, formatDuration, formatQuantity, safeText } from "../../format";
 import { restartInterval } from "../restarts";
 import { type Cause, commandFor, findAlertCauses, isFailed } from "./causes";
@@ -74,6 +75,14 @@ export function findPodCauses(pod: JsonObject): Cause[] {
     });
   }
   return [...causes, ...findAlertCauses(pod)].sort((left, right) => Number(isFailed(right)) - Number(isFailed(left)));
+}
+
+/** What is said of a pod without causes: that it is well only if something says so, as the tables do. */
+export function healthyPod(pod: JsonObject): { readonly health: Health; readonly text: string } {
+  const phase = textField(pod, "phase");
+  if (phase !== "") return { health: "ok", text: phase };
+  const isKnown = listField(pod, "containers").some((container) => textField(container, "state") !== "");
+  return isKnown ? { health: "ok", text: "Nothing is wrong" } : { health: "unknown", text: "Its state is not known" };
 }
 
 function describePending(pod: JsonObject): Cause {

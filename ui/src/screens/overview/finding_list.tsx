@@ -5,25 +5,25 @@ import { formatCount, formatQuantity } from "../../format";
 import { hrefOf } from "../../router";
 import { SentenceView, sentenceText } from "../sentence";
 import type { Finding } from "./finding";
-import { type Changes, compareFindingLists, keepPlaces } from "./findings";
+import { type Changes, compareFindingLists, keepPlaces, SeenFindings } from "./findings";
 
 const MAXIMUM_FINDINGS = 100;
-/** For so long a finding is marked as new. */
-const NEW_MILLISECONDS = 300_000;
+/** Stays while other screens are shown. */
+const seen = new SeenFindings();
 
-/** When this page first saw each finding: those that it found when it was opened are not new. */
-const firstSeen = new Map<string, number>();
-
+/** Each scope has a list of its own: use the scope as `key`. */
 interface FindingListProps {
+  /** What the findings are about: a cluster, or "" for all. */
+  readonly scope: string;
   readonly findings: readonly Finding[];
   /** Whether all that findings are made of has arrived. */
   readonly isComplete: boolean;
   readonly now: number;
 }
 
-export function FindingList({ findings, isComplete, now }: FindingListProps) {
+export function FindingList({ scope, findings, isComplete, now }: FindingListProps) {
   const list = useRef<HTMLOListElement>(null);
-  useChanges(findings, isComplete, now);
+  useChanges(scope, findings, isComplete, now);
   const placed = usePlaces(findings, list);
   const shown = placed.slice(0, MAXIMUM_FINDINGS);
   return (
@@ -39,7 +39,7 @@ export function FindingList({ findings, isComplete, now }: FindingListProps) {
               <a href={finding.href}>
                 <SentenceView sentence={finding.title} />
               </a>
-              {isNew(finding, now) && !isResolved && <span class="new-mark">new</span>}
+              {seen.isNew(finding, now) && !isResolved && <span class="new-mark">new</span>}
               {isResolved && <span class="new-mark">resolved</span>}
               {finding.detail.length > 0 && (
                 <p class="quiet-text">
@@ -61,24 +61,16 @@ export function FindingList({ findings, isComplete, now }: FindingListProps) {
   );
 }
 
-function isNew({ key }: Finding, now: number): boolean {
-  const seen = firstSeen.get(key) ?? 0;
-  return seen > 0 && now - seen < NEW_MILLISECONDS;
-}
-
 /** Remember what is new, and announce what has changed. */
-function useChanges(findings: readonly Finding[], isComplete: boolean, now: number): void {
+function useChanges(scope: string, findings: readonly Finding[], isComplete: boolean, now: number): void {
   const before = useRef<readonly Finding[] | null>(null);
   useEffect(() => {
     if (!isComplete) return;
     const changes = before.current && compareFindingLists(before.current, findings);
-    const isFirst = before.current === null && firstSeen.size === 0;
-    for (const { key } of findings) if (!firstSeen.has(key)) firstSeen.set(key, isFirst ? 0 : now);
-    // What comes back later is new again.
-    for (const { key } of changes?.resolved ?? []) firstSeen.delete(key);
+    seen.update(scope, findings, changes?.resolved ?? [], now);
     before.current = findings;
     if (changes) announce(describeChanges(changes));
-  }, [findings, isComplete, now]);
+  }, [scope, findings, isComplete, now]);
 }
 
 function describeChanges({ appeared, resolved }: Changes): string {

@@ -4,7 +4,7 @@ import type { Quality } from "../quality/document";
 import { sentenceText } from "../sentence";
 import { createSummary, type Row } from "../testing";
 import type { Finding } from "./finding";
-import { compareFindingLists, findFindings, keepPlaces } from "./findings";
+import { compareFindingLists, findFindings, keepPlaces, SeenFindings } from "./findings";
 
 const NOW = 1_800_000_000_000;
 const SECONDS = NOW / 1000;
@@ -203,4 +203,17 @@ test("while somebody reads, findings keep their places: resolved ones stay and n
       ["n0: gone", false],
     ],
   );
+});
+
+test("findings of the first look at a scope are not new, later ones are, and another scope starts over", () => {
+  const seen = new SeenFindings();
+  const [gone] = find({ nodes: [node("n1", "gone"), node("n9")] });
+  const [evicted] = find({ pods: [pod("a", "Evicted")] });
+  assert.ok(gone && evicted);
+  seen.update("", [gone], [], NOW);
+  assert.equal(seen.isNew(gone, NOW), false);
+  seen.update("", [gone, evicted], [], NOW + 1000);
+  assert.deepEqual([seen.isNew(gone, NOW + 1000), seen.isNew(evicted, NOW + 1000)], [false, true]);
+  seen.update("rome", [gone, evicted], [], NOW + 2000);
+  assert.equal(seen.isNew(evicted, NOW + 2000), false);
 });

@@ -69,3 +69,27 @@ export function keepPlaces(before: readonly Finding[], after: readonly Finding[]
     ...after.filter(({ key }) => !keysBefore.has(key)).map((finding) => ({ finding, isResolved: false })),
   ];
 }
+
+/** For so long a finding is marked as new. */
+const NEW_MILLISECONDS = 300_000;
+
+/** When each finding was first seen. Those of the first look at a scope are not new. */
+export class SeenFindings {
+  private scope: string | null = null;
+  private readonly firstSeen = new Map<string, number>();
+
+  /** Remember what is there. Another scope starts over. */
+  update(scope: string, findings: readonly Finding[], resolved: readonly Finding[], now: number): void {
+    const isFirst = this.scope !== scope;
+    if (isFirst) this.firstSeen.clear();
+    this.scope = scope;
+    for (const { key } of findings) if (!this.firstSeen.has(key)) this.firstSeen.set(key, isFirst ? 0 : now);
+    // What comes back later is new again.
+    for (const { key } of resolved) this.firstSeen.delete(key);
+  }
+
+  isNew({ key }: Finding, now: number): boolean {
+    const seen = this.firstSeen.get(key) ?? 0;
+    return seen > 0 && now - seen < NEW_MILLISECONDS;
+  }
+}

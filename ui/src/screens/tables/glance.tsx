@@ -12,7 +12,7 @@ import { findNodeCauses } from "../detail/node_causes";
 import { CauseList, Field, Fields, GoneNotice } from "../detail/parts";
 import { detailPath } from "../detail/path";
 import { ContainerState } from "../detail/pod";
-import { findContainerCauses, findPodCauses } from "../detail/pod_causes";
+import { findContainerCauses, findPodCauses, healthyPod } from "../detail/pod_causes";
 import { ContainerUse, NodeUsage } from "../detail/usage";
 import { equals } from "../filters";
 import { NoData } from "../no_data";
@@ -128,7 +128,7 @@ function NodeGlance({ cluster, node }: { readonly cluster: string; readonly node
 function PodGlance({ pod }: { readonly pod: JsonObject }) {
   return (
     <>
-      <CauseList causes={findPodCauses(pod)} health="ok" text={textField(pod, "phase") || "Nothing is wrong"} />
+      <CauseList causes={findPodCauses(pod)} {...healthyPod(pod)} />
       <Fields object={pod} names={POD_FIELDS} />
       {listField(pod, "containers").map((container) => (
         <div key={textField(container, "name")} class="side-panel-container">
