@@ -42,6 +42,24 @@ def test_the_gateway_restarts(open_page: OpenSession, upstream: FleetUpstream, t
         expect(find_row(session.page, name)).to_be_visible()
 
 
+def test_a_screen_is_opened_while_the_gateway_is_down(
+    open_page: OpenSession, upstream: FleetUpstream, tmp_path: Path
+) -> None:
+    """A screen whose code was not loaded yet waits for the gateway, and appears without a reload."""
+    port = str(find_free_port())
+    with run_page_gateway(tmp_path, upstream.url, HTTP_PORT=port) as gateway:
+        session = open_page(build_url(gateway))
+        session.expect_errors(FAILED_REQUESTS)
+        session.open("/ui/nodes")
+        expect(find_row(session.page, upstream.fleet.hosts[0].name)).to_be_visible()
+    page = session.page
+    expect(page.get_by_role("alert").filter(has_text="The gateway does not answer")).to_be_visible()
+    page.get_by_role("link", name="Quality").first.click()
+    expect(page.get_by_role("main")).to_contain_text("Loading")
+    with run_page_gateway(tmp_path, upstream.url, HTTP_PORT=port):
+        expect(page.get_by_role("heading", name="Last refresh")).to_be_visible()
+
+
 def test_there_is_no_topology_yet(open_page: OpenSession, upstream: FleetUpstream, tmp_path: Path) -> None:
     """Before the first refresh, the page says that there is no topology and what to do, and then shows it."""
     upstream.is_failing = True

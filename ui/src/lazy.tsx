@@ -1,8 +1,13 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { fetchConfig } from "./auth/config";
 import { EmptyState, Loading } from "./components/states";
+import { outage } from "./data/client";
+import { loadWhenReachable } from "./data/load";
 
-/** A component whose code is loaded when it is needed first. */
+const PAUSE_MILLISECONDS = 2000;
+
+/** A component whose code is loaded when it is needed first; during an outage, when the gateway answers again. */
 export function lazy(load: () => Promise<ComponentType>): ComponentType {
   let loaded: ComponentType | null = null;
   return function Lazy() {
@@ -10,7 +15,7 @@ export function lazy(load: () => Promise<ComponentType>): ComponentType {
     const [isMissing, setMissing] = useState(false);
     useEffect(() => {
       if (loaded !== null) return;
-      load().then(
+      loadWhenReachable(load, isReachable, pause, outage.peek() !== null).then(
         (component) => {
           loaded = component;
           setFound(() => component);
@@ -29,4 +34,15 @@ export function lazy(load: () => Promise<ComponentType>): ComponentType {
       </EmptyState>
     );
   };
+}
+
+function isReachable(): Promise<boolean> {
+  return fetchConfig().then(
+    () => true,
+    () => false,
+  );
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
 }

@@ -36,10 +36,11 @@ interface ProblemViewProps {
 
 /** A problem with the reason that the gateway gives, and what to write instead. */
 export function ProblemView({ problem, title, children }: ProblemViewProps) {
+  const reason = problem.detail || (title === undefined ? "" : problem.title);
   return (
     <div class="problem" role="alert">
       <p class="problem-title">{title ?? problem.title}</p>
-      {problem.detail && <p>{safeText(problem.detail, 1000)}</p>}
+      {reason && <p>{safeText(reason, 1000)}</p>}
       {problem.nearest && <p>Similar: {problem.nearest.slice(0, 8).map(safeListItem).join(", ")}</p>}
       {children}
     </div>

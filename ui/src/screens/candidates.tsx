@@ -1,6 +1,7 @@
 /** Where a workload fits: a form, and the answer of the gateway, kept current. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { gateway } from "../auth/auth";
 import { announce } from "../components/announcer";
 import { Screen } from "../components/screen";
 import { Loading, ProblemView } from "../components/states";
@@ -115,7 +116,7 @@ function Answer({ shown, isWrong, problem, showCurrent }: AnswerProps) {
 }
 
 function Command({ request }: { readonly request: CandidatesRequest }) {
-  const command = buildCommand(location.origin, request);
+  const command = buildCommand(location.origin, request, gateway.value?.tokenRequired);
   return (
     <details>
       <summary>The same as a request of the API</summary>

@@ -7,11 +7,12 @@ import { Name } from "../components/name";
 import { Screen } from "../components/screen";
 import { EmptyState, Loading, ProblemView } from "../components/states";
 import { useNow } from "../data/hooks";
-import { formatCount, formatDuration, formatNumber, formatQuantity, formatRatio, safeText } from "../format";
+import { formatCount, formatDuration, formatNumber, formatQuantity, formatRatio } from "../format";
 import { CopyButton, Field, Section } from "./detail/parts";
 import { PlainTable } from "./plain_table";
 import { type Quality, useQuality } from "./quality/document";
 import {
+  describeRefresh,
   groupExporters,
   groupFailures,
   groupLeftOut,
@@ -27,9 +28,10 @@ export function QualityScreen() {
   const { quality, problem } = useQuality();
   return (
     <Screen title="Quality">
+      <p class="quiet-text">What is missing in the data, why, and which exporter or setting would add it.</p>
       {quality !== null && problem !== null && <ProblemView problem={problem} title="This is not current" />}
       {quality !== null ? (
-        <Document quality={quality} />
+        <Document quality={quality} isCurrent={problem === null} />
       ) : problem === null ? (
         <Loading />
       ) : problem.kind === "forbidden" ? (
@@ -53,7 +55,12 @@ function Forbidden() {
   );
 }
 
-function Document({ quality }: { readonly quality: Quality }) {
+interface DocumentProps {
+  readonly quality: Quality;
+  readonly isCurrent: boolean;
+}
+
+function Document({ quality, isCurrent }: DocumentProps) {
   const {
     vanished = [],
     contradictions = [],
@@ -65,7 +72,7 @@ function Document({ quality }: { readonly quality: Quality }) {
   const warnings = groupWarnings(quality);
   return (
     <div class="detail-grid">
-      <State quality={quality} />
+      <State quality={quality} isCurrent={isCurrent} />
       <Families quality={quality} />
       <Failures quality={quality} />
       <ListSection title="Warnings of sources" columns={["Source", "Warning", "Queries"]} rows={warnings}>
@@ -104,7 +111,11 @@ function Document({ quality }: { readonly quality: Quality }) {
           </tr>
         )}
       </ListSection>
-      <ListSection title="Samples that are left out" columns={["Samples", "They", "Because", "Queries"]} rows={leftOut}>
+      <ListSection
+        title="Samples that are left out"
+        columns={["Samples", "What happened", "Reason", "Queries"]}
+        rows={leftOut}
+      >
         {({ what, reason, samples, queries }) => (
           <tr key={`${what} ${reason}`}>
             <td class="number">{formatCount(samples)}</td>
@@ -149,8 +160,8 @@ function Document({ quality }: { readonly quality: Quality }) {
   );
 }
 
-function State({ quality }: { readonly quality: Quality }) {
-  const { totals = {}, failure, unavailable, complete = false, refreshDurationSeconds = Number.NaN } = quality;
+function State({ quality, isCurrent }: DocumentProps) {
+  const { totals = {}, refreshDurationSeconds = Number.NaN } = quality;
   const { samples = 0, placedSamples = 0 } = totals;
   const now = useNow();
   const age = now / 1000 - Date.parse(quality.refreshTime ?? "") / 1000;
@@ -158,17 +169,11 @@ function State({ quality }: { readonly quality: Quality }) {
   return (
     <Section title="Last refresh">
       <p>
-        {failure || unavailable ? (
-          <HealthBadge health="failed" text={safeText(failure ?? unavailable ?? "", 500)} />
-        ) : complete ? (
-          <HealthBadge health="ok" text="Complete: no query failed, and every object has its place" />
-        ) : (
-          <HealthBadge health="warning" text="Incomplete: see below" />
-        )}
+        <HealthBadge {...describeRefresh(quality, isCurrent)} />
       </p>
       <dl class="fields">
         <Field label="Refreshed">{Number.isNaN(age) ? "never" : `${formatDuration(age)} ago`}</Field>
-        <Field label="It took">
+        <Field label="Duration">
           {Number.isNaN(refreshDurationSeconds) ? "" : `${formatNumber(refreshDurationSeconds)} s`}
         </Field>
         <Field label="Queries">
@@ -179,7 +184,7 @@ function State({ quality }: { readonly quality: Quality }) {
           the topology
         </Field>
       </dl>
-      <p>What to do about each of this, with examples:</p>
+      <p>What to do about each of these, with examples:</p>
       <p class="command">
         <code>{command}</code> <CopyButton text={command} />
       </p>
@@ -232,6 +237,7 @@ function Failures({ quality }: { readonly quality: Quality }) {
 function Missing({ sources }: { readonly sources: readonly MissingSource[] }) {
   return (
     <Section title="Fields without any value, and what would fill them" isWide>
+      <p class="quiet-text">A field is listed if no object of the whole fleet has a value for it.</p>
       {sources.length === 0 ? (
         <HealthBadge health="ok" text="Every field has a value somewhere." />
       ) : (

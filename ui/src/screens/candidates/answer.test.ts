@@ -4,6 +4,13 @@ import { buildCommand, candidateNotes, keepRows, reasonText, weightsOf } from ".
 
 const node = (id: string, score = 0.5) => ({ id, cluster: "c", node: id, score });
 
+test("where a token is required, the command has a place for it", () => {
+  assert.equal(
+    buildCommand("http://x", {}, true),
+    `curl -s -H "Authorization: Bearer $TOKEN" http://x/api/v1/candidates -d '{}'`,
+  );
+});
+
 test("the first answer is shown as it is", () => {
   const { rows, isOutdated } = keepRows(null, [node("a"), node("b")]);
   assert.deepEqual(

@@ -120,7 +120,12 @@ export function keepRows<T extends PlacedNode>(before: Kept<T> | null, items: re
 }
 
 /** The request as a command for a shell. */
-export function buildCommand(origin: string, request: Readonly<Record<string, unknown>>): string {
+export function buildCommand(
+  origin: string,
+  request: Readonly<Record<string, unknown>>,
+  isTokenRequired = false,
+): string {
   const body = JSON.stringify(request).replaceAll("'", String.raw`'\''`);
-  return `curl -s ${origin}/api/v1/candidates -d '${body}'`;
+  const header = isTokenRequired ? '-H "Authorization: Bearer $TOKEN" ' : "";
+  return `curl -s ${header}${origin}/api/v1/candidates -d '${body}'`;
 }

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
+import { gateway } from "../../auth/auth";
 import { type Health, HealthBadge, HealthIcon } from "../../components/health";
 import { Name } from "../../components/name";
 import { formatCount, formatTime, safeText } from "../../format";
@@ -222,16 +223,19 @@ export function RestSection({ object, shown }: { readonly object: JsonObject; re
   return <FieldSection title="Other fields" isWide object={rest} names={Object.keys(rest)} />;
 }
 
-/** The object as the API returns it, and where. */
+/** The object as the API returns it, and where. A link cannot carry a token: it is there if none is necessary. */
 export function RawSection({ path, object }: { readonly path: string; readonly object: JsonObject }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <Section title="JSON" isWide>
-      <p>
-        <a href={`/api/v1${path}`}>
-          <code>{safeText(`/api/v1${path}`, 300)}</code>
-        </a>
-      </p>
+      {gateway.value?.tokenRequired === false && (
+        <p>
+          <a href={`/api/v1${path}`} target="_blank" rel="noopener">
+            <code>{safeText(`/api/v1${path}`, 300)}</code>
+          </a>{" "}
+          <span class="quiet-text">(in a new tab)</span>
+        </p>
+      )}
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>Show</summary>
         {isOpen && <RawText text={JSON.stringify(object, null, 2)} />}

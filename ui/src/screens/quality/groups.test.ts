@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Quality } from "./document";
-import { groupExporters, groupFailures, groupLeftOut, groupMissing, groupWarnings } from "./groups";
+import { describeRefresh, groupExporters, groupFailures, groupLeftOut, groupMissing, groupWarnings } from "./groups";
 
 const OK = { source: "a:9090", result: "QUERY_RESULT_OK" };
+
+test("a refresh is complete only if the answer is current and nothing has failed", () => {
+  assert.equal(describeRefresh({ complete: true }, true).health, "ok");
+  assert.equal(describeRefresh({ complete: true }, false).health, "unknown");
+  assert.equal(describeRefresh({ complete: false }, true).health, "warning");
+  assert.deepEqual(describeRefresh({ failure: "timeout", complete: true }, true), {
+    health: "failed",
+    text: "timeout",
+  });
+});
 
 test("empty fields are grouped by what would fill them, what fills most first, with their queries", () => {
   const quality: Quality = {

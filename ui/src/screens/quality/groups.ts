@@ -1,7 +1,21 @@
 /** The document in the order in which people ask: by exporter, by error, by reason. */
 
+import type { Health } from "../../components/health";
+import { safeText } from "../../format";
 import { groupBy } from "../group";
 import type { LeftOut, Quality, QualityRow, UnfilledField } from "./document";
+
+/** The last refresh in one sentence. Nothing is well if the answer is not current. */
+export function describeRefresh(
+  { failure, unavailable, complete = false }: Quality,
+  isCurrent: boolean,
+): { readonly health: Health; readonly text: string } {
+  if (failure || unavailable) return { health: "failed", text: safeText(failure || unavailable || "", 500) };
+  if (!isCurrent) return { health: "unknown", text: "Not known: below is the last answer" };
+  return complete
+    ? { health: "ok", text: "Complete: no query failed, and every object has its place" }
+    : { health: "warning", text: "Incomplete: see below" };
+}
 
 /** What would fill fields that are empty, and which fields. */
 export interface MissingSource {
