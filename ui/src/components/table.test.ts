@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ColumnResponse } from "../data/columns";
 import { decodeSummary } from "../data/columns";
+import { formatSort } from "../data/order";
 import { Summary } from "../data/summary";
 import { formatCsvLine } from "./export";
 import { keepRows, orderRows } from "./stable_rows";
-import { chooseColumns, textColumn } from "./table_columns";
+import { chooseColumns, chooseSort, textColumn } from "./table_columns";
 
 function summaryOf(revision: number, names: readonly string[], ids: readonly number[]): Summary {
   const columns: Record<string, ColumnResponse> = { name: { values: [...names] } };
@@ -75,5 +76,19 @@ test("the columns are those of the address, in the order of the table, and alway
   const namesOf = (chosen: string) => chooseColumns(columns, chosen).map(({ name }) => name);
   assert.deepEqual(namesOf(""), ["name", "a"]);
   assert.deepEqual(namesOf("b,a"), ["name", "a", "b"]);
-  assert.deepEqual(namesOf("nonsense"), ["name"]);
+});
+
+test("names of no column in the address are ignored, and nothing but such names is the default", () => {
+  const columns = [
+    textColumn("name", "Name"),
+    textColumn("pods", "Pods"),
+    textColumn("type", "Type", { isOptional: true }),
+  ];
+  const shown = (chosen: string) => chooseColumns(columns, chosen).map(({ name }) => name);
+  assert.deepEqual(shown("speed"), ["name", "pods"]);
+  assert.deepEqual(shown("speed,type"), ["name", "type"]);
+  const sort = (chosen: string) => formatSort(chooseSort(columns, chosen, "name"));
+  assert.equal(sort("constructor,-speed"), "name");
+  assert.equal(sort("constructor,-pods"), "-pods");
+  assert.equal(sort(""), "name");
 });

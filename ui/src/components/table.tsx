@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useReducer, useRef } from "preact/hooks";
 import type { Order, Resource } from "../data/client";
 import { type SummaryQuery, summaryPath, useOrder } from "../data/hooks";
-import { formatSort, parseSort } from "../data/order";
+import { formatSort } from "../data/order";
 import type { Summary, SummaryKind } from "../data/summary";
 import { formatQuantity } from "../format";
 import { parameter, setParameters } from "../router";
@@ -13,7 +13,7 @@ import { exportCsv, exportJson } from "./export";
 import { Menu } from "./menu";
 import { keepRows, orderRows, type StableRows } from "./stable_rows";
 import { EmptyState, Loading, ProblemView } from "./states";
-import { chooseColumns, type TableColumn } from "./table_columns";
+import { chooseColumns, chooseSort, type TableColumn } from "./table_columns";
 import { type Selection, TableRows } from "./table_rows";
 import type { Scroller } from "./virtual_rows";
 
@@ -42,7 +42,7 @@ export interface TableProps {
 
 export function Table(props: TableProps) {
   const { kind, query = {}, resource, columns, defaultSort = "name", label, hrefOf, selection, totals, empty } = props;
-  const keys = parseSort(parameter("sort") || defaultSort);
+  const keys = chooseSort(columns, parameter("sort"), defaultSort);
   const order = useOrder(kind, query, keys);
   const shown = chooseColumns(columns, parameter("columns"));
   const scroller = useRef<HTMLDivElement>(null);

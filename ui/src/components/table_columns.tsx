@@ -1,6 +1,7 @@
 /** Columns of tables: how a cell reads, looks and is exported. */
 
 import type { ComponentChildren } from "preact";
+import { parseSort, type SortKey } from "../data/order";
 import type { Summary } from "../data/summary";
 import { formatTimestamp, safeText } from "../format";
 import { Bar, type Thresholds } from "./bar";
@@ -28,11 +29,20 @@ export interface TableColumn {
 
 type ColumnOptions = Partial<Omit<TableColumn, "name" | "label">>;
 
-/** The columns that `columns` of the address names, or those that are not optional. The first one is always there. */
+/**
+ * The columns that `columns` of the address names, or those that are not optional. The first one is always there.
+ * Names of no column are ignored.
+ */
 export function chooseColumns(columns: readonly TableColumn[], chosen: string): readonly TableColumn[] {
-  const names = chosen.split(",").filter((name) => name !== "");
+  const names = chosen.split(",").filter((name) => columns.some((column) => column.name === name));
   if (names.length === 0) return columns.filter((column) => !column.isOptional);
   return columns.filter((column, index) => index === 0 || names.includes(column.name));
+}
+
+/** The keys of `sort` of the address that are columns, or the default keys if none is. */
+export function chooseSort(columns: readonly TableColumn[], chosen: string, defaultSort: string): readonly SortKey[] {
+  const keys = parseSort(chosen).filter((key) => columns.some(({ name }) => name === key.column));
+  return keys.length > 0 ? keys : parseSort(defaultSort);
 }
 
 /** A column of texts. */

@@ -6,6 +6,7 @@ import { ProblemError, unreadable } from "./problem";
 import { type Failure, type Freshness, KEY_COLUMNS, type Source, type SummaryContent } from "./protocol";
 import { retryPause } from "./retry";
 import type { Answer, Query } from "./transport";
+import { addUsage } from "./usage";
 
 /** How long the gateway holds a request whose result does not change. */
 const WAIT_SECONDS = 30;
@@ -167,7 +168,7 @@ export class Feed {
     const { kind } = this.source;
     if (kind === "json") return content;
     try {
-      const columns = decodeSummary(content as SummaryResponse);
+      const columns = addUsage(kind, decodeSummary(content as SummaryResponse));
       this.#revision += 1;
       return {
         revision: this.#revision,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { equals, joinFilters, quoteValue } from "./filters";
+import { parseProblem } from "../data/problem";
+import { equals, joinFilters, problemWithoutPrefix, quoteValue } from "./filters";
 
 test("a value with characters of the filter language is in quotes", () => {
   assert.equal(quoteValue("kube-system"), "kube-system");
@@ -12,4 +13,13 @@ test("a value with characters of the filter language is in quotes", () => {
 
 test("requirements are joined by commas, without empty ones", () => {
   assert.equal(joinFilters("phase=Failed", " ", equals("cluster", "a=b")), 'phase=Failed,cluster="a=b"');
+});
+
+test("the position in the problem of a filter is that in the field", () => {
+  const detailOf = (detail: string, joined: string, typed: string) =>
+    problemWithoutPrefix(parseProblem(400, JSON.stringify({ detail })), joined, typed).detail;
+  const detail = "filter: expected an operator at character 17, got 'b'";
+  assert.equal(detailOf(detail, "cluster=south,a b", "a b"), "filter: expected an operator at character 3, got 'b'");
+  assert.equal(detailOf(detail, "aaaaaaaaaaaaaaa b", "aaaaaaaaaaaaaaa b"), detail);
+  assert.equal(detailOf("filter: unknown field 'a'", "cluster=south,a", "a"), "filter: unknown field 'a'");
 });

@@ -1,5 +1,7 @@
 /** Expressions in the filter language of the API (docs/api.md). */
 
+import type { Problem } from "../data/problem";
+
 const NEEDS_QUOTES = /[\s,()=!<>~"'*^$|&\\]/;
 
 /** A value in a filter: in double quotes if it contains characters with a meaning. */
@@ -11,6 +13,19 @@ export function quoteValue(value: string): string {
 /** The requirement that a field has a value. */
 export function equals(field: string, value: string): string {
   return `${field}=${quoteValue(value)}`;
+}
+
+/**
+ * The problem of a filter as it would be without what the page has put before it. The position is that of the text in
+ * the field.
+ */
+export function problemWithoutPrefix(problem: Problem, joined: string, typed: string): Problem {
+  if (!joined.endsWith(typed)) return problem;
+  const start = joined.length - typed.length;
+  const detail = problem.detail.replace(/^(filter: (?:un)?expected .*? at character )(\d+)/, (_, before, position) => {
+    return `${before}${Math.max(1, Number(position) - start)}`;
+  });
+  return { ...problem, detail };
 }
 
 /** Requirements that must all match. Empty ones are left out. */

@@ -20,7 +20,7 @@ import {
 } from "../router";
 import { ClusterSelect } from "./cluster_select";
 import { useFilterCompletion, useSelectorCompletion } from "./completion/hooks";
-import { equals, joinFilters } from "./filters";
+import { equals, joinFilters, problemWithoutPrefix } from "./filters";
 import { COLUMNS } from "./tables/columns";
 import { Glance } from "./tables/glance";
 import { describeTotals } from "./tables/totals";
@@ -44,11 +44,13 @@ const WIDE = "(min-width: 75rem)";
 
 export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   const cluster = kind === "clusters" ? "" : parameter("cluster");
-  const filter = joinFilters(parameter("filter"), cluster === "" ? "" : equals("cluster", cluster));
+  const typed = parameter("filter");
+  // First, so that an error in what was typed quotes nothing else.
+  const filter = joinFilters(cluster === "" ? "" : equals("cluster", cluster), typed);
   const query = { filter, labels: kind === "nodes" ? parameter("labels") : "" };
   const resource = useSummary(kind, query);
   const { data: summary, failure } = resource;
-  const problem = failure?.problem ?? null;
+  const problem = failure === null ? null : problemWithoutPrefix(failure.problem, filter, typed);
   const completeFilter = useFilterCompletion(kind, summary);
   const completeLabels = useSelectorCompletion();
   const isWide = useMediaQuery(WIDE);

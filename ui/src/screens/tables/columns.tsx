@@ -31,9 +31,9 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     healthColumn({ width: 15 }),
     countColumn("nodeCount", "Nodes", "failedNodeCount"),
     countColumn("podCount", "Pods", "failedPodCount"),
-    usedColumn("cpuUsageCores", "CPU", readCpuOfCluster, formatCores),
+    percentColumn("cpuUsagePercent", "CPU", BUSY, { width: 8, amounts: amountsOf(readCpu, formatCores) }),
     numberColumn("cpuCores", "Cores", formatNumber, { width: 5 }),
-    usedColumn("availableMemoryBytes", "Memory used", readMemory, formatBytes),
+    percentColumn("memoryUsagePercent", "Memory used", FULL, { width: 8, amounts: amountsOf(readMemory, formatBytes) }),
     numberColumn("memoryBytes", "Memory", formatBytes),
     textColumn("type", "Type", { width: 6, description: "The orchestrator, if the telemetry names it" }),
     ageColumn("lastSeenTime", "Last seen"),
@@ -49,7 +49,7 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     textColumn("cluster", "Cluster", { width: 9 }),
     percentColumn("cpuUsagePercent", "CPU", BUSY),
     percentColumn("memoryUsagePercent", "Memory used", FULL),
-    percentColumn("filesystemUsagePercent", "Disk", FULL, "The root file system"),
+    percentColumn("filesystemUsagePercent", "Disk", FULL, { description: "The root file system" }),
     numberColumn("temperatureCelsius", "Temp.", formatCelsius, { width: 4.5, description: "The highest temperature" }),
     countColumn("podCount", "Pods", "failedPodCount"),
     numberColumn("cpuCores", "Cores", formatNumber, { width: 4.5 }),
@@ -101,43 +101,39 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   ],
 };
 
-/** A share that the summary has in percent. */
-function percentColumn(name: string, label: string, thresholds: typeof FULL, description?: string): TableColumn {
+/** A share in percent: sorted and exported as it is shown. `amounts` are for the title. */
+function percentColumn(
+  name: string,
+  label: string,
+  thresholds: typeof FULL,
+  { amounts, ...options }: ColumnOptions & { readonly amounts?: (summary: Summary, row: number) => string } = {},
+): TableColumn {
   const cell = (summary: Summary, row: number) => {
     const ratio = summary.number(name, row) / 100;
-    return { ratio, text: formatRatio(ratio), thresholds };
+    return { ratio, text: formatRatio(ratio), thresholds, ...(amounts && { title: amounts(summary, row) }) };
   };
-  return barColumn(name, label, cell, { width: 7.5, ...(description !== undefined && { description }) });
+  return barColumn(name, label, cell, { width: 7.5, ...options });
+}
+
+function amountsOf(read: (summary: Summary, row: number) => Used, format: (value: number) => string) {
+  return (summary: Summary, row: number) => {
+    const { used, all } = read(summary, row);
+    return `${format(used)} of ${format(all)}`;
+  };
 }
 
 interface Used {
   readonly used: number;
   readonly all: number;
-  readonly thresholds: typeof FULL;
 }
 
-function readCpuOfCluster(summary: Summary, row: number): Used {
-  return { used: summary.number("cpuUsageCores", row), all: summary.number("cpuCores", row), thresholds: BUSY };
+function readCpu(summary: Summary, row: number): Used {
+  return { used: summary.number("cpuUsageCores", row), all: summary.number("cpuCores", row) };
 }
 
 function readMemory(summary: Summary, row: number): Used {
   const all = summary.number("memoryBytes", row);
-  return { used: all - summary.number("availableMemoryBytes", row), all, thresholds: FULL };
-}
-
-/** A share that is computed from two columns. It is sorted by the column `name`. */
-function usedColumn(
-  name: string,
-  label: string,
-  read: (summary: Summary, row: number) => Used,
-  format: (value: number) => string,
-): TableColumn {
-  const cell = (summary: Summary, row: number) => {
-    const { used, all, thresholds } = read(summary, row);
-    const ratio = used / all;
-    return { ratio, text: formatRatio(ratio), title: `${format(used)} of ${format(all)}`, thresholds };
-  };
-  return barColumn(name, label, cell, { width: 8 });
+  return { used: all - summary.number("availableMemoryBytes", row), all };
 }
 
 /** What a container uses, with a bar if it has a limit. */
