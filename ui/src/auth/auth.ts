@@ -1,7 +1,8 @@
 /** Who is signed in, and how. Tokens are in memory only: of this page, and of the worker that all tabs share. */
 
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
-import { outage, sharedToken, shareToken } from "../data/client";
+import type { Token } from "../data/client";
+import { isWorkerMissing, outage, sharedToken, shareToken } from "../data/client";
 import type { Refusal } from "../data/protocol";
 import { BASE_PATH, hrefOf, isLoginAnswer, navigate } from "../router";
 import { type Config, fetchConfig } from "./config";
@@ -38,6 +39,7 @@ export async function startAuth(): Promise<void> {
     const { Oidc: OidcClient } = await import("./oidc");
     oidc = new OidcClient(found.login, signIn);
   }
+  await workerAnswer();
   const isFinished = isLoginAnswer(new URL(location.href)) && (await finishLogin());
   if (!isFinished) await signInFirst(found);
   followRefusals();
@@ -85,24 +87,26 @@ function leaveLoginPage(returnTo: string): void {
 }
 
 async function signInFirst({ tokenRequired, login }: Config): Promise<void> {
-  const shared = await otherTabsToken();
-  if (shared !== null) state.value = { status: "signedIn", name: nameOf(shared.account) };
+  const shared = await workerAnswer();
+  if (shared.token) state.value = { status: "signedIn", name: nameOf(shared.account) };
   else if (!tokenRequired) state.value = { status: "open" };
   else if (login !== null) await startLogin();
   else state.value = { status: "signedOut", reason: "" };
 }
 
-async function otherTabsToken(): Promise<{ readonly account: string } | null> {
-  const answer = await new Promise<typeof sharedToken.value>((resolve) => {
+/** The token that other tabs have. The worker must have answered before this tab shares its own. */
+function workerAnswer(): Promise<Token> {
+  return new Promise((resolve) => {
     const stop = effect(() => {
       const { value } = sharedToken;
       if (value !== null) {
         resolve(value);
         queueMicrotask(() => stop());
+      } else if (isWorkerMissing.value) {
+        state.value = { status: "unreachable", detail: "The part of the page that asks for data cannot be loaded." };
       }
     });
   });
-  return answer?.token ? answer : null;
 }
 
 function signIn({ token, account, name }: Session): void {
@@ -136,9 +140,10 @@ export function signInWithToken(text: string): void {
 }
 
 export async function signOut(): Promise<void> {
+  const logout = oidc?.logout().catch(() => undefined);
   shareToken({ token: null, account: "" });
   state.value = { status: "signedOut", reason: "You are signed out." };
-  await oidc?.logout().catch(() => undefined);
+  await logout;
 }
 
 /** The gateway refuses a token: it has expired, or it never was valid. */
@@ -189,8 +194,10 @@ function followOtherTabs(): void {
     const shared = sharedToken.value;
     const { status } = state.peek();
     if (shared?.token && status === "signedOut") state.value = { status: "signedIn", name: nameOf(shared.account) };
-    else if (shared?.token === null && status === "signedIn") {
-      state.value = { status: "signedOut", reason: "You are signed out." };
+    else if (shared?.token === null) {
+      // Otherwise the renewal of this tab would sign all of them in again.
+      if (status === "signedIn" || status === "signedOut") void oidc?.end();
+      if (status === "signedIn") state.value = { status: "signedOut", reason: "You are signed out." };
     }
   });
 }

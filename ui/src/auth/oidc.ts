@@ -14,6 +14,7 @@ export interface Session {
 
 export class Oidc {
   readonly #manager: UserManager;
+  #isEnded = false;
 
   /** `onRenewed` is called with each token that replaces one that is about to expire. */
   constructor({ authority, clientId }: LoginConfig, onRenewed: (session: Session) => void) {
@@ -34,7 +35,11 @@ export class Oidc {
       monitorSession: false,
       loadUserInfo: false,
     });
-    this.#manager.events.addUserLoaded((user) => onRenewed(toSession(user)));
+    this.#manager.events.addUserLoaded((user) => {
+      // The answer to a renewal that was on its way when somebody signed out.
+      if (this.#isEnded) void this.#manager.removeUser();
+      else onRenewed(toSession(user));
+    });
   }
 
   /** Go to the issuer, and come back to this address. */
@@ -54,17 +59,34 @@ export class Oidc {
     if (!user?.refresh_token) return null;
     try {
       const renewed = await this.#manager.signinSilent();
-      return renewed && toSession(renewed);
+      return renewed && !this.#isEnded ? toSession(renewed) : null;
     } catch {
       return null;
     }
   }
 
+  /** End the login of this tab: no token is renewed any longer. */
+  async end(): Promise<void> {
+    if (this.#isEnded) return;
+    this.#stopRenewal();
+    await this.#manager.removeUser();
+  }
+
   /** End the session at the issuer, too, where it can be ended. The browser leaves the page then. */
   async logout(): Promise<void> {
-    const endpoint = await this.#manager.metadataService.getEndSessionEndpoint().catch(() => undefined);
-    if (endpoint) await this.#manager.signoutRedirect();
-    else await this.#manager.removeUser();
+    // The user stays until the issuer's page is opened: its ID token tells the issuer whose session it is.
+    this.#stopRenewal();
+    try {
+      const endpoint = await this.#manager.metadataService.getEndSessionEndpoint().catch(() => undefined);
+      if (endpoint) await this.#manager.signoutRedirect();
+    } finally {
+      await this.#manager.removeUser();
+    }
+  }
+
+  #stopRenewal(): void {
+    this.#isEnded = true;
+    this.#manager.stopSilentRenew();
   }
 }
 

@@ -181,6 +181,11 @@ interface Endpoint {
   postMessage(message: ToWorker): void;
 }
 
+/** Whether the script of the worker could not be loaded. It is tried again. */
+export const isWorkerMissing = signal(false);
+
+const WORKER_RETRY_MILLISECONDS = 3000;
+
 let endpoint: Endpoint | null = null;
 
 function post(message: ToWorker): void {
@@ -189,8 +194,7 @@ function post(message: ToWorker): void {
 
 /** Start the worker. Everything else of this module waits for it. */
 export function connect(): void {
-  endpoint = openWorker();
-  post({ type: "visibility", isVisible: document.visibilityState === "visible" });
+  startWorker();
   document.addEventListener("visibilitychange", () => {
     post({ type: "visibility", isVisible: document.visibilityState === "visible" });
   });
@@ -198,19 +202,33 @@ export function connect(): void {
   window.addEventListener("pagehide", (event) => {
     if (!event.persisted) post({ type: "leave" });
   });
+}
+
+function startWorker(): void {
+  endpoint = openWorker();
+  post({ type: "visibility", isVisible: document.visibilityState === "visible" });
   holdLock();
 }
 
 function openWorker(): Endpoint {
   const options: WorkerOptions = { type: "module", name: "topology" };
   if ("SharedWorker" in window) {
-    const { port } = new SharedWorker(WORKER_URL, options);
-    port.onmessage = receive;
-    return port;
+    const worker = new SharedWorker(WORKER_URL, options);
+    worker.onerror = startAgain;
+    worker.port.onmessage = receive;
+    return worker.port;
   }
   const worker = new Worker(WORKER_URL, options);
+  worker.onerror = startAgain;
   worker.onmessage = receive;
   return worker;
+}
+
+/** A worker that has answered is loaded: its other errors are not about that. */
+function startAgain(): void {
+  if (sharedToken.peek() !== null) return;
+  isWorkerMissing.value = true;
+  setTimeout(startWorker, WORKER_RETRY_MILLISECONDS);
 }
 
 /** Locks exist only where the address is secure. Elsewhere a tab that crashes is remembered as long as others live. */
