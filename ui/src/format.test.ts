@@ -8,6 +8,7 @@ import {
   formatNumber,
   formatQuantity,
   formatRatio,
+  formatRecentTime,
   formatTimestamp,
   safeText,
 } from "./format";
@@ -85,4 +86,10 @@ test("long names are cut between characters, never within one", () => {
   assert.equal(safeText("x".repeat(1000), 10), `${"x".repeat(9)}…`);
   assert.equal(safeText("ab😀cd", 4), "ab…");
   assert.equal(safeText("abcd", 4), "abcd");
+});
+
+test("a time of today has no date, another one has", () => {
+  const noon = new Date(2026, 10, 30, 12, 0, 0).getTime();
+  assert.equal(formatRecentTime(noon / 1000 - 60, noon), "11:59:00");
+  assert.equal(formatRecentTime(noon / 1000 - 3 * 86_400, noon), "2026-11-27 12:00:00");
 });

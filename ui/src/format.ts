@@ -87,6 +87,12 @@ export function formatTime(time: number): string {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 }
 
+/** A time in Unix seconds beside its age: the date only if it is not today. `now` is in milliseconds. */
+export function formatRecentTime(time: number, now: number): string {
+  const text = formatTime(time);
+  return text.slice(0, 10) === formatTime(now / 1000).slice(0, 10) ? text.slice(11) : text;
+}
+
 /** A time in Unix seconds as in RFC 3339, for exports. */
 export function formatTimestamp(time: number): string {
   const date = new Date(time * 1000);

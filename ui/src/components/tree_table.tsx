@@ -24,6 +24,8 @@ export interface TreeColumn<Row> {
   /** Not shown where there is little room. */
   readonly isOptional?: boolean;
   readonly render: (row: Row) => ComponentChildren;
+  /** The whole text, where there may be no room for it. */
+  readonly titleOf?: (row: Row) => string;
 }
 
 interface TreeTableProps<Row extends TreeRow> {
@@ -39,7 +41,7 @@ interface TreeTableProps<Row extends TreeRow> {
 }
 
 /** A table that is not as wide, in rem, does without its optional columns. */
-const NARROW_WIDTH = 27;
+const NARROW_WIDTH = 33;
 
 export function TreeTable<Row extends TreeRow>(props: TreeTableProps<Row>) {
   const { label, rows, selected } = props;
@@ -164,7 +166,7 @@ function TreeRowView<Row extends TreeRow>(props: TreeRowViewProps<Row>) {
       onDblClick={onOpen}
     >
       {columns.map((column, position) => (
-        <td key={column.title} class={column.isNumber ? "number" : undefined}>
+        <td key={column.title} class={column.isNumber ? "number" : undefined} title={column.titleOf?.(row)}>
           {position === 0 && <Indentation row={row} onToggle={onToggle} />}
           {column.render(row)}
         </td>

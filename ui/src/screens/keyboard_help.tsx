@@ -26,7 +26,7 @@ const FOCUS_KEYS: readonly KeyGroup[] = [
     ],
   },
   {
-    title: "In the table of the map",
+    title: "In the table of the map or the world",
     keys: [
       ["↑ ↓ PageUp PageDown Home End", "go to another row"],
       ["→ ←", "show and hide what is within"],
@@ -35,19 +35,19 @@ const FOCUS_KEYS: readonly KeyGroup[] = [
     ],
   },
   {
-    title: "In a drawing",
+    title: "In the drawing of the map or the world",
     keys: [
       ["← → ↑ ↓", "move"],
       ["+ −", "zoom"],
       ["0", "show everything"],
-      ["Escape", "select nothing"],
+      ["Escape", "clear the selection"],
     ],
   },
   {
     title: "In a field with a list",
     keys: [
       ["↑ ↓", "choose"],
-      ["Enter Tab", "take what is chosen"],
+      ["Enter Tab", "accept what is chosen"],
       ["Escape", "close the list"],
     ],
   },
@@ -63,11 +63,11 @@ export function KeyboardHelpButton() {
 }
 
 export function KeyboardHelp() {
-  useShortcut("?", "show the keys", open);
+  useShortcut("?", "show this help", open);
   return (
     <Dialog title="Keyboard" isOpen={isOpen.value} onClose={() => (isOpen.value = false)}>
       <div class="key-groups">
-        <Keys title="Now" keys={describeShortcuts(shortcuts.value)} />
+        <Keys title="On this screen" keys={describeShortcuts(shortcuts.value)} />
         {FOCUS_KEYS.map((group) => (
           <Keys key={group.title} {...group} />
         ))}

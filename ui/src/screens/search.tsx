@@ -142,10 +142,11 @@ function Marked({ text, wanted }: { readonly text: string; readonly wanted: stri
 }
 
 function describeCount(text: string, found: SearchResponse | null): string {
-  if (text.trim() === "") return "Type to find clusters, nodes and pods by anything that is known of them.";
+  if (text.trim() === "")
+    return "Finds clusters, nodes and pods that have the whole text in their name or in another single field.";
   if (found === null) return "Searching…";
   const { totalCount, matches } = found;
-  if (totalCount === 0) return "Nothing known contains this text.";
+  if (totalCount === 0) return "No single field has the whole text.";
   return totalCount > matches.length
     ? `The best ${formatCount(matches.length)} of ${formatCount(totalCount)}. Type more to find others.`
     : `${formatCount(totalCount)} found`;

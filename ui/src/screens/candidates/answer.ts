@@ -46,8 +46,8 @@ export const CRITERIA = ["freeCpu", "freeMemory", "security", "distance", "energ
 export type Criterion = (typeof CRITERIA)[number];
 
 export const CRITERION_TEXTS: Readonly<Record<Criterion, string>> = {
-  freeCpu: "CPU that stays free",
-  freeMemory: "Memory that stays free",
+  freeCpu: "CPU left over",
+  freeMemory: "Memory left over",
   security: "Security",
   distance: "Nearness",
   energy: "Low power",

@@ -20,7 +20,7 @@ interface FieldSpec {
 const MAIN: readonly FieldSpec[] = [
   { name: "cpu", label: "CPU", hint: "cores, or thousandths of them: 500m", placeholder: "0.5" },
   { name: "memory", label: "Memory", hint: "bytes, with Ki, Mi, Gi (1024) or k, M, G (1000)", placeholder: "256Mi" },
-  { name: "gpus", label: "GPUs", hint: "number that the node has, in use or not", placeholder: "1" },
+  { name: "gpus", label: "GPUs", hint: "number in the node, free or in use", placeholder: "1" },
   {
     name: "architecture",
     label: "Architecture",
@@ -31,7 +31,7 @@ const MAIN: readonly FieldSpec[] = [
   {
     name: "tolerations",
     label: "Tolerated taints",
-    hint: "key=value:Effect; * is any key, no value any value, no effect all",
+    hint: "key=value:Effect; without a value, any value; without an effect, all effects; * is any key",
     placeholder: "dedicated=gpu:NoSchedule",
   },
 ];
@@ -54,8 +54,8 @@ const HOST: readonly FieldSpec[] = [
 ];
 
 const WEIGHTS: readonly FieldSpec[] = [
-  { name: "weight.freeCpu", label: "CPU that stays free", hint: "share of the node" },
-  { name: "weight.freeMemory", label: "Memory that stays free", hint: "share of the node" },
+  { name: "weight.freeCpu", label: "CPU left over", hint: "free share of the node after the workload is placed" },
+  { name: "weight.freeMemory", label: "Memory left over", hint: "free share of the node after the workload is placed" },
   { name: "weight.distance", label: "Nearness", hint: "100 km / (100 km + distance)" },
   { name: "weight.security", label: "Security", hint: "result of the assessment" },
   { name: "weight.energy", label: "Low power", hint: "100 W / (100 W + power)" },

@@ -20,7 +20,11 @@ const EXTRA_MODES: readonly ColourMode[] = [
 export function columnsOf(picture: Picture, mode: ColourMode): TreeColumn<MapRow>[] {
   const extra: TreeColumn<MapRow> = { title: mode.label, width: 7, render: ({ target }) => modeValue(picture, target) };
   return [
-    { title: "Name", render: ({ target }) => <Name text={nameOf(picture, target)} /> },
+    {
+      title: "Name",
+      render: ({ target }) => <Name text={nameOf(picture, target)} />,
+      titleOf: ({ target }) => safeText(nameOf(picture, target)),
+    },
     { title: "Health", width: 8, render: ({ target }) => <Health found={find(picture, target)} /> },
     ...(EXTRA_MODES.includes(mode) ? [extra] : []),
     { title: "CPU", width: 6, isNumber: true, isOptional: true, render: ({ target }) => cpuOf(find(picture, target)) },

@@ -1,5 +1,5 @@
 /** What the colours and marks of the map mean. */
-import { HealthIcon, healthText, toHealth } from "../../components/health";
+import { type Health, healthText, toHealth } from "../../components/health";
 import { formatCount } from "../../format";
 import type { Picture } from "./picture";
 import { HEALTHS, type Scaled } from "./scales";
@@ -14,7 +14,7 @@ export function Legend({ picture }: { readonly picture: Picture }) {
         Marks:
         {HEALTHS.slice(1).map((health) => (
           <span key={health} class="legend-item">
-            <HealthIcon health={health} /> {healthText(health)}
+            <Mark health={health} /> {healthText(health)}
           </span>
         ))}
         <span class="legend-item">
@@ -25,6 +25,17 @@ export function Legend({ picture }: { readonly picture: Picture }) {
         </span>
       </p>
     </div>
+  );
+}
+
+/** As the painter draws it. */
+function Mark({ health }: { readonly health: Health }) {
+  return (
+    <svg class="map-mark" viewBox="0 0 16 16" aria-hidden="true">
+      {health === "failed" && <path d="M3.2 3.2l9.6 9.6M12.8 3.2l-9.6 9.6" />}
+      {health === "warning" && <path d="M8 2 14 12.8H2Z" />}
+      {health === "unknown" && <circle cx="8" cy="8" r="4.8" />}
+    </svg>
   );
 }
 

@@ -318,9 +318,12 @@ export class Painter {
     const fontSize = Math.max(size, 8);
     const left = Math.max(x, 0) + 5 * ratio;
     const room = (Math.min(x + width, this.#view.width * ratio) - left) / ratio - 6;
-    const text = this.#cut(box.label, room, fontSize);
-    if (text === "") return;
     context.font = `600 ${fontSize * ratio}px ${this.#palette.font}`;
+    const wanted = this.#cut(box.label, room, fontSize);
+    // Bold and wide letters need more room than the average.
+    const excess = context.measureText(wanted).width / ratio / room;
+    const text = excess > 1 ? this.#cut(box.label, room / excess, fontSize) : wanted;
+    if (text === "") return;
     context.textBaseline = "middle";
     const middle = isAbove
       ? Math.min(11 * ratio, y + height - 9 * ratio)

@@ -47,6 +47,11 @@ test("the ninth type and those after it share a colour", () => {
   assert.equal(counts[8], 3);
 });
 
+test("a single type without a colour of its own is one other", () => {
+  const rows = Array.from({ length: 9 }, (_, index) => ({ cluster: "c", name: `n${index}`, type: `type-${index}` }));
+  assert.equal(COLOUR_MODES.type.nodes(summaryOf("nodes", rows), 0).classes[8]?.label, "1 other");
+});
+
 test("a health that is not known by name is unknown", () => {
   const nodes = summaryOf("nodes", [{ cluster: "c", name: "a", health: "excellent" }]);
   assert.equal(COLOUR_MODES.health.nodes(nodes, 0).classOf[0], 3);

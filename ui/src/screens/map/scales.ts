@@ -1,7 +1,7 @@
 /** How values become colours: the classes of a scale, with words for the legend, and the class of each object. */
 import type { Colour } from "../../components/palette";
 import type { Summary } from "../../data/summary";
-import { formatBytes, formatCores, formatDuration, formatRatio, safeText } from "../../format";
+import { formatBytes, formatCores, formatDuration, formatQuantity, formatRatio, safeText } from "../../format";
 
 export interface ScaleClass {
   readonly colour: Colour;
@@ -172,7 +172,7 @@ function byCategory(title: string, column: string): Scale {
       return { colour: `category-${index}` as Colour, label: safeText(name, 40) };
     });
     if (sorted.length > shown.length) {
-      classes.push({ colour: "other", label: `${sorted.length - shown.length} others` });
+      classes.push({ colour: "other", label: formatQuantity(sorted.length - shown.length, "other") });
     }
     const codes = new Map(sorted.map((name, index) => [name, Math.min(index, CATEGORY_COUNT)]));
     return apply(objects, {

@@ -55,6 +55,14 @@ test("nodes of a cluster with the same problem are one finding from four on", ()
   ]);
 });
 
+test("nodes with the same problem as failures and as warnings are two findings with different keys", () => {
+  const failed = ["n1", "n2", "n3", "n4"].map((name) => node(name, "odd"));
+  const warned = ["n5", "n6", "n7", "n8"].map((name) => node(name, "odd", { health: "warning" }));
+  const findings = find({ nodes: [...failed, ...warned] });
+  assert.equal(findings.length, 2);
+  assert.notEqual(findings[0]?.key, findings[1]?.key);
+});
+
 test("a cluster whose nodes have all failed is one finding, and many such clusters are one, too", () => {
   const lost = (cluster: string) => ["n1", "n2"].map((name) => node(name, "gone", { cluster }));
   assert.deepEqual(titles({ nodes: lost("rome") }), ["failed rome: all 2 nodes have failed"]);

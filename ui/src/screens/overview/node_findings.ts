@@ -1,7 +1,7 @@
 /** Nodes and clusters that have failed, and nodes whose memory or file system is nearly full. */
 
 import type { Summary } from "../../data/summary";
-import { formatAge, formatCount, formatQuantity, formatRatio, formatTime } from "../../format";
+import { formatAge, formatCount, formatQuantity, formatRatio, formatRecentTime } from "../../format";
 import { hrefOf, hrefOfObject } from "../../router";
 import { groupBy } from "../group";
 import { createHealthReader } from "../health_reader";
@@ -119,7 +119,7 @@ function describeNodesOfCluster(
     const problem = first.problems[0] ?? first.health;
     return [
       {
-        key: `nodes ${cluster}\0${problem}`,
+        key: `nodes ${cluster}\0${first.health} ${problem}`,
         health: first.health,
         rank: rankNode(first),
         count: same.length,
@@ -140,7 +140,7 @@ function describeNode(node: NodeProblem, affectedPods: ReadonlyMap<string, numbe
   const affected = affectedPods.get(nodeKey(cluster, name)) ?? 0;
   const detail: Part[] = ["node of ", { name: cluster }];
   if (health === "failed" && !Number.isNaN(lastSeen)) {
-    detail.push(`, last seen ${formatAge(lastSeen, now)} ago (${formatTime(lastSeen).slice(11)})`);
+    detail.push(`, last seen ${formatAge(lastSeen, now)} ago (${formatRecentTime(lastSeen, now)})`);
   }
   if (affected > 0) detail.push(`, ${formatQuantity(affected, "pod")} on it with problems`);
   return {

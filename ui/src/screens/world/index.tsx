@@ -40,9 +40,12 @@ export function WorldScreen() {
           />
           <WorldView nodes={nodes.data} places={places} matches={matches}>
             {nodes.data.count > locatedCount && (
-              <a href={hrefOf({ screen: "table", kind: "nodes" }, { filter: "!latitude" })}>
-                {formatQuantity(nodes.data.count - locatedCount, "node")} without a position
-              </a>
+              <>
+                {" · "}
+                <a href={hrefOf({ screen: "table", kind: "nodes" }, { filter: "!latitude" })}>
+                  {formatQuantity(nodes.data.count - locatedCount, "node")} without a position
+                </a>
+              </>
             )}
           </WorldView>
         </>

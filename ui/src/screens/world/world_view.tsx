@@ -48,7 +48,7 @@ export function WorldView({ nodes, places, matches, children }: WorldViewProps) 
   const world = useWorld({ nodes, located, matches, size });
   const selected = useMemo(() => findSelected(nodes, places, parameter("sel")), [nodes, places, parameter("sel")]);
   const shown = matches === null ? located.length : located.filter((row) => matches[row] === 1).length;
-  const all = `${formatQuantity(located.length, "host")} at ${formatQuantity(places.length, "place")}`;
+  const all = `${formatQuantity(located.length, "node")} at ${formatQuantity(places.length, "place")}`;
   const count = matches === null ? all : `${formatCount(shown)} of ${all} match`;
   useEffect(() => {
     if (matches !== null) announce(`${count}.`);
@@ -62,7 +62,8 @@ export function WorldView({ nodes, places, matches, children }: WorldViewProps) 
       </div>
       <div class="map-side">
         <p class="map-count">
-          {count} {children}
+          {count}
+          {children}
         </p>
         <WorldTree {...{ nodes, places, matches, world, hovered, control }} />
         {selected && <SelectionView nodes={nodes} {...selected} />}
@@ -232,7 +233,7 @@ function SpotGlance({ nodes, hovered, control, selected }: SpotGlanceProps) {
         <FactsView facts={{ ...nodeFacts(nodes, first, Date.now()), object: null }} />
       ) : (
         <>
-          <p class="fact-title">{formatQuantity(gathering.rows.length, "host")}</p>
+          <p class="fact-title">{formatQuantity(gathering.rows.length, "node")}</p>
           <HealthCountsView counts={spot.healths} />
           <p class="quiet-text">
             {gathering.points.length > 1 ? "Click to zoom." : safeText(nodes.text("city", first), 80)}
@@ -263,7 +264,7 @@ function WorldLegend({ counts }: { readonly counts: HealthCounts }) {
   return (
     <div class="legend">
       <p>
-        Hosts:
+        Nodes:
         {HEALTHS.map((health, code) => (
           <span key={health} class={counts[code] ? "legend-item" : "legend-item none"}>
             <HealthIcon health={health} /> {healthText(health)}{" "}
@@ -272,7 +273,7 @@ function WorldLegend({ counts }: { readonly counts: HealthCounts }) {
         ))}
       </p>
       <p>
-        A mark with a number stands for hosts that are near one another: “3 of 20” has 3 with the worst health, which it
+        A mark with a number stands for nodes that are near one another: “3 of 20” has 3 with the worst health, which it
         shows.
       </p>
     </div>
@@ -298,14 +299,14 @@ function WorldTree({ nodes, places, matches, world, hovered, control }: WorldTre
   }, [sel]);
   const rows = useMemo(() => listRows(nodes, places, matches, openings), [nodes, places, matches, openings]);
   const columns = useMemo(() => columnsOf(nodes), [nodes]);
-  if (rows.length === 0) return <EmptyState title="No host with a position matches the filter" />;
+  if (rows.length === 0) return <EmptyState title="No node with a position matches the filter" />;
   const show = ({ host, hosts }: WorldRow) => {
     const points = (host === null ? hosts : [host]).flatMap((row) => world.points.get(row) ?? []);
     if (points.length > 0) control.current?.reveal(boundsOf(points), 0);
   };
   return (
     <TreeTable
-      label="Places and their hosts"
+      label="Places and their nodes"
       rows={rows}
       columns={columns}
       selected={sel || null}
@@ -327,16 +328,21 @@ function columnsOf(nodes: Summary): TreeColumn<WorldRow>[] {
   return [
     {
       title: "Place",
-      render: ({ place, host }) => <Name text={host === null ? place.label : nodes.text("name", host)} />,
+      render: (row) => <Name text={labelOf(nodes, row)} />,
+      titleOf: (row) => safeText(labelOf(nodes, row)),
     },
     { title: "Health", width: 9, render: (row) => <RowHealth nodes={nodes} row={row} /> },
     {
-      title: "Hosts",
+      title: "Nodes",
       width: 4.5,
       isNumber: true,
       render: ({ host, hosts }) => (host === null ? formatCount(hosts.length) : ""),
     },
   ];
+}
+
+function labelOf(nodes: Summary, { place, host }: WorldRow): string {
+  return host === null ? place.label : nodes.text("name", host);
 }
 
 function RowHealth({ nodes, row: { host, hosts } }: { readonly nodes: Summary; readonly row: WorldRow }) {
@@ -378,7 +384,7 @@ function SelectionView({ nodes, place, host }: Selected & { readonly nodes: Summ
             <span class="kind">place </span>
             {place.filter ? <a href={hrefOfPlace(place)}>{place.label}</a> : place.label}
           </p>
-          <p>{formatQuantity(place.hosts.length, "host")}</p>
+          <p>{formatQuantity(place.hosts.length, "node")}</p>
           <HealthCountsView counts={countHealths(nodes, place.hosts)} />
         </>
       )}
