@@ -11,7 +11,7 @@ import { type Problem, ProblemError } from "../data/problem";
 import { formatCount, safeText } from "../format";
 import { useShortcut } from "../keyboard";
 import { navigate } from "../router";
-import { buildGroups, type SearchItem, type SearchResponse, splitMatch } from "./search/items";
+import { buildGroups, placeOfChoice, type SearchItem, type SearchResponse, splitMatch } from "./search/items";
 
 /** Nobody reads what is found while the next key is on its way. */
 const PAUSE_MILLISECONDS = 120;
@@ -51,21 +51,31 @@ export function SearchPalette() {
 
 function Search() {
   const [text, setText] = useState("");
-  const { found, problem } = useMatches(text);
-  const [chosen, choose] = useState(0);
+  const { found, problem, isPending } = useMatches(text);
+  const [chosenItem, chooseItem] = useState<string | null>(null);
+  const [isEnterWaiting, waitForEnter] = useState(false);
   const groups = buildGroups(text, found);
   const items = groups.flatMap((group) => group.items);
+  const chosen = placeOfChoice(items, chosenItem);
   const id = useId();
   const list = useChoiceInSight(chosen);
   const open = (item: SearchItem) => {
     chosenHref = item.href;
     closeSearch();
   };
+  useEffect(() => {
+    if (!isEnterWaiting || isPending) return;
+    waitForEnter(false);
+    // Where the search fails, somebody has to see it.
+    if (items[0] !== undefined && problem === null) open(items[0]);
+  });
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     const choice = choiceOfKey(event.key, chosen, items.length);
     const item = items[chosen];
-    if (choice !== null) choose(choice);
+    if (choice !== null) chooseItem(items[choice]?.href ?? null);
+    // What is first before the answer may not be what is wanted.
+    else if (event.key === "Enter" && isPending && chosenItem === null) waitForEnter(true);
     else if (event.key === "Enter" && item !== undefined) open(item);
     else return;
     event.preventDefault();
@@ -82,7 +92,8 @@ function Search() {
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value);
-          choose(0);
+          chooseItem(null);
+          waitForEnter(false);
         }}
         onKeyDown={onKeyDown}
         {...comboboxProps(id, chosen, items.length > 0)}
@@ -156,13 +167,15 @@ interface Matches {
   /** The last answer; that of a shorter text until the one for this text is there. */
   readonly found: SearchResponse | null;
   readonly problem: Problem | null;
+  /** Whether the answer for this text is on its way. */
+  readonly isPending: boolean;
 }
 
-const NOTHING: Matches = { found: null, problem: null };
+const NOTHING = { query: "", found: null, problem: null };
 
 function useMatches(text: string): Matches {
   const query = text.trim();
-  const [matches, setMatches] = useState(NOTHING);
+  const [matches, setMatches] = useState<Omit<Matches, "isPending"> & { readonly query: string }>(NOTHING);
   useEffect(() => {
     if (query === "") {
       setMatches(NOTHING);
@@ -172,10 +185,10 @@ function useMatches(text: string): Matches {
     const timer = setTimeout(() => {
       const path = `/search?${new URLSearchParams({ query, limit: String(LIMIT) })}`;
       getJson<SearchResponse>(path, { signal: abort.signal }).then(
-        (found) => setMatches({ found, problem: null }),
+        (found) => setMatches({ query, found, problem: null }),
         (error: unknown) => {
           if (abort.signal.aborted || !(error instanceof ProblemError)) return;
-          setMatches({ found: null, problem: error.problem });
+          setMatches({ query, found: null, problem: error.problem });
         },
       );
     }, PAUSE_MILLISECONDS);
@@ -184,5 +197,5 @@ function useMatches(text: string): Matches {
       abort.abort();
     };
   }, [query]);
-  return matches;
+  return { ...matches, isPending: query !== matches.query };
 }

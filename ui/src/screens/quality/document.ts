@@ -110,16 +110,23 @@ export function useQuality(): QualityAnswer {
   const [answer, setAnswer] = useState<QualityAnswer>({ quality: null, problem: null });
   useEffect(() => {
     const abort = new AbortController();
+    // One request at a time: an older answer must not come after a newer one.
+    let isAsking = false;
     const ask = () => {
-      if (document.visibilityState === "hidden") return;
-      getJson<Quality>("/quality", { signal: abort.signal }).then(
-        (quality) => setAnswer({ quality, problem: null }),
-        (error: unknown) => {
-          if (abort.signal.aborted || !(error instanceof ProblemError)) return;
-          const { problem } = error;
-          setAnswer(({ quality }) => ({ quality: problem.kind === "forbidden" ? null : quality, problem }));
-        },
-      );
+      if (document.visibilityState === "hidden" || isAsking) return;
+      isAsking = true;
+      getJson<Quality>("/quality", { signal: abort.signal })
+        .then(
+          (quality) => setAnswer({ quality, problem: null }),
+          (error: unknown) => {
+            if (abort.signal.aborted || !(error instanceof ProblemError)) return;
+            const { problem } = error;
+            setAnswer(({ quality }) => ({ quality: problem.kind === "forbidden" ? null : quality, problem }));
+          },
+        )
+        .finally(() => {
+          isAsking = false;
+        });
     };
     ask();
     const timer = setInterval(ask, PAUSE_MILLISECONDS);

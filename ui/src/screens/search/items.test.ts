@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildGroups, type SearchMatch, splitMatch } from "./items";
+import { buildGroups, placeOfChoice, type SearchMatch, splitMatch } from "./items";
 
 const POD: SearchMatch = {
   kind: "pod",
@@ -56,4 +56,14 @@ test("the part of a text that matches is found in upper and lower case", () => {
   assert.deepEqual(splitMatch("worker", "athens"), ["worker", "", ""]);
   assert.deepEqual(splitMatch("worker", ""), ["worker", "", ""]);
   assert.deepEqual(splitMatch("İstanbul-1", "1"), ["İstanbul-1", "", ""]);
+});
+
+test("a choice stays with its item when an answer moves it, and is the first item without one", () => {
+  const itemsOf = (...matches: SearchMatch[]) =>
+    buildGroups("web", { totalCount: matches.length, matches }).flatMap(({ items }) => items);
+  const before = itemsOf(POD);
+  const href = before[0]?.href ?? "";
+  assert.equal(placeOfChoice(itemsOf({ ...POD, name: "web-1" }, POD), href), 1);
+  assert.equal(placeOfChoice(before, null), 0);
+  assert.equal(placeOfChoice(before, "/ui/gone"), 0);
 });

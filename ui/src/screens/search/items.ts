@@ -54,6 +54,14 @@ export function buildGroups(text: string, response: SearchResponse | null): Sear
   return groups.filter(({ items }) => items.length > 0);
 }
 
+/** Where the chosen item is now: answers move it. The first one is chosen if none is, or it is gone. */
+export function placeOfChoice(items: readonly SearchItem[], href: string | null): number {
+  return Math.max(
+    0,
+    items.findIndex((item) => item.href === href),
+  );
+}
+
 function findScreens(text: string): SearchItem[] {
   const start = text.toLowerCase();
   return SCREENS.filter((screen) => screen.text.toLowerCase().startsWith(start)).map((screen) =>
