@@ -81,6 +81,27 @@ def test_rows_of_a_table(open_page: OpenSession, small_url: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text(name)
 
 
+def test_the_focus_stays_in_a_table_whose_rows_are_replaced(open_page: OpenSession, small_url: str) -> None:
+    """When another filter leaves no row at the place of the focus, the last row has it, not the page."""
+    session = open_page(small_url, viewport=WIDE)
+    page = session.page
+    session.open("/ui/pods")
+    wait_until_complete(page)
+    page.get_by_label("Filter", exact=True).fill(f"name={find_pod(small_url).pod}")
+    page.keyboard.press("Enter")
+    rows = page.locator(".table-scroller tbody tr[data-index]")
+    expect(rows).to_have_count(1)
+    page.go_back()
+    expect(rows.nth(3)).to_be_visible()
+    focus_first_row(page)
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    expect(rows.nth(3).get_by_role("link")).to_be_focused()
+    page.go_forward()
+    expect(rows).to_have_count(1)
+    expect(rows.first.get_by_role("link")).to_be_focused()
+
+
 def test_the_table_of_the_map(open_page: OpenSession, small_url: str) -> None:
     """Arrows open and close what is in the table of the map, Space selects, Enter opens the object."""
     session = open_page(small_url, viewport=WIDE)

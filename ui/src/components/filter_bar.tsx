@@ -2,6 +2,7 @@
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Problem } from "../data/client";
+import { shortDetail } from "../data/problem";
 import { safeText } from "../format";
 import { useShortcut } from "../keyboard";
 import { parameter, setParameters } from "../router";
@@ -70,7 +71,7 @@ export function FilterBar({
       <button type="submit">Apply</button>
       {isOurs && (
         <div id={`${id}-problem`} class="field-problem" role="alert">
-          <p>{safeText(problem.detail || problem.title, 1000)}</p>
+          <p>{safeText(shortDetail(problem) || problem.title, 1000)}</p>
           {problem.nearest && (
             <p>
               Similar:{" "}

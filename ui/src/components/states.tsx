@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { type Failure, type Problem, retry } from "../data/client";
 import { useNow } from "../data/hooks";
+import { shortDetail } from "../data/problem";
 import { formatDuration, safeText } from "../format";
 
 interface EmptyStateProps {
@@ -36,7 +37,7 @@ interface ProblemViewProps {
 
 /** A problem with the reason that the gateway gives, and what to write instead. */
 export function ProblemView({ problem, title, children }: ProblemViewProps) {
-  const reason = problem.detail || (title === undefined ? "" : problem.title);
+  const reason = shortDetail(problem) || (title === undefined ? "" : problem.title);
   return (
     <div class="problem" role="alert">
       <p class="problem-title">{title ?? problem.title}</p>

@@ -43,6 +43,14 @@ export function TableRows(props: TableRowsProps) {
     virtualizer.scrollToOffset(wanted.current);
     wanted.current = null;
   });
+  const focused = useRef<Element | null>(null);
+  // The row with the focus may not be among the new ones: the one at its place gets the focus.
+  useLayoutEffect(() => {
+    if (focused.current === null || focused.current.isConnected || document.activeElement !== document.body) return;
+    focused.current = null;
+    isFocusWanted.current = true;
+    setActive(Math.min(active ?? 0, count - 1));
+  });
   const tabStop = active !== null && active < count ? active : (virtualizer.range?.startIndex ?? 0);
   useLayoutEffect(() => {
     if (!isFocusWanted.current) return;
@@ -58,6 +66,11 @@ export function TableRows(props: TableRowsProps) {
     return true;
   };
   const moveFocus = (event: KeyboardEvent) => {
+    if (isBusy && isKeyOfRows(event)) {
+      // These rows are about to be others.
+      event.preventDefault();
+      return;
+    }
     if (event.key === " " && select(event)) event.preventDefault();
     const target = targetOfKey(event, tabStop, count, pageLength(scroller.current));
     if (target === null) return;
@@ -90,7 +103,17 @@ export function TableRows(props: TableRowsProps) {
         </thead>
         <tbody
           onKeyDown={moveFocus}
-          onFocusIn={(event) => setActive(indexOf(event.target as Element))}
+          onFocusIn={(event) => {
+            focused.current = event.target as Element;
+            setActive(indexOf(event.target as Element));
+          }}
+          onFocusOut={({ target }) => {
+            // A row that is taken away may lose the focus before it is gone.
+            queueMicrotask(() => {
+              const isLeft = focused.current === target && focused.current?.isConnected;
+              if (isLeft && document.activeElement !== target) focused.current = null;
+            });
+          }}
           onClick={(event) => isForRow(event) && (select(event) || openRow(event))}
           onPointerOver={showCutText}
         >
@@ -169,6 +192,10 @@ function Row({ index, rows, columns, hrefOf, isTabStop, isSelected }: RowProps) 
       ))}
     </tr>
   );
+}
+
+function isKeyOfRows(event: KeyboardEvent): boolean {
+  return event.key === "Enter" || event.key === " " || targetOfKey(event, 0, 1, 1) !== null;
 }
 
 /** The row to which a key moves the focus, null if it moves nothing. */

@@ -65,6 +65,16 @@ export function parseProblem(status: number, body: string): Problem {
   };
 }
 
+/** So many allowed values are read; the rest is in the documentation. */
+const MAXIMUM_ALLOWED = 8;
+
+/** The detail of a problem, with the first of its allowed values if there are many. */
+export function shortDetail({ detail, allowed = [] }: Problem): string {
+  if (allowed.length <= MAXIMUM_ALLOWED) return detail;
+  const first = allowed.slice(0, MAXIMUM_ALLOWED).join(", ");
+  return detail.replace(allowed.join(", "), () => `${first} and ${allowed.length - MAXIMUM_ALLOWED} more`);
+}
+
 function parseDetails(body: string): Record<string, unknown> {
   try {
     const details: unknown = JSON.parse(body);

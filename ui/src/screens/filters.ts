@@ -28,6 +28,19 @@ export function problemWithoutPrefix(problem: Problem, joined: string, typed: st
   return { ...problem, detail };
 }
 
+/** The problem of a filter that names a column as the table does: similar is then the field that the column shows. */
+export function problemWithFieldOf(
+  problem: Problem,
+  columns: readonly { readonly name: string; readonly label: string }[],
+): Problem {
+  const typed = /^filter: \w+ have no field ([^;]+)/.exec(problem.detail)?.[1]?.toLowerCase();
+  const fields = columns
+    .filter(({ label }) => label.toLowerCase() === typed)
+    .map(({ name }) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
+    .filter((field) => problem.allowed?.includes(field));
+  return fields.length === 0 ? problem : { ...problem, nearest: [...new Set([...fields, ...(problem.nearest ?? [])])] };
+}
+
 /** Requirements that must all match. Empty ones are left out. */
 export function joinFilters(...filters: readonly string[]): string {
   return filters.filter((filter) => filter.trim() !== "").join(",");

@@ -20,7 +20,7 @@ import {
 } from "../router";
 import { ClusterSelect } from "./cluster_select";
 import { useFilterCompletion, useSelectorCompletion } from "./completion/hooks";
-import { equals, joinFilters, problemWithoutPrefix } from "./filters";
+import { equals, joinFilters, problemWithFieldOf, problemWithoutPrefix } from "./filters";
 import { COLUMNS } from "./tables/columns";
 import { Glance } from "./tables/glance";
 import { describeTotals } from "./tables/totals";
@@ -50,7 +50,7 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   const query = { filter, labels: kind === "nodes" ? parameter("labels") : "" };
   const resource = useSummary(kind, query);
   const { data: summary, failure } = resource;
-  const problem = failure === null ? null : problemWithoutPrefix(failure.problem, filter, typed);
+  const problem = failure && problemWithFieldOf(problemWithoutPrefix(failure.problem, filter, typed), COLUMNS[kind]);
   const completeFilter = useFilterCompletion(kind, summary);
   const completeLabels = useSelectorCompletion();
   const isWide = useMediaQuery(WIDE);
