@@ -45,7 +45,7 @@ def test_the_gateway_restarts(open_page: OpenSession, upstream: FleetUpstream, t
 def test_a_screen_is_opened_while_the_gateway_is_down(
     open_page: OpenSession, upstream: FleetUpstream, tmp_path: Path
 ) -> None:
-    """A screen whose code was not loaded yet waits for the gateway, and appears without a reload."""
+    """A screen waits for the gateway with its code, appears without a reload, and is not complete in an outage."""
     port = str(find_free_port())
     with run_page_gateway(tmp_path, upstream.url, HTTP_PORT=port) as gateway:
         session = open_page(build_url(gateway))
@@ -58,6 +58,8 @@ def test_a_screen_is_opened_while_the_gateway_is_down(
     expect(page.get_by_role("main")).to_contain_text("Loading")
     with run_page_gateway(tmp_path, upstream.url, HTTP_PORT=port):
         expect(page.get_by_role("heading", name="Last refresh")).to_be_visible()
+        expect(page.get_by_text("Complete: no query failed")).to_be_visible()
+    expect(page.get_by_text("Complete: no query failed")).to_be_hidden()
 
 
 def test_there_is_no_topology_yet(open_page: OpenSession, upstream: FleetUpstream, tmp_path: Path) -> None:

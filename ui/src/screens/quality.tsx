@@ -6,6 +6,7 @@ import { HealthBadge } from "../components/health";
 import { Name } from "../components/name";
 import { Screen } from "../components/screen";
 import { EmptyState, Loading, ProblemView } from "../components/states";
+import { outage } from "../data/client";
 import { useNow } from "../data/hooks";
 import { formatCount, formatDuration, formatNumber, formatQuantity, formatRatio } from "../format";
 import { CopyButton, Field, Section } from "./detail/parts";
@@ -31,7 +32,7 @@ export function QualityScreen() {
       <p class="quiet-text">What is missing in the data, why, and which exporter or setting would add it.</p>
       {quality !== null && problem !== null && <ProblemView problem={problem} title="This is not current" />}
       {quality !== null ? (
-        <Document quality={quality} isCurrent={problem === null} />
+        <Document quality={quality} isCurrent={problem === null && outage.value === null} />
       ) : problem === null ? (
         <Loading />
       ) : problem.kind === "forbidden" ? (

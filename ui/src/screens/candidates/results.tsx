@@ -43,7 +43,7 @@ export function CandidateList({ candidates, answer, weights }: CandidateListProp
   return (
     <PlainTable
       caption="Nodes on which the workload fits"
-      columns={["Node", "Score", ...[...weights].map(describeCriterion), "Free CPU now", "Free memory now", "Notes"]}
+      columns={["Node", "Score", ...[...weights].map(describeCriterion), "Free CPU", "Free memory", "Notes"]}
       all={
         total > shown && shown < MAXIMUM_LIMIT
           ? {
