@@ -111,9 +111,18 @@ class FakeSnapshotProvider:
     def publish(self, snapshot: Snapshot) -> None:
         """Replace the current snapshot and wake up all waiters, from any thread."""
         self.current_snapshot = snapshot
+        loops = {loop for loop, _ in self.waiters}
         while self.waiters:
             loop, event = self.waiters.pop()
             loop.call_soon_threadsafe(event.set)
+        for loop in loops:
+            # Those too that have just read the previous snapshot, and begin to wait now.
+            loop.call_soon_threadsafe(self._wake_up_waiters, loop)
+
+    def _wake_up_waiters(self, loop: asyncio.AbstractEventLoop) -> None:
+        for waiter in [waiter for waiter in self.waiters if waiter[0] is loop]:
+            self.waiters.remove(waiter)
+            waiter[1].set()
 
     def reset(self) -> None:
         """Restore the initial state."""
