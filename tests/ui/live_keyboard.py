@@ -147,6 +147,20 @@ def test_the_search(open_page: OpenSession, small_url: str) -> None:
     expect(field).to_be_hidden()
 
 
+def test_enter_waits_for_what_the_search_finds(open_page: OpenSession, small_url: str) -> None:
+    """Enter right after the text opens the best of what is found, not what the list offers before the answer."""
+    session = open_page(small_url)
+    page = session.page
+    session.open("/ui/map")
+    wait_until_complete(page)
+    names = find_pod(small_url)
+    page.keyboard.press(":")
+    expect(page.get_by_role("combobox", name="Search")).to_be_focused()
+    page.keyboard.insert_text(names.pod)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(names.pod)
+
+
 def test_the_filter_completes(open_page: OpenSession, small_url: str) -> None:
     """A slash goes to the filter, arrows choose a completion, Enter takes it, and once more applies the filter."""
     session = open_page(small_url)
