@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.code import ROOT
 
-PAGE_PATTERNS = ("*.md", "docs/**/*.md", "proto/*.md", "benchmarks/*.md")
+PAGE_PATTERNS = ("*.md", "docs/**/*.md", "proto/*.md", "benchmarks/*.md", "ui/*.md")
 _SETTINGS_FOLDER = Path(__file__).parent / "sphinx_settings"
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)[^)\s]*\)")
 # A heading, and what follows it up to the next one.
