@@ -1,6 +1,7 @@
 """The discovery of pods with a real API server, and with no rights but those of deploy/scrape.yaml."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -56,6 +57,15 @@ def set_pod(api: KubernetesApi, name: str, job: str, phase: str = "Running") -> 
     return pod
 
 
+def read_pods(api: KubernetesApi, **parameters: str | int) -> Manifest:
+    """Return the list of all pods, or the first event of a watch."""
+    headers = {"Authorization": f"Bearer {api.token}"}
+    url = f"{api.url}/api/v1/pods"
+    response = requests.get(url, params=parameters, headers=headers, verify=str(api.ca_file), timeout=30)
+    document: Manifest = json.loads(response.text.splitlines()[0])
+    return document
+
+
 async def test_pods_become_targets(server: ApiServer, config: KubernetesConfig) -> None:
     """Pods are listed with the token of the service account, and changes arrive through the watch."""
     first = await asyncio.to_thread(set_pod, server.api, "first", "live")
@@ -71,15 +81,19 @@ async def test_pods_become_targets(server: ApiServer, config: KubernetesConfig) 
 
 
 async def test_pods_stay_while_the_api_server_is_away(server: ApiServer, config: KubernetesConfig) -> None:
-    """While the API server does not run, the last pods stay; after its start, changes arrive again."""
+    """Pods stay while the API server is away; then a watch of the old version ends with 410, and changes arrive."""
     first = await asyncio.to_thread(set_pod, server.api, "first", "outage")
     async with run_discovery(config, times=TIMES) as running:
         await running.wait_for_pods("outage", "first")
+        known_version = (await asyncio.to_thread(read_pods, server.api, limit=1))["metadata"]["resourceVersion"]
         await asyncio.to_thread(server.kill)
         assert [target.pod for target in running.discovery.find_targets("outage")] == ["first"]
         await asyncio.to_thread(server.start)
         second = await asyncio.to_thread(set_pod, server.api, "second", "outage")
         await running.wait_for_pods("outage", "first", "second")
+        watch = {"watch": 1, "resourceVersion": known_version, "timeoutSeconds": 1}
+        event = await asyncio.to_thread(read_pods, server.api, **watch)
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
     for pod in (first, second):
         await asyncio.to_thread(server.api.delete, pod)
 
