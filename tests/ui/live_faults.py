@@ -70,7 +70,7 @@ def test_there_is_no_topology_yet(open_page: OpenSession, upstream: FleetUpstrea
         session.expect_errors(FAILED_REQUESTS)
         session.open("/ui/overview")
         main = session.page.get_by_role("main")
-        expect(main.get_by_role("alert")).to_contain_text("topology")
+        expect(session.page.get_by_role("alert")).to_contain_text("topology")
         expect(main).to_contain_text("aggregator doctor")
         upstream.is_failing = False
         expect(main.get_by_role("link", name=upstream.fleet.hosts[0].cluster.name)).to_be_visible()
