@@ -18,7 +18,7 @@ from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ClusterWithMembers, ContainerRef, ObjectKind
 from aggregator.lookup.problems import ObjectHealth, assess_container, assess_node, assess_pod
 from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
-from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, compute_content_digest
+from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, UnpagedRequest, compute_content_digest
 from aggregator.models.topology import Node, Pod
 
 DEFAULT_GRAPH_LIMIT = 1000
@@ -67,7 +67,7 @@ EDGE_FIELDS = (GraphField("id"), GraphField("source"), GraphField("target"))
 
 
 @dataclass(frozen=True)
-class GraphRequest:
+class GraphRequest(UnpagedRequest):
     """The parameters of a graph.
 
     `level` are the smallest objects in it, all of them or those that match `filter` and `labels`. `cluster` is the name
@@ -84,21 +84,6 @@ class GraphRequest:
     def cache_key(self) -> bytes:
         """What identifies the request in caches."""
         return repr(("graph", self.level.value, self.cluster, self.filter, self.labels, self.limit)).encode()
-
-    @property
-    def continue_token(self) -> str:
-        """A graph has no pages."""
-        return ""
-
-    @property
-    def is_paged(self) -> bool:
-        """A graph has no pages."""
-        return False
-
-    @property
-    def is_node_list(self) -> bool:
-        """A graph is not a list of nodes."""
-        return False
 
     @property
     def has_version(self) -> bool:

@@ -237,6 +237,14 @@ class ResultEncoder:
     encode_page: Callable[[EncodedPage], bytes]
 
 
+class UnpagedRequest:
+    """What requests have in common whose response is no list of objects: it has no pages, and no node is encoded."""
+
+    continue_token = ""
+    is_paged = False
+    is_node_list = False
+
+
 class LookupResult(NamedTuple):
     """The encoded body, a digest of its content, and the etag key that identifies the request.
 

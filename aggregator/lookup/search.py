@@ -8,7 +8,7 @@ import msgspec
 
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ObjectKind
-from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, compute_content_digest
+from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, UnpagedRequest, compute_content_digest
 from aggregator.lookup.search_index import SearchMatch
 from aggregator.models.topology import Cluster, Pod
 
@@ -23,7 +23,7 @@ _DIGEST_BYTES = 8
 
 
 @dataclass(frozen=True)
-class SearchRequest:
+class SearchRequest(UnpagedRequest):
     """The parameters of a search: the text, and the maximum number of matches in the response."""
 
     query: str
@@ -33,21 +33,6 @@ class SearchRequest:
     def cache_key(self) -> bytes:
         """What identifies the request in caches."""
         return repr(("search", self.query, self.limit)).encode()
-
-    @property
-    def continue_token(self) -> str:
-        """A search has no pages."""
-        return ""
-
-    @property
-    def is_paged(self) -> bool:
-        """A search has no pages."""
-        return False
-
-    @property
-    def is_node_list(self) -> bool:
-        """A search needs no encoded nodes."""
-        return False
 
     @property
     def has_version(self) -> bool:

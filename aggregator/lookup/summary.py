@@ -19,7 +19,7 @@ from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.filter import ObjectPredicate, find_newest_sample_ms
 from aggregator.lookup.problems import ObjectHealth, ObjectState, assess_container
 from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
-from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, compute_content_digest
+from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, UnpagedRequest, compute_content_digest
 from aggregator.models.topology import Cluster, Container, Node, Pod
 from aggregator.util.runtime import iter_chunks
 
@@ -417,7 +417,7 @@ _ROW_LISTERS: Mapping[ObjectKind, Callable[[TopologyIndex, ObjectPredicate], Seq
 
 
 @dataclass(frozen=True)
-class SummaryRequest:
+class SummaryRequest(UnpagedRequest):
     """The parameters of a summary: the kind of its objects, a filter, and, for nodes only, a label selector."""
 
     kind: ObjectKind
@@ -428,21 +428,6 @@ class SummaryRequest:
     def cache_key(self) -> bytes:
         """What identifies the request in caches."""
         return repr(("summary", self.kind.value, self.filter, self.labels)).encode()
-
-    @property
-    def continue_token(self) -> str:
-        """A summary has no pages."""
-        return ""
-
-    @property
-    def is_paged(self) -> bool:
-        """A summary has no pages."""
-        return False
-
-    @property
-    def is_node_list(self) -> bool:
-        """A summary needs no encoded nodes."""
-        return False
 
     @property
     def has_version(self) -> bool:
