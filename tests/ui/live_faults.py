@@ -184,6 +184,17 @@ def test_a_refused_token(open_page: OpenSession, guarded_url: str, realm: FakeRe
     expect(find_row(session.page, OTHER_CLUSTER)).to_be_visible()
 
 
+def test_a_token_that_no_header_can_contain(open_page: OpenSession, guarded_url: str, realm: FakeRealm) -> None:
+    """The page refuses such a token itself, instead of reporting an outage, and takes the next one."""
+    session = open_page(guarded_url)
+    session.expect_errors("status of 401")
+    session.open("/ui/clusters")
+    paste_token(session.page, "smörgås")
+    expect(session.page.get_by_role("alert")).to_have_text("The token contains characters that are not allowed.")
+    paste_token(session.page, realm.issue_token(realm_access={"roles": ["all"]}))
+    expect(find_row(session.page, OTHER_CLUSTER)).to_be_visible()
+
+
 def test_a_token_expires(open_page: OpenSession, guarded_url: str, realm: FakeRealm) -> None:
     """When the token expires, the page asks for another one and shows nothing any longer; then it goes on."""
     session = open_page(guarded_url)

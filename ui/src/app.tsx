@@ -38,6 +38,7 @@ export function App() {
   useScrollMemory(main);
   const { status } = authState.value;
   const hasData = status === "open" || status === "signedIn";
+  const account = sharedToken.value?.account;
   return (
     <>
       {/* biome-ignore lint/a11y/useValidAnchor: It is a link within the document, and the focus must follow. */}
@@ -48,9 +49,9 @@ export function App() {
       {hasData && <Banner />}
       <main id="main" ref={main} tabIndex={-1}>
         {/* Nothing that one account has seen is left for the next one. */}
-        {hasData ? <CurrentScreen key={sharedToken.value?.account} /> : <SignIn />}
+        {hasData ? <CurrentScreen key={account} /> : <SignIn />}
       </main>
-      {hasData && <SearchPalette />}
+      {hasData && <SearchPalette key={account} />}
       <KeyboardHelp />
       <Announcer />
     </>

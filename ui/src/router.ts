@@ -2,6 +2,7 @@
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { SummaryKind } from "./data/protocol";
+import { randomId } from "./random_id";
 
 export const BASE_PATH = "/ui";
 /** Where the issuer sends the browser back to, with the parameter `state`. */
@@ -206,7 +207,7 @@ export function navigate(href: string, { replace = false }: NavigateOptions = {}
   if (url.href === location.href) return;
   const isNewScreen = url.pathname !== location.pathname;
   if (replace) history.replaceState(history.state, "", url);
-  else history.pushState({ entry: newEntry() }, "", url);
+  else history.pushState({ entry: randomId() }, "", url);
   followBrowser();
   if (isNewScreen && !replace) arrivals.value += 1;
 }
@@ -235,10 +236,6 @@ function followBrowser(): void {
   });
 }
 
-function newEntry(): string {
-  return crypto.getRandomValues(new Uint32Array(2)).join("-");
-}
-
 /** Identifies the entry of the history, to restore what was scrolled. */
 function entryId(): string {
   return (history.state as { entry?: string } | null)?.entry ?? "";
@@ -263,7 +260,7 @@ export function recallScroll(element: string): number {
 /** Follow links and the history. `<a href>` within the page is a change of the address, not a request. */
 export function startRouter(): void {
   history.scrollRestoration = "manual";
-  if (entryId() === "") history.replaceState({ entry: newEntry() }, "");
+  if (entryId() === "") history.replaceState({ entry: randomId() }, "");
   entry.value = entryId();
   const { parameters } = current.value;
   const isStart = location.pathname === BASE_PATH || location.pathname === `${BASE_PATH}/`;

@@ -4,6 +4,7 @@ import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import type { Token } from "../data/client";
 import { isWorkerMissing, outage, sharedToken, shareToken } from "../data/client";
 import type { Refusal } from "../data/protocol";
+import { randomId } from "../random_id";
 import { BASE_PATH, hrefOf, isLoginAnswer, navigate } from "../router";
 import { type Config, fetchConfig } from "./config";
 import type { Oidc, Session } from "./oidc";
@@ -133,10 +134,14 @@ export async function startLogin(): Promise<void> {
   }
 }
 
+/** What a header can contain. */
+const TOKEN_TEXT = /^[\x21-\x7e]+$/;
+
 /** Use a token that somebody pasted. */
 export function signInWithToken(text: string): void {
   const token = text.trim().replace(/^bearer\s+/i, "");
-  signIn({ token, account: `token ${token}`, name: "" });
+  if (TOKEN_TEXT.test(token)) signIn({ token, account: `pasted ${randomId()}`, name: "" });
+  else state.value = { status: "signedOut", reason: "The token contains characters that are not allowed." };
 }
 
 export async function signOut(): Promise<void> {
@@ -156,8 +161,9 @@ function followRefusals(): void {
 
 let isReplacing = false;
 
-async function replaceToken({ token, wasAccepted }: Refusal, detail: string): Promise<void> {
-  if (isReplacing || !isCurrent(token) || state.peek().status === "signedOut") return;
+async function replaceToken({ tokenId, wasAccepted }: Refusal, detail: string): Promise<void> {
+  if (isReplacing || !isCurrent(tokenId) || state.peek().status === "signedOut") return;
+  const token = sharedToken.peek()?.token ?? null;
   // Where a token was never accepted, the next one will not be either.
   if (oidc === null || (token !== null && !wasAccepted)) {
     state.value = { status: "signedOut", reason: refusalText(token, detail) };
@@ -167,20 +173,20 @@ async function replaceToken({ token, wasAccepted }: Refusal, detail: string): Pr
   try {
     const session = await oidc.renew();
     if (session !== null) signIn(session);
-    else await loginUnlessOtherTabDoes(token);
+    else await loginUnlessOtherTabDoes(tokenId);
   } finally {
     isReplacing = false;
   }
 }
 
 /** Only the tab that logged in can renew the token. The others wait for it for a moment. */
-async function loginUnlessOtherTabDoes(token: string | null): Promise<void> {
+async function loginUnlessOtherTabDoes(tokenId: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, OTHER_TAB_MILLISECONDS));
-  if (isCurrent(token) && state.peek().status !== "signedOut") await startLogin();
+  if (isCurrent(tokenId) && state.peek().status !== "signedOut") await startLogin();
 }
 
-function isCurrent(token: string | null): boolean {
-  return (sharedToken.peek()?.token ?? null) === token;
+function isCurrent(tokenId: string): boolean {
+  return sharedToken.peek()?.tokenId === tokenId;
 }
 
 function refusalText(token: string | null, detail: string): string {

@@ -1,6 +1,7 @@
 /** What the page knows of the gateway: signals that the worker keeps current. */
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
+import { randomId } from "../random_id";
 import type { SortKey } from "./order";
 import type { Failure, Freshness, FromWorker, Source, SummaryKind, ToWorker } from "./protocol";
 import { Summary } from "./summary";
@@ -172,6 +173,8 @@ export interface Token {
   readonly token: string | null;
   /** Whose token it is. Data are never shown to another account. */
   readonly account: string;
+  /** Identifies the token where its text must not be. */
+  readonly tokenId: string;
 }
 
 /** The token that the worker uses, for all tabs; null until the worker answered. */
@@ -233,7 +236,7 @@ function startAgain(): void {
 
 /** Locks exist only where the address is secure. Elsewhere a tab that crashes is remembered as long as others live. */
 function holdLock(): void {
-  const name = `tab ${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+  const name = `tab ${randomId()}`;
   void navigator.locks?.request(name, () => {
     post({ type: "alive", lock: name });
     return new Promise(() => {});
@@ -243,16 +246,29 @@ function holdLock(): void {
 function receive(event: MessageEvent): void {
   const message = event.data as FromWorker;
   batch(() => {
-    if (message.type === "token") sharedToken.value = { token: message.token, account: message.account };
-    else if (message.type === "reset") for (const subscription of subscriptions.values()) subscription.reset();
+    if (message.type === "token") sharedToken.value = readToken(message);
+    else if (message.type === "reset") resetSubscriptions();
     else subscriptions.get(message.id)?.receive(message);
   });
 }
 
+function readToken({ token, account, tokenId }: Token): Token {
+  return { token, account, tokenId };
+}
+
 /** Give the worker the token of this tab; it uses it for all tabs. */
-export function shareToken(token: Token): void {
-  sharedToken.value = token;
-  post({ type: "token", ...token });
+export function shareToken({ token, account }: Omit<Token, "tokenId">): void {
+  const shared = { token, account, tokenId: randomId() };
+  batch(() => {
+    // The worker resets them too, but not before the next drawing.
+    if (account !== sharedToken.peek()?.account) resetSubscriptions();
+    sharedToken.value = shared;
+  });
+  post({ type: "token", ...shared });
+}
+
+function resetSubscriptions(): void {
+  for (const subscription of subscriptions.values()) subscription.reset();
 }
 
 /** Ask again now for what failed. */

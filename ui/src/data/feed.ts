@@ -33,6 +33,7 @@ export interface Surroundings {
 /** What feeds share. */
 export interface FeedContext {
   readonly token: string | null;
+  readonly tokenId: string;
   /** Whether the gateway has accepted the token. */
   isTokenAccepted: boolean;
   readonly surroundings: Surroundings;
@@ -186,12 +187,12 @@ export class Feed {
     this.#failures += 1;
     const pause = retryPause(known.problem, this.#failures, known.retryAfter, random());
     const since = this.failure?.since ?? now();
-    const { token, isTokenAccepted } = this.#context;
+    const { tokenId, isTokenAccepted } = this.#context;
     this.failure = {
       problem: known.problem,
       since,
       retryAt: now() + pause * 1000,
-      ...(known.problem.kind === "unauthorized" && { refusal: { token, wasAccepted: isTokenAccepted } }),
+      ...(known.problem.kind === "unauthorized" && { refusal: { tokenId, wasAccepted: isTokenAccepted } }),
     };
     this.#context.publishFailure(this);
     return pause;

@@ -241,39 +241,39 @@ test("a refused token is asked with again only when there is another one", async
   await tab.open(1, QUALITY);
   await world.lastRequest.fail(401);
   assert.equal(world.lastPause.seconds, Number.POSITIVE_INFINITY);
-  await tab.send({ type: "token", token: "t", account: "me" });
+  await tab.send({ type: "token", token: "t", account: "me", tokenId: "id of t" });
   assert.equal(world.requests.length, 2);
   assert.equal(world.lastRequest.query.token, "t");
 });
 
-test("a refusal names the token and tells whether it was accepted before", async () => {
+test("a refusal names the token by its identifier and tells whether it was accepted before", async () => {
   const world = new World();
   const tab = new Tab(world);
-  await tab.send({ type: "token", token: "t1", account: "me" });
+  await tab.send({ type: "token", token: "t1", account: "me", tokenId: "id of t1" });
   await tab.open(1, QUALITY);
   await world.lastRequest.fail(401);
   const first = tab.messages.at(-1);
   assert.ok(first?.type === "failure");
-  assert.deepEqual(first.failure.refusal, { token: "t1", wasAccepted: false });
-  await tab.send({ type: "token", token: "t2", account: "me" });
+  assert.deepEqual(first.failure.refusal, { tokenId: "id of t1", wasAccepted: false });
+  await tab.send({ type: "token", token: "t2", account: "me", tokenId: "id of t2" });
   await world.lastRequest.answer({ n: 1 });
   await world.lastPause.end();
   await world.lastRequest.fail(401);
   const second = tab.messages.at(-1);
   assert.ok(second?.type === "failure");
-  assert.deepEqual(second.failure.refusal, { token: "t2", wasAccepted: true });
+  assert.deepEqual(second.failure.refusal, { tokenId: "id of t2", wasAccepted: true });
 });
 
 test("a renewed token keeps what is there; that of another account forgets everything", async () => {
   const world = new World();
   const tab = new Tab(world);
-  await tab.send({ type: "token", token: "t1", account: "me" });
+  await tab.send({ type: "token", token: "t1", account: "me", tokenId: "id of t1" });
   await tab.open(1, QUALITY);
   await world.lastRequest.answer({ n: 1 });
-  await tab.send({ type: "token", token: "t2", account: "me" });
+  await tab.send({ type: "token", token: "t2", account: "me", tokenId: "id of t2" });
   assert.equal(world.lastRequest.query.etag, '"v1"');
   tab.messages.length = 0;
-  await tab.send({ type: "token", token: "t3", account: "other" });
+  await tab.send({ type: "token", token: "t3", account: "other", tokenId: "id of t3" });
   assert.equal(world.lastRequest.query.etag, undefined);
   assert.equal(world.lastRequest.query.token, "t3");
   assert.deepEqual(tab.types, ["reset"]);
@@ -282,10 +282,10 @@ test("a renewed token keeps what is there; that of another account forgets every
 test("the answer to a request of the account before is not shown", async () => {
   const world = new World();
   const tab = new Tab(world);
-  await tab.send({ type: "token", token: "t1", account: "me" });
+  await tab.send({ type: "token", token: "t1", account: "me", tokenId: "id of t1" });
   await tab.open(1, QUALITY);
   const late = world.lastRequest;
-  await tab.send({ type: "token", token: "t2", account: "other" });
+  await tab.send({ type: "token", token: "t2", account: "other", tokenId: "id of t2" });
   await late.answer({ secret: 1 });
   assert.deepEqual(tab.types, ["reset", "reset"]);
 });
@@ -293,10 +293,10 @@ test("the answer to a request of the account before is not shown", async () => {
 test("a new tab gets the token of the others", async () => {
   const world = new World();
   const tab = new Tab(world);
-  await tab.send({ type: "token", token: "t", account: "me" });
+  await tab.send({ type: "token", token: "t", account: "me", tokenId: "id of t" });
   const messages: FromWorker[] = [];
   world.hub.connect((message) => messages.push(message));
-  assert.deepEqual(messages, [{ type: "token", token: "t", account: "me" }]);
+  assert.deepEqual(messages, [{ type: "token", token: "t", account: "me", tokenId: "id of t" }]);
 });
 
 test("for hidden tabs nothing is requested; they get what is newest when they are visible", async () => {

@@ -33,6 +33,7 @@ export class Client {
 export class Hub implements FeedContext {
   readonly surroundings: Surroundings;
   token: string | null = null;
+  tokenId = "";
   isTokenAccepted = false;
   #account = "";
   readonly #clients = new Set<Client>();
@@ -46,7 +47,7 @@ export class Hub implements FeedContext {
   connect(post: Post): Client {
     const client = new Client(post);
     this.#clients.add(client);
-    post({ type: "token", token: this.token, account: this.#account }, []);
+    post({ type: "token", token: this.token, account: this.#account, tokenId: this.tokenId }, []);
     return client;
   }
 
@@ -67,7 +68,7 @@ export class Hub implements FeedContext {
         this.#startAndStop();
         break;
       case "token":
-        this.#setToken(client, message.token, message.account);
+        this.#setToken(client, message);
         break;
       case "retry":
         for (const feed of this.#feeds.values()) if (feed.failure !== null) feed.retry();
@@ -189,15 +190,16 @@ export class Hub implements FeedContext {
     client.post({ type: "order", id, revision, order: ownOrder }, [ownOrder.buffer]);
   }
 
-  #setToken(sender: Client, token: string | null, account: string): void {
-    if (token === this.token && account === this.#account) return;
+  #setToken(sender: Client, message: Extract<ToWorker, { type: "token" }>): void {
+    const { token, account, tokenId } = message;
     const isOther = account !== this.#account;
     this.isTokenAccepted = false;
     this.token = token;
+    this.tokenId = tokenId;
     this.#account = account;
     for (const client of this.#clients) {
       if (isOther) client.post({ type: "reset" }, []);
-      if (client !== sender) client.post({ type: "token", token, account }, []);
+      if (client !== sender) client.post(message, []);
     }
     for (const feed of this.#feeds.values()) {
       if (isOther) feed.forget();

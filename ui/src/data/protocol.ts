@@ -43,12 +43,12 @@ export interface Failure {
   readonly problem: Problem;
   readonly since: number;
   readonly retryAt: number;
-  /** With a 401: the token that is refused, and whether it was accepted before. */
+  /** With a 401: which token is refused, and whether it was accepted before. */
   readonly refusal?: Refusal;
 }
 
 export interface Refusal {
-  readonly token: string | null;
+  readonly tokenId: string;
   readonly wasAccepted: boolean;
 }
 
@@ -59,7 +59,7 @@ export type ToWorker =
   | { readonly type: "sort"; readonly id: number; readonly source: Source; readonly keys: readonly SortKey[] }
   | { readonly type: "visibility"; readonly isVisible: boolean }
   /** `account` tells whose data are kept: with another one, everything is forgotten. */
-  | { readonly type: "token"; readonly token: string | null; readonly account: string }
+  | { readonly type: "token"; readonly token: string | null; readonly account: string; readonly tokenId: string }
   /** Ask again now for what failed. */
   | { readonly type: "retry" }
   /** The tab holds this lock as long as it lives. */
@@ -76,4 +76,4 @@ export type FromWorker =
   /** Everything is forgotten, because the account is another one. */
   | { readonly type: "reset" }
   /** The token that another tab has: sent to each new tab. */
-  | { readonly type: "token"; readonly token: string | null; readonly account: string };
+  | { readonly type: "token"; readonly token: string | null; readonly account: string; readonly tokenId: string };

@@ -30,8 +30,10 @@ const TIMEOUT_SECONDS = 30;
 export async function send(query: Query): Promise<Answer> {
   const timeout = AbortSignal.timeout(((query.waitSeconds ?? 0) + TIMEOUT_SECONDS) * 1000);
   const signal = query.signal === undefined ? timeout : AbortSignal.any([query.signal, timeout]);
+  // A request that cannot be made is a defect, not an outage.
+  const request = new Request(urlOf(query), requestOf(query, signal));
   try {
-    return await readAnswer(await fetch(urlOf(query), requestOf(query, signal)));
+    return await readAnswer(await fetch(request));
   } catch (error) {
     if (error instanceof ProblemError || query.signal?.aborted) throw error;
     // What browsers say here, such as "Failed to fetch", helps nobody.

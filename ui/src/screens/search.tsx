@@ -42,6 +42,8 @@ function leaveSearch(): void {
 export function SearchPalette() {
   useShortcut(":", "search everything", openSearch);
   useShortcut("Ctrl+k", "search everything", openSearch);
+  // It is not open for the next account.
+  useEffect(() => closeSearch, []);
   return (
     <Dialog title="Search" isOpen={isSearchOpen.value} onClose={leaveSearch} class="search-dialog">
       <Search />
