@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -18,7 +19,7 @@ from demo.prometheus import stop_process
 PROJECT = Path(__file__).resolve().parent.parent
 POLL_INTERVAL_SECONDS = 0.1
 LOG_TAIL_LINES = 12
-# The last one when the terminal is closed.
+# A terminal sends SIGHUP when it is closed.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -97,10 +98,14 @@ def run_process(
             stop_process(process)
 
 
-def _find_lifetime_option() -> list[str]:
-    """Return the start of a command that ends with its parent, empty on systems without that program."""
+@cache
+def _find_lifetime_option() -> tuple[str, ...]:
+    """Return the start of a command that ends with its parent, empty where no program has such an option."""
     program = shutil.which("setpriv")
-    return [program, "--pdeathsig", "TERM"] if program else []
+    option = (program, "--pdeathsig", "TERM") if program else ()
+    # That of BusyBox has none.
+    is_supported = option and subprocess.run([*option, "true"], capture_output=True, check=False).returncode == 0
+    return option if is_supported else ()
 
 
 def supervise_processes(processes: Sequence[ManagedProcess]) -> NoReturn:

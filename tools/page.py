@@ -60,10 +60,10 @@ def obtain_node() -> NodePrograms:
             [*command, "--requirement", str(NODE_LOCK_FILE)], capture_output=True, text=True, check=False
         )
         if completed.returncode != 0:
-            found = f"Node.js {_read_version(node)}" if node else "none on PATH"
+            found = f"Node.js {_read_version(node)}{'' if npm else ' without npm'} is" if node else "no Node.js is"
             reason = (completed.stderr.strip().splitlines() or ["pip failed"])[-1]
             raise PageToolsError(
-                f"Node.js {MIN_NODE_MAJOR} or newer with npm is needed, found {found}; from PyPI: {reason}"
+                f"Node.js {MIN_NODE_MAJOR} or newer with npm is needed; {found} on PATH; from PyPI: {reason}"
             )
     return NodePrograms(
         folder / "bin", (str(folder / "bin" / "node"), str(folder / "lib/node_modules/npm/bin/npm-cli.js"))
@@ -80,9 +80,9 @@ def _read_version(node: str) -> str:
     return subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def install_packages(programs: NodePrograms, folder: Path = SOURCE_FOLDER) -> None:
+def install_packages(programs: NodePrograms) -> None:
     """Install the locked packages unless they are installed."""
-    if are_packages_installed(folder):
+    if are_packages_installed(SOURCE_FOLDER):
         return
     print("page: installing the locked packages of ui/package-lock.json", flush=True)
     completed = programs.run_npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", capture_output=True)

@@ -72,9 +72,9 @@ def parse_engine_address(text: str, cert_path: str | None = None) -> EngineAddre
 def find_default_socket(
     paths: Iterable[str] | None = None, can_open: Callable[[str], bool] = lambda path: os.access(path, os.W_OK)
 ) -> str:
-    """Return the first socket that this user can open, otherwise the first that exists, or the one of Docker.
+    """Return the first socket that this user can open, otherwise the first that exists, otherwise Docker's.
 
-    A host may have a Docker of root and a Podman of this user.
+    A host may run Docker as root and Podman as this user.
     """
     # The last one is that of Podman without root. A socket in a folder that may not be searched counts as missing.
     candidates = (*SOCKET_PATHS, f"/run/user/{os.getuid()}/podman/podman.sock") if paths is None else paths

@@ -37,10 +37,10 @@ class EngineFacts:
 
     @property
     def has_container_usage(self) -> bool:
-        """Whether it can measure containers.
+        """Whether the Engine can measure containers.
 
-        Containers of users other than root have control groups of their own only with cgroup v2. Without, Podman
-        reports the memory of its own service for each of them.
+        A rootless Engine can create cgroups for its containers only with cgroup v2. With v1, Podman reports the memory
+        of its own service for each container.
         """
         return not (self.is_rootless and self.cgroup_version == "1")
 
@@ -167,7 +167,7 @@ def read_engine(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineFa
         container_count=_get_count(info, "Containers"),
         running_count=_get_count(info, "ContainersRunning"),
         labels=tuple(label for label in _get_list(info, "Labels") if isinstance(label, str)),
-        # Podman, and Docker.
+        # Podman reports a field, and Docker a security option.
         is_rootless=info.get("Rootless") is True or "name=rootless" in _get_list(info, "SecurityOptions"),
     )
 

@@ -5,7 +5,6 @@ the data frames of the panel.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -17,7 +16,7 @@ import msgspec
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ClusterWithMembers, ContainerRef, ObjectKind
 from aggregator.lookup.problems import ObjectHealth, assess_container, assess_node, assess_pod
-from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
+from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, check_limit, create_lookup_plan
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, UnpagedRequest, compute_content_digest
 from aggregator.models.topology import Node, Pod
 
@@ -102,8 +101,7 @@ class GraphRequest(UnpagedRequest):
 
     def create_plan(self) -> LookupPlan:
         """Return the plan of the list of its smallest objects; raise BadRequestError if a parameter is invalid."""
-        if not 1 <= self.limit <= MAX_GRAPH_LIMIT:
-            raise BadRequestError(f"limit must be between 1 and {MAX_GRAPH_LIMIT}, got {self.limit}", parameter="limit")
+        check_limit(self.limit, MAX_GRAPH_LIMIT)
         if self.labels and self.level is not ObjectKind.NODES:
             raise BadRequestError(
                 f"labels needs level={ObjectKind.NODES.value}, got level={self.level.value}", parameter="labels"
@@ -184,7 +182,7 @@ class _Graph:
         elif isinstance(item, Node):
             vertex = _describe_node(item)
         else:
-            vertex = _describe_cluster(item)
+            vertex = _describe_cluster(item, self._index.node_health_by_cluster[item.cluster.key])
         return {"id": _build_id(_get_identity(item)), **vertex}, _build_id(self._find_parent(item))
 
 
@@ -208,8 +206,7 @@ def _build_id(identity: _Identity) -> str:
     return "/".join(quote(part, safe="") for part in identity)
 
 
-def _describe_cluster(members: ClusterWithMembers) -> Vertex:
-    counts = Counter(assess_node(node).health for node in members.nodes)
+def _describe_cluster(members: ClusterWithMembers, counts: Mapping[ObjectHealth, int]) -> Vertex:
     return {
         "title": members.cluster.key,
         "subtitle": members.cluster.type or "cluster",

@@ -26,14 +26,12 @@ class ObjectHealth(Enum):
     UNKNOWN = "unknown"
 
     @classmethod
-    def of(cls, problems: "Iterable[Problem]", *, is_known: bool = True) -> "ObjectHealth":
+    def of(cls, problems: "Iterable[Problem]") -> "ObjectHealth":
         """Return the health of an object with these problems."""
         found = {problem.health for problem in problems}
         if cls.FAILED in found:
             return cls.FAILED
-        if found:
-            return cls.WARNING
-        return cls.OK if is_known else cls.UNKNOWN
+        return cls.WARNING if found else cls.OK
 
 
 class Problem(NamedTuple):
@@ -87,20 +85,18 @@ def assess_cluster(nodes: Mapping[ObjectHealth, int], pods: Mapping[ObjectHealth
 
 
 def _find_cluster_problems(nodes: Mapping[ObjectHealth, int], pods: Mapping[ObjectHealth, int]) -> Iterator[Problem]:
-    has_failed = nodes.get(ObjectHealth.FAILED, 0) == sum(nodes.values())
-    for counts, noun, health in (
-        (nodes, "node", ObjectHealth.FAILED),
-        (pods, "pod", ObjectHealth.FAILED),
-        (nodes, "node", ObjectHealth.WARNING),
-    ):
-        count = counts.get(health, 0)
-        if count:
-            is_lost = has_failed and counts is nodes
-            text = f"{count} {noun}{'' if count == 1 else 's'} {_CLUSTER_WORDS[health]}"
-            yield Problem(text, ObjectHealth.FAILED if is_lost else ObjectHealth.WARNING)
+    failed_nodes = nodes.get(ObjectHealth.FAILED, 0)
+    health = ObjectHealth.FAILED if failed_nodes == sum(nodes.values()) else ObjectHealth.WARNING
+    if failed_nodes:
+        yield Problem(f"{_count(failed_nodes, 'node')} failed", health)
+    if failed_pods := pods.get(ObjectHealth.FAILED, 0):
+        yield Problem(f"{_count(failed_pods, 'pod')} failed", ObjectHealth.WARNING)
+    if warning_nodes := nodes.get(ObjectHealth.WARNING, 0):
+        yield Problem(f"{_count(warning_nodes, 'node')} with a warning", ObjectHealth.WARNING)
 
 
-_CLUSTER_WORDS: Mapping[ObjectHealth, str] = {ObjectHealth.FAILED: "failed", ObjectHealth.WARNING: "with a warning"}
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def find_node_problems(node: Node) -> Iterator[Problem]:

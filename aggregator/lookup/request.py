@@ -276,9 +276,15 @@ def _build_mask(resource: Resource, options: LookupOptions) -> FieldMask:
 
 
 def _validate_limit(limit: int | None) -> int | None:
-    if limit is not None and not 1 <= limit <= MAX_LIMIT:
-        raise BadRequestError(f"limit must be between 1 and {MAX_LIMIT}, got {limit}", parameter="limit")
+    if limit is not None:
+        check_limit(limit, MAX_LIMIT)
     return limit
+
+
+def check_limit(limit: int, maximum: int) -> None:
+    """Raise BadRequestError unless a limit is between 1 and a maximum."""
+    if not 1 <= limit <= maximum:
+        raise BadRequestError(f"limit must be between 1 and {maximum}, got {limit}", parameter="limit")
 
 
 def _sort_requirements(requirements: tuple[Requirement, ...]) -> list[str]:

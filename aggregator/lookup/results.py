@@ -238,7 +238,7 @@ class ResultEncoder:
 
 
 class UnpagedRequest:
-    """What requests have in common whose response is no list of objects: it has no pages, and no node is encoded."""
+    """A request whose response is not a list of objects. It has no pages."""
 
     continue_token = ""
     is_paged = False

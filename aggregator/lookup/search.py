@@ -8,6 +8,7 @@ import msgspec
 
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ObjectKind
+from aggregator.lookup.request import check_limit
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, UnpagedRequest, compute_content_digest
 from aggregator.lookup.search_index import SearchMatch
 from aggregator.models.topology import Cluster, Pod
@@ -42,20 +43,17 @@ class SearchRequest(UnpagedRequest):
     def execute(self, index: TopologyIndex, _encoder: ResultEncoder) -> LookupResult:
         """Return the matches as JSON; raise BadRequestError if a parameter is invalid."""
         found, total = self.find_matches(index)
-        content = {"totalCount": total, "matches": list(map(_describe_match, found))}
+        content = msgspec.json.encode({"totalCount": total, "matches": list(map(_describe_match, found))})
         key = hashlib.blake2b(self.cache_key, digest_size=_DIGEST_BYTES).hexdigest()
         return LookupResult(
-            msgspec.json.encode({"version": index.topology.version, **content}),
+            b'{"version":%s,%s' % (msgspec.json.encode(index.topology.version), content[1:]),
             f"search-{key}",
-            compute_content_digest([msgspec.json.encode(content)]),
+            compute_content_digest([content]),
         )
 
     def find_matches(self, index: TopologyIndex) -> tuple[list[SearchMatch], int]:
         """Return the best matches, and how many there are; raise BadRequestError if a parameter is invalid."""
-        if not 1 <= self.limit <= MAX_SEARCH_LIMIT:
-            raise BadRequestError(
-                f"limit must be between 1 and {MAX_SEARCH_LIMIT}, got {self.limit}", parameter="limit"
-            )
+        check_limit(self.limit, MAX_SEARCH_LIMIT)
         if len(self.query) > MAX_QUERY_CHARACTERS:
             raise BadRequestError(
                 f"query must have at most {MAX_QUERY_CHARACTERS} characters, got {len(self.query)}", parameter="query"

@@ -63,6 +63,13 @@ class PodUsage(NamedTuple):
     restart_count: int | None
 
 
+class RootUsage(NamedTuple):
+    """The root file system of a node: its name, and its use in percent."""
+
+    name: str | None = None
+    percent: float | None = None
+
+
 class ClusterRow(NamedTuple):
     """A cluster, its state, and the number of its nodes and pods by health."""
 
@@ -75,20 +82,21 @@ class ClusterRow(NamedTuple):
 
 
 class NodeRow(NamedTuple):
-    """A node, its state, and the number of its failed pods."""
+    """A node, its state, the number of its failed pods, and its root file system."""
 
     node: Node
     state: ObjectState
     failed_pods: int
+    root: RootUsage
 
 
 class PodRow(NamedTuple):
-    """A pod, its state, what its containers use together, and the time from which its age counts."""
+    """A pod, its state, what its containers use together, and its start time, rounded."""
 
     pod: Pod
     state: ObjectState
     usage: PodUsage
-    newest_sample_seconds: float
+    start_time: int | None
 
 
 class ContainerRow(NamedTuple):
@@ -217,28 +225,19 @@ def _compute_used_cores(node: Node) -> float | None:
     return node.cpu_cores * node.cpu_usage_percent / 100
 
 
-def _find_root_filesystem(node: Node) -> tuple[str, float] | None:
-    """Return the name of the root file system and its use in percent."""
+def _compute_root_usage(node: Node) -> RootUsage:
     for filesystem in node.filesystems.values():
         if filesystem.root_available_bytes is not None and filesystem.size_bytes:
-            return filesystem.name, 100 * (1 - filesystem.root_available_bytes / filesystem.size_bytes)
-    return None
+            return RootUsage(filesystem.name, 100 * (1 - filesystem.root_available_bytes / filesystem.size_bytes))
+    return RootUsage()
 
 
-def _get_filesystem_name(row: NodeRow) -> str | None:
-    found = _find_root_filesystem(row.node)
-    return None if found is None else found[0]
-
-
-def _get_filesystem_usage(row: NodeRow) -> float | None:
-    found = _find_root_filesystem(row.node)
-    return None if found is None else found[1]
-
-
-def _get_start_time(row: PodRow) -> int | None:
-    starts = (each.start_seconds for each in row.pod.containers.values() if each.start_seconds is not None)
-    start = row.pod.start_seconds if row.pod.start_seconds is not None else min(starts, default=None)
-    return round_start_time(start, row.newest_sample_seconds)
+def _find_start_seconds(pod: Pod) -> float | None:
+    """Return the start of a pod, otherwise that of its first container."""
+    if pod.start_seconds is not None:
+        return pod.start_seconds
+    starts = (each.start_seconds for each in pod.containers.values() if each.start_seconds is not None)
+    return min(starts, default=None)
 
 
 def _count(attribute: str, health: ObjectHealth) -> Callable[[ClusterRow], int]:
@@ -297,8 +296,8 @@ _NODE_COLUMNS = (
     _number("memoryBytes", "node.memory_bytes", "memory", format_size),
     _number("availableMemoryBytes", "node.available_memory_bytes", "available memory", format_size),
     _number("memoryUsagePercent", "node.memory_usage_percent", "used memory in percent", _format_percent),
-    _dictionary("filesystemName", _get_filesystem_name, "the root file system"),
-    _number("filesystemUsagePercent", _get_filesystem_usage, "its use in percent", _format_percent),
+    _dictionary("filesystemName", "root.name", "the root file system"),
+    _number("filesystemUsagePercent", "root.percent", "its use in percent", _format_percent),
     _number("temperatureCelsius", "node.temperature_celsius", "the highest temperature", _format_percent),
     _number("podCount", "node.pod_count", "pods that are neither Succeeded nor Failed", _format_integer),
     _number("failedPodCount", "failed_pods", "pods whose health is `failed`", str),
@@ -323,7 +322,7 @@ _POD_COLUMNS = (
     _dictionary("workload", lambda row: ", ".join(row.pod.workloads), "the ICOS workloads that it belongs to"),
     _dictionary("controllerKind", "pod.controller_kind", "the kind of its controller, such as Deployment"),
     _dictionary("controllerName", "pod.controller_name", "the name of its controller"),
-    _number("startTime", _get_start_time, "Unix time of the start, rounded down", _format_integer),
+    _number("startTime", "start_time", "Unix time of the start, rounded down", _format_integer),
 )
 
 _CONTAINER_COLUMNS = (
@@ -374,7 +373,7 @@ def _list_node_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[Node
         if state.health is ObjectHealth.FAILED
     )
     return [
-        NodeRow(node, state, failed_pods[node.cluster, node.key])
+        NodeRow(node, state, failed_pods[node.cluster, node.key], _compute_root_usage(node))
         for node, state in zip(index.list_objects(ObjectKind.NODES), index.node_states, strict=True)
         if matches(node)
     ]
@@ -383,7 +382,7 @@ def _list_node_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[Node
 def _list_pod_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[PodRow]:
     newest_sample_seconds = find_newest_sample_ms(index.topology) / 1000
     return [
-        PodRow(pod, state, _add_up_usage(pod), newest_sample_seconds)
+        PodRow(pod, state, _add_up_usage(pod), round_start_time(_find_start_seconds(pod), newest_sample_seconds))
         for pod, state in zip(index.list_objects(ObjectKind.PODS), index.pod_states, strict=True)
         if matches(pod)
     ]
@@ -437,7 +436,7 @@ class SummaryRequest(UnpagedRequest):
     def execute(self, index: TopologyIndex, _encoder: ResultEncoder) -> LookupResult:
         """Return the summary as JSON; raise BadRequestError if the request is invalid."""
         plan = create_lookup_plan(Resource[self.kind.name], LookupOptions(filter=self.filter, labels=self.labels))
-        if self != SummaryRequest(self.kind):
+        if self.filter or self.labels:
             return self._build_result(index, plan)
         result = index.summaries.get(self.kind)
         if result is None:

@@ -38,7 +38,7 @@ class MetricDefinition:
 
 _QUERY_DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REFRESH_DURATION_BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
-# 0.2 is what alerts and dashboards of the older monitoring stack call slow.
+# Alerts and dashboards of the older monitoring stack use 0.2 s as their threshold.
 _HTTP_DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)
 _GRPC_METHOD_LABELS = ("grpc_service", "grpc_method", "grpc_type")
 

@@ -35,7 +35,7 @@ M_ARENA_MAX = -8
 
 LARGE_BLOCK_BYTES = 2**20
 
-# Version 1 of the kernel API of control groups writes the largest number of pages for "no limit".
+# cgroup v1 reports no limit as the largest multiple of the page size.
 UNLIMITED_BYTES = 2**60
 
 # Descriptors for files, event loops, METRICS_PORT and connections to upstreams.
@@ -142,9 +142,9 @@ def read_memory_limit_bytes(root: Path = Path("/")) -> float:
 
 
 def _list_limit_files(root: Path) -> Iterator[Path]:
-    """Yield the limit of each group from that of the process up to the root, for versions 1 and 2 of the kernel API.
+    """Yield the limit of each cgroup from that of the process up to the root, for cgroup v1 and v2.
 
-    A container without a namespace for groups has the path of the host, and its own group at the root.
+    Without a cgroup namespace, a container sees its path on the host, while its own cgroup is mounted at the root.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()

@@ -99,7 +99,7 @@ def hold_start_lock(report: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def create_run_folder(parent: Path) -> Iterator[Path]:
-    """Create the folder of this run, and remove it at the end; remove those of runs that were killed before that."""
+    """Create the folder of this run, and remove it at the end, and the folders of runs that were killed."""
     for folder in parent.glob(f"{FOLDER_PREFIX}*"):
         # A run holds the lock of its folder.
         with contextlib.suppress(OSError), (folder / "lock").open(encoding="utf-8") as file:

@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.lookup.problems import (
     ObjectHealth,
+    ObjectState,
     Problem,
     find_container_problems,
     find_node_problems,
@@ -76,12 +77,17 @@ def test_problems_of_a_container() -> None:
 
 
 def test_the_worst_problem_is_the_health() -> None:
-    """The health is that of the worst problem; without problems it is OK, or unknown if nothing is known."""
+    """The health is that of the worst problem; without problems it is OK."""
     warning, failed = Problem("a", ObjectHealth.WARNING), Problem("b", ObjectHealth.FAILED)
     assert ObjectHealth.of([warning, failed]) is ObjectHealth.FAILED
     assert ObjectHealth.of([warning]) is ObjectHealth.WARNING
     assert ObjectHealth.of([]) is ObjectHealth.OK
-    assert ObjectHealth.of([], is_known=False) is ObjectHealth.UNKNOWN
+
+
+def test_an_object_without_any_information_is_unknown() -> None:
+    """Without problems, an object is unknown if nothing is known of its state."""
+    assert ObjectState.of([], is_known=False).health is ObjectHealth.UNKNOWN
+    assert ObjectState.of([]).health is ObjectHealth.OK
 
 
 def create_node(document: dict[str, Any]) -> Node:

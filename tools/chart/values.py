@@ -18,7 +18,7 @@ OPTIONAL_PORT: Schema = {"type": "integer", "minimum": 0, "maximum": 65535}
 POSITIVE: Schema = {"type": "integer", "minimum": 1}
 PERCENTAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
 OPTIONAL_PERCENTAGE: Schema = {"type": ["integer", "null"], "minimum": 1, "maximum": 1000}
-# A label that selects pods is not for users: the Services would no longer find the pods.
+# Users must not override the selector labels: the Services would no longer find the pods.
 POD_LABELS: Schema = {
     "type": "object",
     "propertyNames": {"not": {"enum": ["app.kubernetes.io/name", "app.kubernetes.io/instance"]}},

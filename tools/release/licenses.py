@@ -39,7 +39,7 @@ _PAGE_HEADER = """\
 
 Generated from the lock files and the metadata of the packages by `make generate`.
 
-Aggregator has the license Apache-2.0. The wheel and the sdist contain no code of others but that in the
+Aggregator has the license Apache-2.0. The wheel and the sdist contain no third-party code except in the
 [web page](#web-page); NOTICE names data that is included. An installation, such as the container image, contains these
 packages unchanged:
 

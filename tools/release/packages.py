@@ -101,8 +101,9 @@ def list_page_packages() -> list[Package]:
 def list_direct_packages() -> list[Package]:
     """Return the packages that the program or the web page depends on directly."""
     page_dependencies = json.loads(PAGE_LOCK_FILE.read_bytes())["packages"][""]["dependencies"]
+    project_dependencies = set(list_project_dependencies())
     return [
-        *(one for one in list_packages() if one.name in list_project_dependencies()),
+        *(one for one in list_packages() if one.name in project_dependencies),
         *(one for one in list_page_packages() if one.name in page_dependencies),
     ]
 

@@ -6,7 +6,7 @@ exporter runs on, or hide the labels of an exporter behind those of the scrape t
 for any installation. Series with ICOS labels remain as they are. docs/clusters.md lists the rules.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import filterfalse
 from operator import attrgetter
@@ -107,7 +107,7 @@ class Relabeler:
         plain = [
             (row, label_sets)
             for row, samples in samples_by_row
-            if row.exporter.kind is not ExporterKind.OTHER and (label_sets := _select_plain(samples))
+            if row.exporter.kind is not ExporterKind.OTHER and (label_sets := list(_iter_plain(samples)))
         ]
         for row, label_sets in plain:
             if row.exporter.kind is ExporterKind.CLUSTER:
@@ -119,7 +119,7 @@ class Relabeler:
 
     def relabel(self, row: Row, samples: list[Sample]) -> list[Sample]:
         """Return the samples with the labels of their objects; count those whose host is unknown."""
-        if row.exporter.kind is ExporterKind.OTHER or not _select_plain(samples):
+        if row.exporter.kind is ExporterKind.OTHER or next(_iter_plain(samples), None) is None:
             return samples
         read_key = _create_key_reader(row, self._cluster_labels, samples[0].labels)
         label_sets = list_in_chunks(map(_get_labels, samples))
@@ -349,15 +349,15 @@ def _create_key_reader(row: Row, cluster_labels: Sequence[str], label_set: Any) 
     return attrgetter(*attributes)
 
 
-def _select_plain(samples: Sequence[Sample]) -> list[Any]:
-    """Return the label sets without ICOS labels. Most series of ICOS telemetry have the UID of their cluster."""
+def _iter_plain(samples: Sequence[Sample]) -> Iterator[Any]:
+    """Yield the label sets without ICOS labels. Most series of ICOS telemetry have the UID of their cluster."""
     if not samples:
-        return []
+        return
     label_sets: Iterable[Any] = map(_get_labels, samples)
     if hasattr(samples[0].labels, CLUSTER_UID_ATTRIBUTE):
         label_sets = filterfalse(attrgetter(CLUSTER_UID_ATTRIBUTE), label_sets)
     get_icos_labels = create_label_getter(samples[0].labels.__class__, ICOS_LABELS)
-    return [label_set for label_set in label_sets if not any(get_icos_labels(label_set))]
+    yield from (label_set for label_set in label_sets if not any(get_icos_labels(label_set)))
 
 
 def _is_plain(label_set: Any) -> bool:

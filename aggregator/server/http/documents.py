@@ -201,7 +201,7 @@ class DocumentResponder:
         return HttpResponse(200, [*headers, NO_STORE_HEADER, NOSNIFF_HEADER], body)
 
     async def build_unversioned_response(self, body: bytes, coding: str) -> HttpResponse:
-        """Return the response with JSON that is of no topology version, compressed if the client accepts it."""
+        """Return a JSON response that belongs to no topology version, compressed if the client accepts it."""
         body, coding = await encode_once(body, coding)
         headers = [self._vary_header, REVALIDATE_HEADER, NOSNIFF_HEADER]
         return HttpResponse(200, _build_content_headers(body, coding) + headers, body)

@@ -67,44 +67,18 @@ async def search_objects(request: Request, parameters: Annotated[SearchParameter
     return await lookups.build_response(request, parameters.to_search_request(), parameters.wait)
 
 
-@router.get(
-    search.FIELDS_PATHS[ObjectKind.CLUSTERS],
-    dependencies=[Depends(refuse_parameters)],
-    **document.describe_fields_of_filters(ObjectKind.CLUSTERS),
-)
-async def get_cluster_fields(request: Request) -> Response:
-    """Return the fields of clusters. They change only with the version of the program."""
-    return _respond_with_fields(request, ObjectKind.CLUSTERS)
+def _add_fields_route(kind: ObjectKind) -> None:
+    @router.get(
+        search.FIELDS_PATHS[kind],
+        dependencies=[Depends(refuse_parameters)],
+        **document.describe_fields_of_filters(kind),
+    )
+    async def get_fields(request: Request) -> Response:
+        return _respond_with_fields(request, kind)
 
 
-@router.get(
-    search.FIELDS_PATHS[ObjectKind.NODES],
-    dependencies=[Depends(refuse_parameters)],
-    **document.describe_fields_of_filters(ObjectKind.NODES),
-)
-async def get_node_fields(request: Request) -> Response:
-    """Return the fields of nodes. They change only with the version of the program."""
-    return _respond_with_fields(request, ObjectKind.NODES)
-
-
-@router.get(
-    search.FIELDS_PATHS[ObjectKind.PODS],
-    dependencies=[Depends(refuse_parameters)],
-    **document.describe_fields_of_filters(ObjectKind.PODS),
-)
-async def get_pod_fields(request: Request) -> Response:
-    """Return the fields of pods. They change only with the version of the program."""
-    return _respond_with_fields(request, ObjectKind.PODS)
-
-
-@router.get(
-    search.FIELDS_PATHS[ObjectKind.CONTAINERS],
-    dependencies=[Depends(refuse_parameters)],
-    **document.describe_fields_of_filters(ObjectKind.CONTAINERS),
-)
-async def get_container_fields(request: Request) -> Response:
-    """Return the fields of containers. They change only with the version of the program."""
-    return _respond_with_fields(request, ObjectKind.CONTAINERS)
+for _kind in ObjectKind:
+    _add_fields_route(_kind)
 
 
 def _respond_with_fields(request: Request, kind: ObjectKind) -> HttpResponse:

@@ -112,12 +112,13 @@ class LookupResponder:
     ) -> HttpResponse:
         """Return the response, compressed if it is a summary, or a complete list, which others request as well."""
         result, body, coding = found.result, found.result.body, IDENTITY
-        if result.is_full_list:
+        is_known = entity_tag.matches(preferences.if_none_match)
+        if result.is_full_list and not is_known:
             codings = COMPACT_CONTENT_CODINGS if result.is_summary else CONTENT_CODINGS
             body, coding = await self._encoded_lists.encode(
                 found.snapshot.rendered_topology, entity_tag.key, body, preferences.coding, codings
             )
-        elif result.is_summary and not entity_tag.matches(preferences.if_none_match):
+        elif result.is_summary and not is_known:
             body, coding = await encode_once(body, preferences.coding)
         rendered = RenderedBody(entity_tag, body, coding)
         return self._document_responder.build_rendered_response(found.snapshot, rendered, preferences.if_none_match)

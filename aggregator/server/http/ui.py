@@ -71,7 +71,7 @@ _COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
 
 @dataclass(frozen=True)
 class PageLogin:
-    """Where the users of the page log in: the issuer, and the public client that the page is there."""
+    """The OpenID Connect issuer at which users log in, and the client ID of the page."""
 
     authority: str
     client_id: str
@@ -79,7 +79,7 @@ class PageLogin:
 
 @dataclass(frozen=True)
 class PageConfig:
-    """What the page has to know before its first request for data."""
+    """The configuration that the page reads before it requests data."""
 
     token_required: bool = False
     login: PageLogin | None = None

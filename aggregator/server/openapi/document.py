@@ -413,6 +413,7 @@ def describe_fields_of_filters(kind: ObjectKind) -> dict[str, Any]:
     return {
         "tags": [search.FIELDS_TAG],
         "summary": f"The fields that a filter of {kind.value} can name",
+        "description": "They change only with the version of the program.",
         "operation_id": f"v1{path.replace('/', '_')}",
         "response_class": Response,
         "responses": {

@@ -13,14 +13,13 @@ from aggregator.lookup.fields import (
 )
 from aggregator.lookup.filter import BOOLEAN_LITERALS, list_operators
 from aggregator.lookup.problems import ObjectHealth
-from aggregator.lookup.results import TopologyIndex
+from aggregator.lookup.request import check_limit
 from aggregator.lookup.search import (
     DEFAULT_SEARCH_LIMIT,
     MAX_QUERY_CHARACTERS,
+    MAX_SEARCH_LIMIT,
     SEARCHED_KINDS,
-    SearchRequest,
 )
-from aggregator.models.topology import Topology
 from aggregator.server.http.responses import API_V1_PATH, build_problem, build_unknown_parameter_error
 from aggregator.server.openapi.examples import COMMON_PROBLEM_EXAMPLES, OpenApiExamples, build_example
 
@@ -72,7 +71,7 @@ def build_search_problem_examples(parameters: Sequence[str]) -> Mapping[int, Ope
 
 def _capture_limit_error() -> RequestError:
     try:
-        SearchRequest("", 0).find_matches(TopologyIndex(Topology()))
+        check_limit(0, MAX_SEARCH_LIMIT)
     except RequestError as error:
         return error
     raise AssertionError("limit=0")
@@ -130,7 +129,7 @@ def build_search_schemas() -> dict[str, Any]:
     texts: Mapping[str, Any] = {"type": "array", "items": text}
     match = {
         "kind": {**text, "enum": [kind.singular_name for kind in SEARCHED_KINDS]},
-        "cluster": {**text, "description": "The name of the cluster, of a cluster its own."},
+        "cluster": {**text, "description": "The name of the cluster; for a cluster, its own name."},
         "namespace": {**text, "description": "The namespace of a pod; empty for a Docker container and other kinds."},
         "name": text,
         "field": {**text, "description": "The field that matches, by its name in filters, or `problems`."},
