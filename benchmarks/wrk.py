@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cpu_affinity import LOAD_CPU, build_taskset_prefix
+from demo.cache import find_cache_folder
 
 CONNECTIONS = 16
 DEBIAN_PACKAGES = ("wrk", "libluajit-5.1-2")
@@ -52,8 +53,7 @@ def obtain_wrk() -> WrkRunner:
     installed = shutil.which("wrk")
     if installed:
         return WrkRunner(Path(installed))
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    cache = Path(base) / "aggregator" / "wrk"
+    cache = find_cache_folder() / "wrk"
     if not (cache / "usr/bin/wrk").exists():
         _download_wrk(cache)
     library = next((cache / "usr/lib").glob("*/libluajit-5.1.so.2"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError, obtain_packages
 from demo.processes import PROJECT, ManagedProcess, run_process
 from demo.prometheus import find_free_port, is_ready
@@ -50,7 +51,7 @@ def obtain_alertmanager(report: Callable[[str], None] = lambda _text: None) -> l
     for name in (PACKAGE, "alertmanager"):
         if on_path := shutil.which(name):
             return [on_path]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aggregator" / "alertmanager"
+    folder = find_cache_folder() / "alertmanager"
     program = folder / "usr/bin/alertmanager"
     if not program.exists():
         report("downloading Alertmanager with apt-get (once; it is cached)")

@@ -4,6 +4,7 @@ Nothing is installed.
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from demo.cache import find_cache_folder
 
 # Every system has the C library, and programs of one release must not load that of another. The compiler of queries and
 # Perl are large, and the programs run without them.
@@ -28,7 +31,7 @@ def obtain_packages(folder: Path, packages: Sequence[str], report: Callable[[str
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         error = _download_packages(work, packages)
-        if error and _update_package_lists(report):
+        if error and update_package_lists(report):
             error = _download_packages(work, packages)
         if error:
             raise PackageError(f"apt-get download {' '.join(packages)}: {error}")
@@ -46,7 +49,7 @@ def find_missing_libraries(packages: Sequence[str], report: Callable[[str], None
         raise PackageError("no apt-get on PATH")
     command = ["apt-get", "install", "--simulate", "--no-install-recommends", *packages]
     completed = subprocess.run(command, capture_output=True, text=True, check=False)
-    if completed.returncode != 0 and _update_package_lists(report):
+    if completed.returncode != 0 and update_package_lists(report):
         completed = subprocess.run(command, capture_output=True, text=True, check=False)
     if completed.returncode != 0:
         raise PackageError(f"apt-get install --simulate {' '.join(packages)}: {completed.stderr.strip()[-300:]}")
@@ -59,7 +62,7 @@ def find_package_version(metapackage: str, report: Callable[[str], None]) -> str
     if not shutil.which("apt-cache"):
         raise PackageError("no apt-cache on PATH")
     package = _find_dependency_with_version(metapackage)
-    if package is None and _update_package_lists(report):
+    if package is None and update_package_lists(report):
         package = _find_dependency_with_version(metapackage)
     if package is None:
         raise PackageError(f"apt-cache depends {metapackage}: no package {metapackage}-VERSION")
@@ -80,8 +83,16 @@ def _download_packages(work: str, packages: Sequence[str]) -> str:
     return (completed.stderr.strip()[-300:] or "failed") if completed.returncode != 0 else ""
 
 
-def _update_package_lists(report: Callable[[str], None]) -> bool:
+def update_package_lists(report: Callable[[str], None]) -> bool:
+    """Update the lists of the package manager as root; return whether that succeeded.
+
+    One process does so at a time: apt-get fails while another updates the lists.
+    """
     if os.geteuid() != 0:
         return False
     report("updating the package lists")
-    return subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False).returncode == 0
+    folder = find_cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "package-lists.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False).returncode == 0

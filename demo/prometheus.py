@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError, obtain_packages
 
 READY_TIMEOUT_SECONDS = 30.0
@@ -49,7 +50,7 @@ def obtain_prometheus(report: Callable[[str], None] = lambda _text: None) -> Pro
     on_path = shutil.which("prometheus"), shutil.which("promtool")
     if on_path[0] and on_path[1]:
         return PrometheusBinaries(Path(on_path[0]), Path(on_path[1]))
-    cache = _find_cache_folder()
+    cache = find_cache_folder() / "prometheus"
     cached = PrometheusBinaries(cache / "usr/bin/prometheus", cache / "usr/bin/promtool")
     if not cached.promtool.exists():
         report("downloading Prometheus with apt-get (once; it is cached)")
@@ -58,11 +59,6 @@ def obtain_prometheus(report: Callable[[str], None] = lambda _text: None) -> Pro
         except PackageError:
             raise PrometheusMissingError(INSTALL_INSTRUCTIONS) from None
     return cached
-
-
-def _find_cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "aggregator" / "prometheus"
 
 
 def find_free_port() -> int:

@@ -21,6 +21,7 @@ from demo import gateway, processes
 from demo.__main__ import print_line, report_step
 from demo.agents import RunningAgents, run_agents
 from demo.alertmanager import AlertmanagerMissingError, obtain_alertmanager
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError
 from demo.gateway import LOOPBACK, GatewayPorts, PortError, find_page, get_http
 from demo.processes import ManagedProcess, ManagedProcessError, run_process, supervise_processes
@@ -86,7 +87,7 @@ def run_stack(environ: Mapping[str, str]) -> None:
 @contextlib.contextmanager
 def hold_start_lock(report: Callable[[str], None]) -> Iterator[None]:
     """Hold a lock while the block runs: two stacks that start at the same time would select the same ports."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aggregator"
+    folder = find_cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "stack.lock").open("w", encoding="utf-8") as file:
         try:

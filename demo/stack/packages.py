@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError, find_missing_libraries, find_package_version, obtain_packages
 
 MONITORING_PACKAGES = (
@@ -101,7 +102,7 @@ def give_folder(folder: Path, user: str | None) -> None:
 
 
 def _obtain(name: str, list_packages: Callable[[], Sequence[str]], report: Callable[[str], None]) -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aggregator" / name
+    folder = find_cache_folder() / name
     if not folder.is_dir():
         packages = list_packages()
         report(f"downloading {', '.join(packages)} with apt-get (once; they are cached)")

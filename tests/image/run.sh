@@ -101,7 +101,7 @@ install_docker() {
 Install and start Docker, or set DOCKER_HOST to the socket of a daemon."
     fi
     log "installing docker.io with apt-get"
-    install="apt-get install -y --no-install-recommends docker.io iptables"
+    install="apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends docker.io iptables"
     $install >"$work/apt.log" 2>&1 || { apt-get update >"$work/apt.log" 2>&1 && $install >>"$work/apt.log" 2>&1; } ||
         fail "apt-get could not install docker.io: $(tail -n 3 "$work/apt.log")"
 }

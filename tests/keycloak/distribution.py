@@ -9,12 +9,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from demo.cache import find_cache_folder
+from demo.debian_packages import update_package_lists
+
 VERSION = "26.7.3"
 SHA256 = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47"
 ARTIFACT = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:tar.gz"
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 # Favors a fast start over peak performance.
 FAST_START_JVM_OPTION = "-XX:TieredStopAtLevel=1"
+# Seconds for which apt-get waits while another process installs something.
+WAIT_FOR_OTHER_INSTALLATIONS = ("-o", "DPkg::Lock::Timeout=300")
 
 ReportProgress = Callable[[str], None]
 
@@ -25,7 +30,7 @@ class KeycloakMissingError(Exception):
 
 def obtain_keycloak(report: ReportProgress = lambda _text: None) -> Path:
     """Return the folder of a built Keycloak; build it first if it is not in the cache."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aggregator" / "keycloak"
+    base = find_cache_folder() / "keycloak"
     home = base / VERSION
     _ensure_command("java", "openjdk-17-jre-headless", report)
     if not (home / "built").exists():
@@ -47,9 +52,9 @@ def _ensure_command(command: str, package: str, report: ReportProgress) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise KeycloakMissingError(f"{command} is missing; install it (Debian and Ubuntu: apt-get install {package})")
     report(f"installing {package} with apt-get")
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *WAIT_FOR_OTHER_INSTALLATIONS, package]
     if subprocess.run(install, capture_output=True, check=False).returncode != 0:
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
+        update_package_lists(report)
         completed = subprocess.run(install, capture_output=True, text=True, check=False)
         if completed.returncode != 0:
             raise KeycloakMissingError(f"apt-get could not install {package}: {completed.stderr.strip()[-300:]}")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from aggregator.models.catalog.default_catalog import compose_default_catalog
 from benchmarks.fleet_recording import record_fleet
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError
 from demo.fleet import SimulatedFleet
 from tools.code import ROOT
 from tools.parts.chromium import obtain_chromium
-from tools.parts.go_module import find_cache_folder
 
 SMALL_NODE_COUNT = 2
 MEDIUM_NODE_COUNT = 200

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError, find_missing_libraries, obtain_packages
-from tools.parts.go_module import LogProgress, find_cache_folder
+from tools.parts.go_module import LogProgress
 
 PROGRAMS = ("chromium", "google-chrome-stable", "google-chrome")
 DEBIAN_PACKAGES = ("chromium", "chromium-common")

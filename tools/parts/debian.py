@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import find_missing_libraries, obtain_packages
-from tools.parts.go_module import LogProgress, find_cache_folder
+from tools.parts.go_module import LogProgress
 
 SYSTEMD_PACKAGES = ("systemd",)
 # Besides Podman: the parent and the runtime of containers, the settings, and the programs for users other than root.

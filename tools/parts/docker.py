@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import obtain_packages
-from tools.parts.go_module import GoModule, LogProgress, find_cache_folder
+from tools.parts.go_module import GoModule, LogProgress
 
 ENGINE_29 = GoModule("docker-engine", "github.com/moby/moby/v2")
 VERSIONS = ("20.10", "29")

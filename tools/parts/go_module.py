@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.cache import find_cache_folder
+
 GO_PATH = Path(__file__).parent / "go"
 # The oldest Go that downloads the toolchain in go.mod by itself.
 MIN_GO_VERSION = (1, 21)
@@ -20,12 +22,6 @@ LogProgress = Callable[[str], None]
 
 class BuildError(Exception):
     """The programs cannot be built; the message says why."""
-
-
-def find_cache_folder() -> Path:
-    """Return the folder for programs that are built or downloaded once."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "aggregator"
 
 
 @dataclass(frozen=True)

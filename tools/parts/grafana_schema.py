@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.parts.go_module import BuildError, find_cache_folder
+from demo.cache import find_cache_folder
+from tools.parts.go_module import BuildError
 
 PACKAGE_FOLDER = Path(__file__).parent / "npm" / "grafana-schema"
 _FILES = ("package.json", "package-lock.json")

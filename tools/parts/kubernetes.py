@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.cache import find_cache_folder
 from demo.debian_packages import PackageError, obtain_packages
-from tools.parts.go_module import BuildError, GoModule, LogProgress, find_cache_folder
+from tools.parts.go_module import BuildError, GoModule, LogProgress
 
 KUBERNETES = GoModule("kubernetes", "k8s.io/kubernetes")
 ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3")
