@@ -1,9 +1,10 @@
 """When something fails or disappears, the page says so, keeps what it knew, and recovers without a reload."""
 
+import re
 import time
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from demo.prometheus import find_free_port
 from tests.integration.gateway_process import run_gateway
@@ -150,6 +151,33 @@ def test_an_object_that_never_was(open_page: OpenSession, small_url: str) -> Non
     expect(session.page.get_by_role("main")).to_contain_text("There is no such node in the topology")
     session.page.get_by_role("link", name=f"The cluster {known.cluster}").click()
     expect(session.page.get_by_role("heading", level=1)).to_contain_text(known.cluster)
+
+
+def test_a_screen_that_fails(open_page: OpenSession, small_url: str) -> None:
+    """A screen that fails says so, and the navigation leads to the others."""
+    session = open_page(small_url)
+    page = session.page
+    page.route("**/api/v1/candidates", lambda route: route.fulfill(json={"candidates": [None], "totals": {}}))
+    session.open("/ui/candidates")
+    expect(page.get_by_role("main")).to_contain_text("This screen has failed")
+    page.get_by_role("navigation", name="Screens").get_by_role("link", name="Nodes").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nodes")
+
+
+def test_the_worker_dies(open_page: OpenSession, browser: Browser, small_url: str) -> None:
+    """When the browser ends the worker, the page starts another one, and its data become current again."""
+    session = open_page(small_url)
+    session.open("/ui/nodes")
+    wait_until_complete(session.page)
+    debugger = browser.new_browser_cdp_session()
+    targets = debugger.send("Target.getTargets", {"filter": [{"type": "shared_worker"}]})["targetInfos"]
+    (worker,) = (target for target in targets if target["url"].startswith(small_url))
+    debugger.send("Target.closeTarget", {"targetId": worker["targetId"]})
+    debugger.detach()
+    age = session.page.locator(".data-age")
+    expect(age).to_have_text(re.compile(r"^\d\d s old"))
+    expect(age).to_have_text(re.compile(r"^\d s old"))
+    expect(session.page.locator(".table-scroller tbody tr[data-index]")).to_have_count(2)
 
 
 def paste_token(page: Page, token: str) -> None:

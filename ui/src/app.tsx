@@ -8,11 +8,11 @@ import { Announcer, announce } from "./components/announcer";
 import { HealthIcon } from "./components/health";
 import { Screen } from "./components/screen";
 import { EmptyState, FailureTimes } from "./components/states";
-import { freshness, outage, sharedToken } from "./data/client";
+import { freshness, outage, sharedToken, workerCount } from "./data/client";
 import { useNow, useSummary } from "./data/hooks";
 import { formatDuration, safeText } from "./format";
 import { lazy } from "./lazy";
-import { hrefOf, route, type SimpleScreen } from "./router";
+import { address, hrefOf, route, type SimpleScreen } from "./router";
 import { DetailScreen } from "./screens/detail";
 import { KeyboardHelp, KeyboardHelpButton } from "./screens/keyboard_help";
 import { SCREENS } from "./screens/list";
@@ -48,8 +48,8 @@ export function App() {
       <Header hasData={hasData} />
       {hasData && <Banner />}
       <main id="main" ref={main} tabIndex={-1}>
-        {/* Nothing that one account has seen is left for the next one. */}
-        {hasData ? <CurrentScreen key={account} /> : <SignIn />}
+        {/* Nothing that one account has seen is left for the next one, and no number of a row for the next worker. */}
+        {hasData ? <CurrentScreen key={`${workerCount.value} ${account}`} /> : <SignIn />}
       </main>
       {hasData && <SearchPalette key={account} />}
       <KeyboardHelp />
@@ -184,6 +184,9 @@ function Banner() {
 function CurrentScreen() {
   const [error, reset] = useErrorBoundary();
   const here = route.value;
+  const current = address.value;
+  // Another address is another attempt: the navigation must work.
+  useLayoutEffect(() => reset(), [current]);
   if (error !== undefined) {
     return (
       <EmptyState title="This screen has failed">

@@ -10,12 +10,19 @@ const PAUSE_MILLISECONDS = 2000;
 /** A component whose code is loaded when it is needed first; during an outage, when the gateway answers again. */
 export function lazy(load: () => Promise<ComponentType>): ComponentType {
   let loaded: ComponentType | null = null;
+  let loading: Promise<ComponentType> | null = null;
+  const loadOnce = () => {
+    loading ??= loadWhenReachable(load, isReachable, pause, outage.peek() !== null).finally(() => {
+      loading = null;
+    });
+    return loading;
+  };
   return function Lazy() {
     const [Found, setFound] = useState<ComponentType | null>(() => loaded);
     const [isMissing, setMissing] = useState(false);
     useEffect(() => {
       if (loaded !== null) return;
-      loadWhenReachable(load, isReachable, pause, outage.peek() !== null).then(
+      loadOnce().then(
         (component) => {
           loaded = component;
           setFound(() => component);

@@ -13,6 +13,8 @@ interface DialogProps {
 export function Dialog({ title, isOpen, onClose, class: className, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  // A text that is selected in the dialog may end beside it: that is no click beside it.
+  const isPressedBeside = useRef(false);
   useEffect(() => {
     const element = dialog.current;
     if (isOpen && !element?.open) element?.showModal();
@@ -25,7 +27,10 @@ export function Dialog({ title, isOpen, onClose, class: className, children }: D
       class={className}
       aria-labelledby={titleId}
       onClose={onClose}
-      onClick={(event) => event.target === event.currentTarget && onClose()}
+      onPointerDown={(event) => {
+        isPressedBeside.current = event.target === event.currentTarget;
+      }}
+      onClick={(event) => isPressedBeside.current && event.target === event.currentTarget && onClose()}
     >
       <div class="dialog-content">
         <header class="dialog-header">

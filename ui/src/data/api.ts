@@ -1,6 +1,9 @@
 /** Single requests, for what a person asks for once: candidates, a search. They raise a ProblemError. */
 
 import { sharedToken } from "./client";
+import { type Problem, ProblemError } from "./problem";
+import { retryPause } from "./retry";
+import { sleep } from "./sleep";
 import { type Answer, send } from "./transport";
 
 export interface RequestOptions {
@@ -15,6 +18,35 @@ export async function getJson<T>(path: string, options: RequestOptions = {}): Pr
 /** POST a JSON document to a path below /api/v1. */
 export async function postJson<T>(path: string, body: unknown, options: RequestOptions = {}): Promise<T> {
   return (await request(path, { ...options, method: "POST", body })).content as T;
+}
+
+interface Answers<T> {
+  readonly signal: AbortSignal;
+  readonly onAnswer: (answer: T) => void;
+  readonly onProblem: (problem: Problem) => void;
+  /** Tests have another one. */
+  readonly pause?: typeof sleep;
+}
+
+/** Ask, and after a failure that may pass ask again, until there is an answer or the signal is aborted. */
+export async function askUntilAnswered<T>(
+  ask: () => Promise<T>,
+  { signal, onAnswer, onProblem, pause = sleep }: Answers<T>,
+): Promise<void> {
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    try {
+      const answer = await ask();
+      if (!signal.aborted) onAnswer(answer);
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ProblemError)) throw error;
+      onProblem(error.problem);
+      const seconds = retryPause(error.problem, failures, error.retryAfter, Math.random());
+      if (!Number.isFinite(seconds)) return;
+      await pause(seconds, signal);
+    }
+  }
 }
 
 function request(

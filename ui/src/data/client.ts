@@ -1,8 +1,10 @@
-/** What the page knows of the gateway: signals that the worker keeps current. */
+/** Live data of the gateway: signals that the worker keeps current. */
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { randomId } from "../random_id";
+import { Heartbeat } from "./heartbeat";
 import type { SortKey } from "./order";
+import { unreachable } from "./problem";
 import type { Failure, Freshness, FromWorker, Source, SummaryKind, ToWorker } from "./protocol";
 import { Summary } from "./summary";
 
@@ -28,6 +30,7 @@ const NOTHING: Resource<never> = { data: null, freshness: null, failure: null };
 
 interface Subscription {
   readonly name: string;
+  readonly opening: Opening;
   users: number;
   receive(message: FromWorker): void;
   reset(): void;
@@ -36,7 +39,6 @@ interface Subscription {
 
 const subscriptions = new Map<number, Subscription>();
 const idsByName = new Map<string, number>();
-/** Those that only one tab uses for a moment; they are closed after the next drawing, not before it. */
 let nextId = 1;
 
 const resources = signal<ReadonlyMap<number, ReadonlySignal<Resource<unknown>>>>(new Map());
@@ -54,9 +56,15 @@ export const freshness: ReadonlySignal<Freshness | null> = computed(() => {
   return oldest && { ...oldest, isComplete };
 });
 
-/** What keeps the screen from being current: the gateway does not answer, has no topology, or refuses the token. */
+/** Set while the worker does not answer. */
+const workerFailure = signal<Failure | null>(null);
+
+/**
+ * What keeps the screen from being current: the gateway does not answer, has no topology, or refuses the token, or the
+ * worker is dead.
+ */
 export const outage: ReadonlySignal<Failure | null> = computed(() => {
-  let first: Failure | null = null;
+  let first = workerFailure.value;
   for (const resource of resources.value.values()) {
     const { failure } = resource.value;
     if (failure === null || !OUTAGES.has(failure.problem.kind)) continue;
@@ -131,7 +139,7 @@ function subscribe<T>(
     id = nextId;
     nextId += 1;
     idsByName.set(name, id);
-    subscriptions.set(id, { name, users: 0, value, ...handlers });
+    subscriptions.set(id, { name, opening, users: 0, value, ...handlers });
     if (opening.type === "open") {
       resources.value = new Map(resources.peek()).set(id, value as ReadonlySignal<Resource<unknown>>);
     }
@@ -181,7 +189,9 @@ export interface Token {
 export const sharedToken = signal<Token | null>(null);
 
 interface Endpoint {
-  postMessage(message: ToWorker): void;
+  post(message: ToWorker): void;
+  /** Receive nothing any longer. */
+  close(): void;
 }
 
 /** Whether the script of the worker could not be loaded. It is tried again. */
@@ -189,15 +199,29 @@ export const isWorkerMissing = signal(false);
 
 const WORKER_RETRY_MILLISECONDS = 3000;
 
+/** How often the page asks whether the worker lives. */
+const HEARTBEAT_MILLISECONDS = 5000;
+
 let endpoint: Endpoint | null = null;
 
+const workers = signal(0);
+
+/** Counts the workers that this tab has had: the numbers and revisions of rows are those of one worker. */
+export const workerCount: ReadonlySignal<number> = workers;
+
+const heartbeat = new Heartbeat(() => post({ type: "ping" }), replaceWorker);
+
 function post(message: ToWorker): void {
-  endpoint?.postMessage(message);
+  endpoint?.post(message);
 }
 
 /** Start the worker. Everything else of this module waits for it. */
 export function connect(): void {
   startWorker();
+  setInterval(() => {
+    // Before the first answer, it is loaded.
+    if (sharedToken.peek() !== null) heartbeat.beat();
+  }, HEARTBEAT_MILLISECONDS);
   document.addEventListener("visibilitychange", () => {
     post({ type: "visibility", isVisible: document.visibilityState === "visible" });
   });
@@ -208,6 +232,7 @@ export function connect(): void {
 }
 
 function startWorker(): void {
+  workers.value += 1;
   endpoint = openWorker();
   post({ type: "visibility", isVisible: document.visibilityState === "visible" });
   holdLock();
@@ -218,13 +243,14 @@ function openWorker(): Endpoint {
   if ("SharedWorker" in window) {
     const worker = new SharedWorker(WORKER_URL, options);
     worker.onerror = startAgain;
-    worker.port.onmessage = receive;
-    return worker.port;
+    const { port } = worker;
+    port.onmessage = receive;
+    return { post: (message) => port.postMessage(message), close: () => port.close() };
   }
   const worker = new Worker(WORKER_URL, options);
   worker.onerror = startAgain;
   worker.onmessage = receive;
-  return worker;
+  return { post: (message) => worker.postMessage(message), close: () => worker.terminate() };
 }
 
 /** A worker that has answered is loaded: its other errors are not about that. */
@@ -243,13 +269,46 @@ function holdLock(): void {
   });
 }
 
+/** Start another worker, and open in it what was open in the one that does not answer. */
+function replaceWorker(): void {
+  const problem = unreachable("The part of the page that asks for data has stopped. It is started again.");
+  workerFailure.value ??= { problem, since: Date.now(), retryAt: Date.now() };
+  // One that was only slow must not go on for this tab.
+  post({ type: "leave" });
+  endpoint?.close();
+  batch(() => {
+    resetSubscriptions();
+    startWorker();
+  });
+  const token = sharedToken.peek();
+  if (token !== null) post({ type: "token", ...token });
+  for (const [id, { opening }] of subscriptions) post({ ...opening, id });
+}
+
 function receive(event: MessageEvent): void {
   const message = event.data as FromWorker;
+  heartbeat.answer();
   batch(() => {
-    if (message.type === "token") sharedToken.value = readToken(message);
-    else if (message.type === "reset") resetSubscriptions();
-    else subscriptions.get(message.id)?.receive(message);
+    workerFailure.value = null;
+    switch (message.type) {
+      case "pong":
+        break;
+      case "token":
+        receiveToken(readToken(message));
+        break;
+      case "reset":
+        resetSubscriptions();
+        break;
+      default:
+        subscriptions.get(message.id)?.receive(message);
+    }
   });
+}
+
+/** A new worker has no token, which means nothing if this tab has one. */
+function receiveToken(token: Token): void {
+  const isNew = token.tokenId === "" && sharedToken.peek() !== null;
+  if (!isNew) sharedToken.value = token;
 }
 
 function readToken({ token, account, tokenId }: Token): Token {

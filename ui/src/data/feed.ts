@@ -16,12 +16,12 @@ const POLL_SECONDS = 10;
 const SHORTEST_PAUSE_SECONDS = 1;
 /**
  * The least time from an answer to a request because of another feed: where replicas of the gateway take turns with
- * different versions, feeds would otherwise nudge each other without end.
+ * different versions, feeds would otherwise make each other ask without end.
  */
-const SHORTEST_NUDGE_SECONDS = 3;
+const SHORTEST_EARLY_SECONDS = 3;
 
-/** What feeds need from their surroundings; tests have others. */
-export interface Surroundings {
+/** What feeds need from the worker; tests have another one. */
+export interface FeedEnvironment {
   send(query: Query): Promise<Answer>;
   /** Wait; resolve earlier if the signal is aborted. */
   sleep(seconds: number, signal: AbortSignal): Promise<void>;
@@ -36,7 +36,7 @@ export interface FeedContext {
   readonly tokenId: string;
   /** Whether the gateway has accepted the token. */
   isTokenAccepted: boolean;
-  readonly surroundings: Surroundings;
+  readonly environment: FeedEnvironment;
   /** Whether this feed may hold a request: browsers allow few connections to one host. */
   mayHold(feed: Feed): boolean;
   publishContent(feed: Feed): void;
@@ -57,7 +57,7 @@ export class Feed {
   #failures = 0;
   #run: AbortController | null = null;
   #pause: AbortController | null = null;
-  #isNudged = false;
+  #isWantedSoon = false;
 
   constructor(source: Source, context: FeedContext) {
     this.source = source;
@@ -87,8 +87,8 @@ export class Feed {
   }
 
   /** Ask soon: the answer to another path is of another version. */
-  nudge(): void {
-    this.#isNudged = true;
+  requestSoon(): void {
+    this.#isWantedSoon = true;
     this.#pause?.abort();
   }
 
@@ -119,21 +119,21 @@ export class Feed {
   }
 
   async #rest(pause: number, signal: AbortSignal): Promise<void> {
-    const { now, sleep } = this.#context.surroundings;
+    const { now, sleep } = this.#context.environment;
     const started = now();
     this.#pause = new AbortController();
-    this.#isNudged = false;
+    this.#isWantedSoon = false;
     await sleep(pause, this.#pause.signal);
-    const early = Math.min(pause, SHORTEST_NUDGE_SECONDS) - (now() - started) / 1000;
-    if (this.#isNudged && early > 0 && !signal.aborted) await sleep(early, signal);
+    const early = Math.min(pause, SHORTEST_EARLY_SECONDS) - (now() - started) / 1000;
+    if (this.#isWantedSoon && early > 0 && !signal.aborted) await sleep(early, signal);
   }
 
   /** Send one request and return how many seconds to wait before the next one. */
   async #ask(isHeld: boolean, signal: AbortSignal): Promise<number> {
-    const { surroundings, token } = this.#context;
-    const started = surroundings.now();
+    const { environment, token } = this.#context;
+    const started = environment.now();
     try {
-      const answer = await surroundings.send({
+      const answer = await environment.send({
         path: this.source.path,
         token,
         signal,
@@ -144,7 +144,7 @@ export class Feed {
       this.#accept(answer);
       if (!this.#context.mayHold(this) || this.#etag === undefined) return POLL_SECONDS;
       // Something on the way does not pass `wait` on.
-      const isIgnored = isHeld && answer.content === undefined && surroundings.now() - started < POLL_SECONDS * 1000;
+      const isIgnored = isHeld && answer.content === undefined && environment.now() - started < POLL_SECONDS * 1000;
       return isIgnored ? POLL_SECONDS : SHORTEST_PAUSE_SECONDS;
     } catch (error) {
       return signal.aborted ? 0 : this.#fail(error);
@@ -183,7 +183,7 @@ export class Feed {
 
   #fail(error: unknown): number {
     const known = error instanceof ProblemError ? error : new ProblemError(unreadable(String(error)));
-    const { now, random } = this.#context.surroundings;
+    const { now, random } = this.#context.environment;
     this.#failures += 1;
     const pause = retryPause(known.problem, this.#failures, known.retryAfter, random());
     const since = this.failure?.since ?? now();

@@ -1,7 +1,7 @@
 /** What the worker does: one feed for each path, whichever tabs have it open. */
 
 import { copyColumns } from "./columns";
-import { Feed, type FeedContext, type Surroundings } from "./feed";
+import { Feed, type FeedContext, type FeedEnvironment } from "./feed";
 import { formatSort, type SortKey, sortRows } from "./order";
 import type { FromWorker, Source, SummaryContent, ToWorker } from "./protocol";
 
@@ -31,7 +31,7 @@ export class Client {
 }
 
 export class Hub implements FeedContext {
-  readonly surroundings: Surroundings;
+  readonly environment: FeedEnvironment;
   token: string | null = null;
   tokenId = "";
   isTokenAccepted = false;
@@ -40,8 +40,8 @@ export class Hub implements FeedContext {
   /** The one that was closed last is the last one. */
   readonly #feeds = new Map<string, Feed>();
 
-  constructor(surroundings: Surroundings) {
-    this.surroundings = surroundings;
+  constructor(environment: FeedEnvironment) {
+    this.environment = environment;
   }
 
   connect(post: Post): Client {
@@ -73,6 +73,9 @@ export class Hub implements FeedContext {
       case "retry":
         for (const feed of this.#feeds.values()) if (feed.failure !== null) feed.retry();
         break;
+      case "ping":
+        client.post({ type: "pong" }, []);
+        break;
       case "leave":
         this.leave(client);
         break;
@@ -99,7 +102,7 @@ export class Hub implements FeedContext {
   publishContent(feed: Feed): void {
     const orders = new Map<string, Uint32Array>();
     this.#forWatchers(feed, (client, watcher) => this.#send(client, watcher, orders));
-    this.#nudgeOthers(feed);
+    this.#requestOthers(feed);
   }
 
   publishFreshness(feed: Feed): void {
@@ -108,7 +111,7 @@ export class Hub implements FeedContext {
     this.#forWatchers(feed, (client, { id, keys }) => {
       if (keys === null) client.post({ type: "unchanged", id, freshness }, []);
     });
-    this.#nudgeOthers(feed);
+    this.#requestOthers(feed);
   }
 
   publishFailure(feed: Feed): void {
@@ -120,10 +123,10 @@ export class Hub implements FeedContext {
   }
 
   /** When one answer is of a new topology, the others are asked for soon. */
-  #nudgeOthers(feed: Feed): void {
+  #requestOthers(feed: Feed): void {
     const version = feed.freshness?.version;
     for (const other of this.#feeds.values()) {
-      if (other !== feed && other.failure === null && other.freshness?.version !== version) other.nudge();
+      if (other !== feed && other.failure === null && other.freshness?.version !== version) other.requestSoon();
     }
   }
 

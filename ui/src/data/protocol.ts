@@ -1,4 +1,4 @@
-/** What the page and the worker say to each other. */
+/** The messages between the page and the worker. */
 
 import type { Columns } from "./columns";
 import type { SortKey } from "./order";
@@ -58,10 +58,12 @@ export type ToWorker =
   /** Send the order of the rows of this summary from now on, whenever it changes. */
   | { readonly type: "sort"; readonly id: number; readonly source: Source; readonly keys: readonly SortKey[] }
   | { readonly type: "visibility"; readonly isVisible: boolean }
-  /** `account` tells whose data are kept: with another one, everything is forgotten. */
+  /** `account` says whose data are kept: with another one, everything is forgotten. */
   | { readonly type: "token"; readonly token: string | null; readonly account: string; readonly tokenId: string }
   /** Ask again now for what failed. */
   | { readonly type: "retry" }
+  /** Answer with a pong. */
+  | { readonly type: "ping" }
   /** The tab holds this lock as long as it lives. */
   | { readonly type: "alive"; readonly lock: string }
   | { readonly type: "leave" };
@@ -73,6 +75,8 @@ export type FromWorker =
   | { readonly type: "unchanged"; readonly id: number; readonly freshness: Freshness }
   | { readonly type: "failure"; readonly id: number; readonly failure: Failure }
   | { readonly type: "order"; readonly id: number; readonly revision: number; readonly order: Uint32Array }
+  /** The worker lives. */
+  | { readonly type: "pong" }
   /** Everything is forgotten, because the account is another one. */
   | { readonly type: "reset" }
   /** The token that another tab has: sent to each new tab. */

@@ -2,23 +2,10 @@
 
 import { type Client, Hub } from "./hub";
 import type { ToWorker } from "./protocol";
+import { sleep } from "./sleep";
 import { send } from "./transport";
 
-const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1;
-
-const hub = new Hub({
-  send,
-  sleep: (seconds, signal) =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(seconds * 1000, LONGEST_TIMER_MILLISECONDS));
-      signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    }),
-  now: Date.now,
-  random: Math.random,
-});
+const hub = new Hub({ send, sleep, now: Date.now, random: Math.random });
 
 /** The side of a tab: a port of a SharedWorker, or the scope of a worker. */
 interface Endpoint {

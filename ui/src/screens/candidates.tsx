@@ -5,9 +5,10 @@ import { gateway } from "../auth/auth";
 import { announce } from "../components/announcer";
 import { Screen } from "../components/screen";
 import { Loading, ProblemView } from "../components/states";
-import { postJson } from "../data/api";
+import { askUntilAnswered, postJson } from "../data/api";
+import { sharedToken } from "../data/client";
 import { useSummary } from "../data/hooks";
-import { type Problem, ProblemError } from "../data/problem";
+import type { Problem } from "../data/problem";
 import { formatCount, formatQuantity } from "../format";
 import { address, hrefOf } from "../router";
 import {
@@ -140,23 +141,24 @@ interface Shown {
 function useAnswer(request: CandidatesRequest | null) {
   const body = request === null ? null : JSON.stringify(request);
   const version = useSummary("clusters").data?.version ?? null;
+  const tokenId = sharedToken.value?.tokenId;
   const [shown, setShown] = useState<Shown | null>(null);
   const [failed, setFailed] = useState<{ readonly body: string; readonly problem: Problem } | null>(null);
   useEffect(() => {
     if (body === null) return;
     const abort = new AbortController();
+    const { signal } = abort;
     const asked = JSON.parse(body) as CandidatesRequest;
-    postJson<CandidatesResponse>("/candidates", asked, { signal: abort.signal }).then(
-      (answer) => {
+    void askUntilAnswered(() => postJson<CandidatesResponse>("/candidates", asked, { signal }), {
+      signal,
+      onAnswer: (answer) => {
         setFailed(null);
         setShown((before) => keepAnswer(before, asked, body, answer));
       },
-      (error: unknown) => {
-        if (!abort.signal.aborted && error instanceof ProblemError) setFailed({ body, problem: error.problem });
-      },
-    );
+      onProblem: (problem) => setFailed({ body, problem }),
+    });
     return () => abort.abort();
-  }, [body, version]);
+  }, [body, version, tokenId]);
   const isCurrent = shown !== null && shown.body === body;
   const count = isCurrent ? shown.answer.totals?.candidates : undefined;
   useEffect(() => {

@@ -24,7 +24,7 @@ export function OverviewScreen() {
   const clusters = useSummary("clusters");
   const nodes = useSummary("nodes");
   const pods = useSummary("pods");
-  const { quality } = useQuality();
+  const { quality, problem: qualityProblem } = useQuality();
   const now = useNow(AGE_SECONDS);
   const cluster = parameter("cluster");
   const findings = useMemo(
@@ -52,7 +52,10 @@ export function OverviewScreen() {
     );
   }
   const totals = addUpClusters(clusters.data, cluster);
-  const isComplete = nodes.data !== null && pods.data !== null;
+  const hasObjects = nodes.data !== null && pods.data !== null;
+  const isComplete = hasObjects && (quality !== null || qualityProblem !== null);
+  // What is missing during a failure is neither resolved nor, afterwards, new.
+  const isComparable = hasObjects && (quality !== null || qualityProblem?.kind === "forbidden");
   return (
     <Screen title="Overview" actions={clusters.data.count > 1 || cluster !== "" ? <ClusterSelect /> : undefined}>
       <TotalList totals={totals} cluster={cluster} />
@@ -62,7 +65,7 @@ export function OverviewScreen() {
             Problems {findings.length > 0 && <span class="quiet-text">({formatCount(findings.length)})</span>}
           </h2>
           {findings.length === 0 && (isComplete ? <NothingWrong totals={totals} now={now} /> : <Loading />)}
-          <FindingList key={cluster} scope={cluster} findings={findings} isComplete={isComplete} now={now} />
+          <FindingList key={cluster} scope={cluster} findings={findings} isComparable={isComparable} now={now} />
         </section>
         {cluster === "" && <ClusterTable clusters={clusters.data} />}
       </div>

@@ -38,7 +38,7 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
         {findings.length === 0 && isComplete ? (
           <CauseList causes={[]} health="ok" text="Nothing is wrong" />
         ) : (
-          <FindingList scope={name} findings={findings} isComplete={false} now={now} />
+          <FindingList scope={name} findings={findings} isComparable={false} now={now} />
         )}
       </Section>
       <Section title="About">

@@ -16,14 +16,14 @@ interface FindingListProps {
   /** What the findings are about: a cluster, or "" for all. */
   readonly scope: string;
   readonly findings: readonly Finding[];
-  /** Whether all that findings are made of has arrived. */
-  readonly isComplete: boolean;
+  /** Whether all that findings are made of has arrived, so that a difference is a change. */
+  readonly isComparable: boolean;
   readonly now: number;
 }
 
-export function FindingList({ scope, findings, isComplete, now }: FindingListProps) {
+export function FindingList({ scope, findings, isComparable, now }: FindingListProps) {
   const list = useRef<HTMLOListElement>(null);
-  useChanges(scope, findings, isComplete, now);
+  useChanges(scope, findings, isComparable, now);
   const placed = usePlaces(findings, list);
   const shown = placed.slice(0, MAXIMUM_FINDINGS);
   return (
@@ -62,15 +62,15 @@ export function FindingList({ scope, findings, isComplete, now }: FindingListPro
 }
 
 /** Remember what is new, and announce what has changed. */
-function useChanges(scope: string, findings: readonly Finding[], isComplete: boolean, now: number): void {
+function useChanges(scope: string, findings: readonly Finding[], isComparable: boolean, now: number): void {
   const before = useRef<readonly Finding[] | null>(null);
   useEffect(() => {
-    if (!isComplete) return;
+    if (!isComparable) return;
     const changes = before.current && compareFindingLists(before.current, findings);
     seen.update(scope, findings, changes?.resolved ?? [], now);
     before.current = findings;
     if (changes) announce(describeChanges(changes));
-  }, [scope, findings, isComplete, now]);
+  }, [scope, findings, isComparable, now]);
 }
 
 function describeChanges({ appeared, resolved }: Changes): string {
