@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -473,6 +474,136 @@ class ReasonCount(_message.Message):
     reason: RejectionReason
     nodes: int
     def __init__(self, reason: _Optional[_Union[RejectionReason, str]] = ..., nodes: _Optional[int] = ...) -> None: ...
+
+class WatchTopologyRequest(_message.Message):
+    __slots__ = ("cluster", "filter", "label_selector", "fields", "depth", "kind", "changes", "known_version", "min_interval")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MIN_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    filter: str
+    label_selector: str
+    fields: _field_mask_pb2.FieldMask
+    depth: int
+    kind: str
+    changes: str
+    known_version: str
+    min_interval: _duration_pb2.Duration
+    def __init__(self, cluster: _Optional[str] = ..., filter: _Optional[str] = ..., label_selector: _Optional[str] = ..., fields: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., depth: _Optional[int] = ..., kind: _Optional[str] = ..., changes: _Optional[str] = ..., known_version: _Optional[str] = ..., min_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class WatchEvent(_message.Message):
+    __slots__ = ("snapshot", "changes", "bookmark", "completeness", "restart")
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    COMPLETENESS_FIELD_NUMBER: _ClassVar[int]
+    RESTART_FIELD_NUMBER: _ClassVar[int]
+    snapshot: WatchSnapshot
+    changes: WatchChanges
+    bookmark: WatchBookmark
+    completeness: WatchCompleteness
+    restart: WatchRestart
+    def __init__(self, snapshot: _Optional[_Union[WatchSnapshot, _Mapping]] = ..., changes: _Optional[_Union[WatchChanges, _Mapping]] = ..., bookmark: _Optional[_Union[WatchBookmark, _Mapping]] = ..., completeness: _Optional[_Union[WatchCompleteness, _Mapping]] = ..., restart: _Optional[_Union[WatchRestart, _Mapping]] = ...) -> None: ...
+
+class WatchSnapshot(_message.Message):
+    __slots__ = ("version", "time", "clusters", "nodes", "pods", "remaining_count", "properties")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    PODS_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    time: _timestamp_pb2.Timestamp
+    clusters: _containers.RepeatedCompositeFieldContainer[Cluster]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    pods: _containers.RepeatedCompositeFieldContainer[Pod]
+    remaining_count: int
+    properties: TopologyProperties
+    def __init__(self, version: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clusters: _Optional[_Iterable[_Union[Cluster, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., pods: _Optional[_Iterable[_Union[Pod, _Mapping]]] = ..., remaining_count: _Optional[int] = ..., properties: _Optional[_Union[TopologyProperties, _Mapping]] = ...) -> None: ...
+
+class WatchChanges(_message.Message):
+    __slots__ = ("version", "previous_version", "time", "changes", "remaining_count", "properties")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    previous_version: str
+    time: _timestamp_pb2.Timestamp
+    changes: _containers.RepeatedCompositeFieldContainer[ObjectChange]
+    remaining_count: int
+    properties: TopologyProperties
+    def __init__(self, version: _Optional[str] = ..., previous_version: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[ObjectChange, _Mapping]]] = ..., remaining_count: _Optional[int] = ..., properties: _Optional[_Union[TopologyProperties, _Mapping]] = ...) -> None: ...
+
+class TopologyProperties(_message.Message):
+    __slots__ = ("controllers", "oldest_sample_time")
+    CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_SAMPLE_TIME_FIELD_NUMBER: _ClassVar[int]
+    controllers: _containers.RepeatedScalarFieldContainer[str]
+    oldest_sample_time: _timestamp_pb2.Timestamp
+    def __init__(self, controllers: _Optional[_Iterable[str]] = ..., oldest_sample_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ObjectChange(_message.Message):
+    __slots__ = ("type", "kind", "id", "cluster", "name", "namespace", "object", "changed_fields")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    kind: str
+    id: str
+    cluster: str
+    name: str
+    namespace: str
+    object: TopologyObject
+    changed_fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, type: _Optional[str] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., cluster: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., object: _Optional[_Union[TopologyObject, _Mapping]] = ..., changed_fields: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TopologyObject(_message.Message):
+    __slots__ = ("cluster", "node", "pod")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    POD_FIELD_NUMBER: _ClassVar[int]
+    cluster: Cluster
+    node: Node
+    pod: Pod
+    def __init__(self, cluster: _Optional[_Union[Cluster, _Mapping]] = ..., node: _Optional[_Union[Node, _Mapping]] = ..., pod: _Optional[_Union[Pod, _Mapping]] = ...) -> None: ...
+
+class WatchBookmark(_message.Message):
+    __slots__ = ("version", "time")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, version: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WatchCompleteness(_message.Message):
+    __slots__ = ("complete", "gaps")
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
+    complete: bool
+    gaps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, complete: _Optional[bool] = ..., gaps: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchRestart(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class Topology(_message.Message):
     __slots__ = ("version", "oldest_sample_time", "controllers", "clusters")
