@@ -189,8 +189,8 @@ def test_values_that_are_missing_are_named() -> None:
     error = find_error(",".join(f"{path}=null" for path in paths))
     for path in paths:
         parent, _, name = path.rpartition(".")
-        assert re.search(rf"at '/{parent.replace('.', '/')}'|at ''", error), path
-        assert f"'{name}'" in error, path
+        place = "/" + parent.replace(".", "/") if parent else ""
+        assert re.search(rf"^ *- at '{place}': missing propert.*'{name}'", error, re.MULTILINE), path
 
 
 def list_values(group: Group | None = None, prefix: str = "") -> Iterator[tuple[str, Value]]:
@@ -224,19 +224,23 @@ def test_long_names_are_valid_labels() -> None:
 
 
 @pytest.mark.parametrize("namespaces", ["", "--set=scrape.namespaces={team}"])
-def test_a_release_in_two_namespaces_has_no_object_in_common(namespaces: str) -> None:
-    """Roles for all namespaces, or for one that both releases read, have different names."""
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(("icos", "one"), ("icos", "other")), (("b-c", "a"), ("c", "a-b"))],
+    ids=["of one name", "whose names join to one text"],
+)
+def test_two_releases_have_no_object_in_common(one: tuple[str, str], other: tuple[str, str], namespaces: str) -> None:
+    """Roles of releases in two namespaces, for all namespaces or for one that both read, have different names."""
 
-    def list_outside(namespace: str) -> set[tuple[str, str, str]]:
-        rendering = render(EVERYTHING, f"--namespace={namespace}", *filter(None, [namespaces]))
+    def list_roles(release: str, namespace: str) -> set[tuple[str, str, str]]:
+        rendering = render(EVERYTHING, f"--namespace={namespace}", *filter(None, [namespaces]), release=release)
         return {
-            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
-            for one in rendering.list_kind("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+            (role["kind"], role["metadata"].get("namespace", ""), role["metadata"]["name"])
+            for role in rendering.list_kind("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
         }
 
-    one, other = list_outside("one"), list_outside("other")
-    assert len(one) == len(other) == 2
-    assert not one & other
+    assert len(list_roles(*one)) == len(list_roles(*other)) == 2
+    assert not list_roles(*one) & list_roles(*other)
 
 
 @pytest.mark.parametrize(
@@ -425,23 +429,60 @@ def test_the_rules_are_those_of_the_repository() -> None:
         assert rule["spec"]["groups"] == yaml.safe_load(text)["groups"]
 
 
-def test_the_scrape_jobs_are_those_of_the_repository() -> None:
-    """Each endpoint of a ServiceMonitor is a job of deploy/monitoring/prometheus.yaml with the same path and labels."""
+def read_scrape_jobs() -> dict[str, Manifest]:
+    """Return what Prometheus does for each job of deploy/monitoring/prometheus.yaml, with its default values."""
     config = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))
-    expected = {
-        job["job_name"]: (job.get("metrics_path"), job.get("params"), job.get("honor_labels"))
-        for job in config["scrape_configs"]
+    jobs = {}
+    for job in config["scrape_configs"]:
+        one = config["global"] | job
+        jobs[job["job_name"]] = {
+            "interval": one["scrape_interval"],
+            "timeout": one.get("scrape_timeout"),
+            "scheme": one.get("scheme", "http"),
+            "path": one.get("metrics_path", "/metrics"),
+            "params": one.get("params", {}),
+            "honorLabels": one.get("honor_labels", False),
+            "authorization": one.get("authorization"),
+            "relabelings": one.get("relabel_configs", []),
+            "metricRelabelings": one.get("metric_relabel_configs", []),
+        }
+    return jobs
+
+
+def read_endpoint(endpoint: Manifest) -> Manifest:
+    """Return what Prometheus does for an endpoint of a ServiceMonitor, with its default values."""
+    return {
+        "interval": endpoint["interval"],
+        "timeout": endpoint.get("scrapeTimeout"),
+        "scheme": endpoint.get("scheme", "http"),
+        "path": endpoint.get("path", "/metrics"),
+        "params": endpoint.get("params", {}),
+        "honorLabels": endpoint.get("honorLabels", False),
+        "authorization": endpoint.get("authorization"),
+        "relabelings": endpoint.get("relabelings", []),
+        "metricRelabelings": endpoint.get("metricRelabelings", []),
     }
-    monitors = render("--set=serviceMonitor.enabled=true,scrape.enabled=true").list_kind("ServiceMonitor")
-    jobs = {
-        one["replacement"]: (endpoint.get("path"), endpoint.get("params"), endpoint.get("honorLabels"))
-        for monitor in monitors
-        for endpoint in monitor["spec"]["endpoints"]
-        for one in endpoint["relabelings"]
-        if one.get("targetLabel") == "job"
-    }
-    assert jobs.keys() == {"aggregator", "aggregator-scrape", "aggregator-agents"}
-    assert jobs.items() <= expected.items()
+
+
+def test_the_scrape_jobs_are_those_of_the_repository() -> None:
+    """An endpoint of a ServiceMonitor is a job of deploy/monitoring/prometheus.yaml, with the interval of the values.
+
+    Besides, it has the name of the job, which would be that of the Service. The jobs with labels of the page do not get
+    those of the pod of the scrape server.
+    """
+    interval = "17s"
+    pod_labels = {"action": "labeldrop", "regex": "namespace|pod|service|container|endpoint"}
+    expected = read_scrape_jobs()
+    settings = f"--set=serviceMonitor.enabled=true,serviceMonitor.interval={interval},scrape.enabled=true"
+    monitors = render(settings).list_kind("ServiceMonitor")
+    found = {}
+    for endpoint in (endpoint for monitor in monitors for endpoint in monitor["spec"]["endpoints"]):
+        one = read_endpoint(endpoint)
+        job = one["relabelings"][0]["replacement"]
+        added = [{"targetLabel": "job", "replacement": job}] + [pod_labels] * one["honorLabels"]
+        assert one == expected[job] | {"interval": interval, "relabelings": added}
+        found[job] = one
+    assert found.keys() == {"aggregator", "aggregator-scrape", "aggregator-agents"}
 
 
 def test_the_dashboards_are_those_of_the_repository() -> None:

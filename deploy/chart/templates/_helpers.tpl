@@ -20,9 +20,9 @@
 {{- printf "%s-scrape" (include "aggregator.fullname" . | trunc 56 | trimSuffix "-") -}}
 {{- end -}}
 
-{{/* Roles have the namespace in their name: the same release in two namespaces has two roles. */}}
+{{/* Roles of two releases never have one name: no namespace and no release can have a colon in its name. */}}
 {{- define "aggregator.scrapeRoleName" -}}
-{{- printf "%s-%s" .Release.Namespace (include "aggregator.scrapeName" .) -}}
+{{- printf "%s:%s" .Release.Namespace (include "aggregator.scrapeName" .) -}}
 {{- end -}}
 
 {{- define "aggregator.agentName" -}}
