@@ -1,15 +1,15 @@
 #!/bin/sh
-# Boots systemd on a copy of this machine's file system that is thrown away, in namespaces of its own but for the
-# network. It runs inside of tests/kubernetes/isolate.sh, and ends with it or by SIGKILL; systemd ignores SIGTERM.
+# Boots systemd on a temporary copy of this machine's file system, in new namespaces of every type except network. Run
+# it inside tests/kubernetes/isolate.sh. It ends with that script or by SIGKILL; systemd ignores SIGTERM.
 #
 #   tests/docker/boot_systemd.sh FOLDER PYTHON_PREFIX LIBRARIES SOURCES DOCKER_SOCKET PACKAGES...
 #
-# FOLDER takes what is mounted. /opt/aggregator is a virtual environment of the Python in PYTHON_PREFIX, with LIBRARIES
-# and the package in SOURCES. DOCKER_SOCKET, if it is not empty, becomes /run/docker.sock. Each of PACKAGES is a folder with unpacked
-# packages; one of them has systemd.
+# Everything is mounted below FOLDER. /opt/aggregator is a virtual environment of the Python in PYTHON_PREFIX, with
+# LIBRARIES and the package in SOURCES. DOCKER_SOCKET, unless it is empty, is mounted at /run/docker.sock. Each of
+# PACKAGES is a folder of unpacked packages; one of them contains systemd.
 set -eu
 
-# Of cgroup v1, with the name of the hierarchy that systemd itself uses.
+# The hierarchies of cgroup v1; `systemd` is the one that systemd itself uses.
 HIERARCHIES="systemd cpu cpuacct memory pids devices"
 is_unified=0
 if [ -e /sys/fs/cgroup/cgroup.procs ]; then
@@ -45,7 +45,7 @@ mount_system() {
     mkdir "$folder/scratch/upper" "$folder/scratch/index"
     mount -t overlay -o "lowerdir=/,upperdir=$folder/scratch/upper,workdir=$folder/scratch/index" overlay "$root"
     mount -t proc proc "$root/proc"
-    # Containers of users other than root may have a /proc only if one can be seen that hides nothing.
+    # The kernel lets rootless containers mount /proc only if a complete /proc is already visible.
     mkdir "$root/opt/proc"
     mount -t proc proc "$root/opt/proc"
     # The settings of the kernel belong to the whole machine.
@@ -65,7 +65,7 @@ mount_system() {
     done
 }
 
-# What this machine starts by itself is not started: only the journal is wanted.
+# No service of this machine is started, only the journal.
 install_packages() {
     for folder_of_packages in "$@"; do
         tar -C "$folder_of_packages" -cf - . | tar -C "$root" -xf - --keep-directory-symlink

@@ -1,4 +1,4 @@
-"""The login of the web page at a real Keycloak, with the client that docs/web-page.md describes."""
+"""The login of the web page at a real Keycloak, with the client that docs/web-page-setup.md describes."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.keycloak.keycloak_server import KeycloakRealm, KeycloakServer
 from tests.support.http_client import send_request
 from tests.ui.browsers import open_session, run_chromium
 
-WEB_PAGE = Path(__file__).parents[2] / "docs" / "web-page.md"
+WEB_PAGE = Path(__file__).parents[2] / "docs" / "web-page-setup.md"
 DOCUMENTED_URL = "https://topology.example.org"
 REQUEST_TIMEOUT_SECONDS = 30
 
