@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from aggregator.errors import PageError
 from aggregator.exposition.page import Page, PageLimits
 from aggregator.exposition.parse import parse_page
+from aggregator.scrape.deadline import HangHistory
 from aggregator.scrape.fetch import (
     JSON_ACCEPT,
     TEXT_ACCEPT,
@@ -98,24 +99,35 @@ async def run_sized(size_bytes: int, function: Callable[[], _Result]) -> _Result
 
 
 class AgentScraper:
-    """Scrapes agents, and remembers which of them are old ones without metrics of their own."""
+    """Scrapes agents, and remembers which of them hang, and which are old ones without metrics of their own."""
 
     def __init__(
         self,
         fetcher: PageFetcher,
         limits: PageLimits,
         pushed_pages: PushedPages,
+        hangs: HangHistory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetcher = fetcher
         self._limits = limits
         self._pushed_pages = pushed_pages
+        self._hangs = hangs
         # The time until which an old agent is not asked for a page.
         self._old_agents: dict[str, float] = {}
         self._clock = clock
         self._parsing = asyncio.Lock()
 
     async def scrape(self, target: AgentTarget, seconds: float, *, with_page: bool, with_data: bool) -> AgentAnswer:
+        """Return what an agent answers within this time, or a shorter one if it hung before."""
+        target_seconds = self._hangs.choose_seconds(target.address, seconds)
+        answer = await self._scrape_within(target, target_seconds, with_page=with_page, with_data=with_data)
+        self._hangs.record(target.address, is_hanging=answer.is_hanging)
+        return answer
+
+    async def _scrape_within(
+        self, target: AgentTarget, seconds: float, *, with_page: bool, with_data: bool
+    ) -> AgentAnswer:
         """Return what an agent answers within this time. The JSON of an old agent is its whole answer."""
         scraped_at, start = time.time(), time.perf_counter()
         page_result: Page | ScrapeError | None = None
@@ -152,6 +164,7 @@ class AgentScraper:
 
     def forget_others(self, addresses: set[str]) -> None:
         """Forget agents that are gone."""
+        self._hangs.keep_only(addresses)
         self._old_agents = {key: until for key, until in self._old_agents.items() if key in addresses}
 
     async def send_command(self, target: AgentTarget, path: str, seconds: float) -> FetchedPage:

@@ -28,7 +28,7 @@ from aggregator.scrape.access import ReaderRules, RegistrationRules
 from aggregator.scrape.agent_routes import AgentRoutes, AgentRoutesOptions
 from aggregator.scrape.agent_scraper import AgentScraper
 from aggregator.scrape.app import RouteGroups, ScrapeReadiness, create_scrape_app
-from aggregator.scrape.deadline import SHORTENED_SECONDS
+from aggregator.scrape.deadline import HangHistory
 from aggregator.scrape.fetch import PageFetcher
 from aggregator.scrape.guard import AddressGuard
 from aggregator.scrape.kubernetes_api import SERVICE_ACCOUNT_DIRECTORY, KubernetesApi, KubernetesConfig
@@ -151,7 +151,7 @@ class ScrapeParts:
     readers: ReaderRules = field(default_factory=ReaderRules)
     discovery: PodDiscovery | None = None
     clock: Callable[[], float] = time.monotonic
-    shortened_seconds: float = SHORTENED_SECONDS
+    hangs: HangHistory = field(default_factory=HangHistory)
 
 
 def build_route_groups(settings: ScrapeSettings, parts: ScrapeParts) -> RouteGroups:
@@ -174,13 +174,12 @@ def build_route_groups(settings: ScrapeSettings, parts: ScrapeParts) -> RouteGro
             directory.remember_hostname(address, hostname)
     service = ScrapeService(
         directory,
-        AgentScraper(parts.fetcher, limits, pushed_pages, parts.clock),
+        AgentScraper(parts.fetcher, limits, pushed_pages, parts.hangs, parts.clock),
         registry,
         AnswerOptions(
             settings.LEGACY_METRICS == "on",
             int(settings.LEGACY_PERCENT_SCALE),
             settings.SCRAPE_REUSE,
-            parts.shortened_seconds,
         ),
         () if discovery is None else (partial(build_discovery_page, discovery),),
     )

@@ -15,7 +15,7 @@ from aggregator.exposition.write import drain_families, write_families
 from aggregator.observability.logs import get_logger
 from aggregator.registry.nodes import NodeRegistry, RegisteredNode
 from aggregator.scrape.agent_scraper import AgentAnswer, AgentScraper
-from aggregator.scrape.deadline import SHORTENED_SECONDS, HangHistory, compute_fetch_seconds
+from aggregator.scrape.deadline import compute_fetch_seconds
 from aggregator.scrape.fetch import FetchedPage
 from aggregator.scrape.legacy_page import LegacyHost, build_legacy_page, choose_hostname, name_hosts_uniquely
 from aggregator.scrape.own_families import (
@@ -36,15 +36,11 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """Which of the old metrics are on the page of all agents, and how long answers are used again.
-
-    Targets that hung three times in a row have `shortened_seconds`.
-    """
+    """Which of the old metrics are on the page of all agents, and how long answers are used again."""
 
     has_legacy_metrics: bool = True
     percent_scale: int = 100
     reuse_seconds: float = 1.0
-    shortened_seconds: float = SHORTENED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,6 @@ class ScrapeService:
         self._options = options
         # Further metrics of this server.
         self._page_sources = page_sources
-        self._hangs = HangHistory(shortened_seconds=options.shortened_seconds)
         self._flights: SingleFlight[bytes] = SingleFlight(options.reuse_seconds)
         self._process_metrics = ScrapeProcessMetrics()
         self._duplicate_hostnames: frozenset[str] = frozenset()
@@ -109,7 +104,6 @@ class ScrapeService:
         if len(self.last_answers) > len(targets):
             addresses = {target.address for target in targets}
             self.last_answers = {key: answer for key, answer in self.last_answers.items() if key in addresses}
-            self._hangs.keep_only(addresses)
             self._scraper.forget_others(addresses)
         return targets
 
@@ -196,13 +190,9 @@ class ScrapeService:
     async def _scrape_agents(
         self, targets: Sequence[AgentTarget], seconds: float, *, with_page: bool = True, with_data: bool = True
     ) -> list[AgentAnswer]:
-        async def scrape_one(target: AgentTarget) -> AgentAnswer:
-            target_seconds = self._hangs.choose_seconds(target.address, seconds)
-            answer = await self._scraper.scrape(target, target_seconds, with_page=with_page, with_data=with_data)
-            self._hangs.record(target.address, is_hanging=answer.is_hanging)
-            return answer
-
-        answers = await asyncio.gather(*map(scrape_one, targets))
+        answers = await asyncio.gather(
+            *(self._scraper.scrape(target, seconds, with_page=with_page, with_data=with_data) for target in targets)
+        )
         self._remember_answers(answers)
         return answers
 

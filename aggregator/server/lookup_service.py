@@ -4,7 +4,8 @@ Each cache belongs to one object and has a limit:
 
 * `_ResultCache`, one for each lookup service: results by topology version and request, up to 32 MiB.
 * `PagedSnapshotCache`, one for each lookup service: replaced snapshots for 60 s after a page, up to 100,000 objects.
-* Topology indexes, in the lookup service: freed with the documents of their topology.
+* Topology indexes, in the lookup service: freed with the documents of their topology. Each also keeps the encoding of
+  each node (`TopologyIndex.get_encoded_nodes`), and the complete summary of each kind (`TopologyIndex.summaries`).
 
 The other caches of responses are `EncodedListCache` and the prepared documents of `DocumentResponder` in the HTTP
 server, `RenderedQuality`, and the restricted copies of `RenderedTopology`.

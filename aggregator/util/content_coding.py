@@ -19,6 +19,11 @@ COMPACT_CONTENT_CODINGS: Mapping[str, ContentEncoder] = {
     "zstd": partial(zstandard.compress, level=9),
     "gzip": partial(gzip.compress, compresslevel=6, mtime=0),
 }
+# For what is compressed once in the life of the process: the files of the web page take about 50 ms.
+STATIC_CONTENT_CODINGS: Mapping[str, ContentEncoder] = {
+    "zstd": partial(zstandard.compress, level=12),
+    "gzip": partial(gzip.compress, compresslevel=9, mtime=0),
+}
 # A smaller body fits into one packet without compression.
 MIN_COMPRESSIBLE_BYTES = 1024
 

@@ -16,6 +16,7 @@ from yarl import URL
 from aggregator.registry.nodes import NodeRegistry
 from aggregator.registry.store import RegistryStore
 from aggregator.scrape.app import ScrapeReadiness, create_scrape_app
+from aggregator.scrape.deadline import HangHistory
 from aggregator.scrape.guard import AddressGuard
 from aggregator.scrape.process import (
     ScrapeParts,
@@ -110,7 +111,8 @@ async def run_scrape_app(folder: Path, **variables: str) -> AsyncIterator[Runnin
         tasks = [] if discovery is None else [asyncio.create_task(discovery.run())]
         readers, _ = build_reader_rules(settings)
         clock = moved.clock.monotonic_seconds
-        parts = ScrapeParts(store, registry, guard, fetcher, readers, discovery, clock, SHORTENED_SECONDS)
+        hangs = HangHistory(shortened_seconds=SHORTENED_SECONDS)
+        parts = ScrapeParts(store, registry, guard, fetcher, readers, discovery, clock, hangs)
         groups = build_route_groups(settings, parts)
         server = HttpServer(create_scrape_app(groups, readiness, settings.trusted_proxies), listener, 0.1)
         await server.start()

@@ -82,7 +82,7 @@ def create_http_app(
         LookupResponder(snapshots, document_responder),
         CandidateResponder(snapshots, document_responder),
     )
-    api = create_api(ApiServices(readiness, own_metrics, errors, lookups, candidates, quality))
+    api = create_api(ApiServices(readiness, own_metrics, errors, document_responder, lookups, candidates, quality))
     app: ASGIApp = Dispatcher(TopologyApp(document_responder, options.default_layout), api)
     app = AuthMiddleware(app, options.guard, options.public_paths)
     if options.page is not None:

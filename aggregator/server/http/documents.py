@@ -1,6 +1,10 @@
-"""Responses made from snapshots: documents and lookup results, with ETags, 304, long polls and content coding."""
+"""Responses with ETags, 304, long polls and content coding.
+
+They are made from snapshots, as documents and lookup results, or have a body that never changes.
+"""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
@@ -26,6 +30,7 @@ from aggregator.util.content_coding import (
     CONTENT_CODINGS,
     IDENTITY,
     MIN_COMPRESSIBLE_BYTES,
+    STATIC_CONTENT_CODINGS,
     ContentEncoder,
     negotiate_content_coding,
 )
@@ -41,6 +46,7 @@ MAX_WAIT_SECONDS = 60.0
 
 _WAIT_PATTERN = re.compile(WAIT_PATTERN)
 _ALL_CODINGS = (IDENTITY, *CONTENT_CODINGS)
+_STATIC_DIGEST_BYTES = 12
 
 
 class RequestPreferences(NamedTuple):
@@ -149,6 +155,35 @@ def parse_preferences(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Re
     return RequestPreferences(wants_refresh, coding, if_none_match if method in ("GET", "HEAD") else b"")
 
 
+class StaticBody:
+    """A body that does not change while the process runs, in all content codings, with its entity tag."""
+
+    def __init__(
+        self, body: bytes, key: str, content_type_header: tuple[bytes, bytes] = JSON_CONTENT_TYPE_HEADER
+    ) -> None:
+        """`key` is that of the entity tag."""
+        self._entity_tag = EntityTag(hashlib.blake2b(body, digest_size=_STATIC_DIGEST_BYTES).hexdigest(), key)
+        self._content_type_header = content_type_header
+        self._bodies = {IDENTITY: body}
+        if len(body) >= MIN_COMPRESSIBLE_BYTES:
+            self._bodies |= {coding: encode(body) for coding, encode in STATIC_CONTENT_CODINGS.items()}
+
+    def build_response(
+        self, preferences: RequestPreferences, common_headers: Headers, status: int = 200
+    ) -> HttpResponse:
+        """Return the response, or 304 if the client has the body; both have the common headers."""
+        coding = preferences.coding if preferences.coding in self._bodies else IDENTITY
+        if status == 200 and self._entity_tag.matches(preferences.if_none_match):
+            return HttpResponse(304, [*common_headers, (b"etag", self._entity_tag.encode())], b"")
+        body = self._bodies[coding]
+        headers = [
+            *common_headers,
+            (b"etag", self._entity_tag.encode(coding)),
+            *_build_content_headers(body, coding, self._content_type_header),
+        ]
+        return HttpResponse(status, headers, body)
+
+
 class DocumentResponder:
     """Builds responses from snapshots: whole documents, and JSON made from a part of a snapshot."""
 
@@ -205,6 +240,10 @@ class DocumentResponder:
         body, coding = await encode_once(body, coding)
         headers = [self._vary_header, REVALIDATE_HEADER, NOSNIFF_HEADER]
         return HttpResponse(200, _build_content_headers(body, coding) + headers, body)
+
+    def build_static_response(self, static_body: StaticBody, preferences: RequestPreferences) -> HttpResponse:
+        """Return a response that is equal for all callers, or 304 if the client has it."""
+        return static_body.build_response(preferences, [self._vary_header, REVALIDATE_HEADER, NOSNIFF_HEADER])
 
     async def wait_for_change(
         self, access: Access, poll: LongPoll, is_changed: Callable[[Snapshot], Awaitable[bool]]
@@ -272,8 +311,10 @@ def _build_document_tag(snapshot: Snapshot, view: str) -> EntityTag:
     return EntityTag(snapshot.rendered_topology.get_version(view), view)
 
 
-def _build_content_headers(body: bytes, coding: str) -> Headers:
-    headers: Headers = [JSON_CONTENT_TYPE_HEADER, build_length_header(body)]
+def _build_content_headers(
+    body: bytes, coding: str, content_type_header: tuple[bytes, bytes] = JSON_CONTENT_TYPE_HEADER
+) -> Headers:
+    headers: Headers = [content_type_header, build_length_header(body)]
     if coding:
         headers.append((b"content-encoding", coding.encode()))
     return headers

@@ -26,6 +26,7 @@ from aggregator.errors import (
 from aggregator.lookup.fields import suggest_names
 from aggregator.observability.metrics import OwnMetrics
 from aggregator.server.http import routes_candidates, routes_graph, routes_search, routes_summary, routes_v1
+from aggregator.server.http.documents import DocumentResponder
 from aggregator.server.http.responses import API_V1_PATH, METRICS_PATH, NO_STORE_HEADER, NOSNIFF_HEADER, ErrorResponder
 from aggregator.server.openapi import document
 from aggregator.server.openapi.docs_page import DOCS_PATH, OAUTH2_REDIRECT_PATH, STATIC_PATH, render_docs_page
@@ -52,6 +53,7 @@ class ApiServices:
     readiness: Readiness
     own_metrics: OwnMetrics
     errors: ErrorResponder
+    documents: DocumentResponder
     lookups: routes_v1.LookupResponder
     candidates: routes_candidates.CandidateResponder
     quality: routes_v1.QualityResponder

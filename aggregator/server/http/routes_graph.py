@@ -16,12 +16,12 @@ from aggregator.lookup.graph import (
     GraphRequest,
     parse_level,
 )
+from aggregator.server.http.documents import StaticBody
 from aggregator.server.http.responses import (
     API_V1_PATH,
     JSON_CONTENT_TYPE_HEADER,
     NO_STORE_HEADER,
     NOSNIFF_HEADER,
-    REVALIDATE_HEADER,
     HttpResponse,
     build_length_header,
 )
@@ -29,6 +29,7 @@ from aggregator.server.http.routes_v1 import (
     LookupResponder,
     QueryParameters,
     Wait,
+    build_static_response,
     check_query_string,
     get_access,
     refuse_parameters,
@@ -42,6 +43,9 @@ _Level = Annotated[
 _Limit = (
     Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_GRAPH_LIMIT})] | SkipJsonSchema[None]
 )
+
+
+_FIELDS = StaticBody(graph.FIELDS_BODY, "graph-fields")
 
 
 class GraphParameters(QueryParameters):
@@ -90,14 +94,13 @@ async def _respond(request: Request, parameters: GraphParameters) -> Response:
 
 
 @router.get(graph.FIELDS_PATH, **document.describe_graph_fields(GraphParameters.list_names()))
-async def get_graph_fields(_request: Request, parameters: Annotated[GraphParameters, Query()]) -> Response:
+async def get_graph_fields(request: Request, parameters: Annotated[GraphParameters, Query()]) -> Response:
     """Return the fields of the graph for Grafana's Node Graph API data source.
 
     They are the same for every graph. The data source sends the query string of the graph here as well.
     """
     parameters.to_graph_request().create_plan()
-    headers = [JSON_CONTENT_TYPE_HEADER, build_length_header(graph.FIELDS_BODY), REVALIDATE_HEADER, NOSNIFF_HEADER]
-    return HttpResponse(200, headers, graph.FIELDS_BODY)
+    return build_static_response(request, _FIELDS)
 
 
 @router.get(graph.HEALTH_PATH, dependencies=[Depends(refuse_parameters)], **document.describe_graph_health())

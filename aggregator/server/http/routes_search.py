@@ -11,25 +11,17 @@ from starlette.responses import Response
 
 from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.search import DEFAULT_SEARCH_LIMIT, MAX_QUERY_CHARACTERS, MAX_SEARCH_LIMIT, SearchRequest
-from aggregator.server.http.documents import parse_preferences
-from aggregator.server.http.responses import (
-    API_V1_PATH,
-    JSON_CONTENT_TYPE_HEADER,
-    NOSNIFF_HEADER,
-    REVALIDATE_HEADER,
-    Headers,
-    HttpResponse,
-    build_length_header,
-)
+from aggregator.server.http.documents import StaticBody
+from aggregator.server.http.responses import API_V1_PATH
 from aggregator.server.http.routes_v1 import (
     LookupResponder,
     QueryParameters,
     Wait,
+    build_static_response,
     check_query_string,
     refuse_parameters,
 )
 from aggregator.server.openapi import document, search
-from aggregator.util.content_coding import COMPACT_CONTENT_CODINGS, IDENTITY
 
 _Query = Annotated[
     str,
@@ -74,24 +66,13 @@ def _add_fields_route(kind: ObjectKind) -> None:
         **document.describe_fields_of_filters(kind),
     )
     async def get_fields(request: Request) -> Response:
-        return _respond_with_fields(request, kind)
+        return build_static_response(request, _encode_fields(kind))
 
 
 for _kind in ObjectKind:
     _add_fields_route(_kind)
 
 
-def _respond_with_fields(request: Request, kind: ObjectKind) -> HttpResponse:
-    coding = parse_preferences(request.method, request.scope["headers"]).coding
-    return HttpResponse(200, *_encode_fields(kind, coding))
-
-
 @cache
-def _encode_fields(kind: ObjectKind, coding: str) -> tuple[Headers, bytes]:
-    """Return the headers and the body of the fields of a kind in a content coding."""
-    body = msgspec.json.encode(search.describe_filter_fields(kind))
-    headers = [JSON_CONTENT_TYPE_HEADER, (b"vary", b"accept-encoding"), REVALIDATE_HEADER, NOSNIFF_HEADER]
-    if coding != IDENTITY:
-        body = COMPACT_CONTENT_CODINGS[coding](body)
-        headers.append((b"content-encoding", coding.encode()))
-    return [*headers, build_length_header(body)], body
+def _encode_fields(kind: ObjectKind) -> StaticBody:
+    return StaticBody(msgspec.json.encode(search.describe_filter_fields(kind)), f"fields-{kind.value}")

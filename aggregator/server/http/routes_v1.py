@@ -24,6 +24,7 @@ from aggregator.server.http.documents import (
     LongPoll,
     RenderedBody,
     RequestPreferences,
+    StaticBody,
     encode_once,
     parse_preferences,
     parse_wait_seconds,
@@ -140,6 +141,14 @@ class QualityResponder:
 
 def _build_entity_tag(request: IndexRequest, found: LookupResponse) -> EntityTag:
     return EntityTag(found.result.content_digest, found.result.etag_key, is_weak=request.has_version)
+
+
+def build_static_response(request: Request, static_body: StaticBody) -> HttpResponse:
+    """Return a response that is equal for all callers, or 304 if the client has it."""
+    documents: DocumentResponder = request.app.state.services.documents
+    return documents.build_static_response(
+        static_body, parse_preferences(request.scope["method"], request.scope["headers"])
+    )
 
 
 # --- dependencies

@@ -4,29 +4,18 @@ Everything is read, compressed and kept when the page is loaded. None of it depe
 page requests those from /api/v1 with the token of its user.
 """
 
-import gzip
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-import zstandard
 from starlette.types import Receive, Scope, Send
 
 from aggregator import __version__
 from aggregator.errors import MethodNotAllowedError
-from aggregator.server.http.documents import EntityTag, parse_preferences
-from aggregator.server.http.responses import (
-    NOSNIFF_HEADER,
-    REVALIDATE_HEADER,
-    Headers,
-    HttpResponse,
-    build_length_header,
-)
-from aggregator.util.content_coding import IDENTITY, MIN_COMPRESSIBLE_BYTES
+from aggregator.server.http.documents import StaticBody, parse_preferences
+from aggregator.server.http.responses import NOSNIFF_HEADER, REVALIDATE_HEADER, Headers
 
 PAGE_PATH = "/ui"
 CONFIG_PATH = f"{PAGE_PATH}/config.json"
@@ -61,12 +50,6 @@ _CONTENT_TYPES = {
 _IMMUTABLE_HEADER = (b"cache-control", b"public, max-age=31536000, immutable")
 _METHODS = ("GET", "HEAD")
 _ENTITY_TAG_KEY = "ui"
-_DIGEST_BYTES = 12
-# Slower than for documents: the files are compressed once in the life of a process, in about 50 ms.
-_COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
-    "zstd": partial(zstandard.compress, level=12),
-    "gzip": partial(gzip.compress, compresslevel=9, mtime=0),
-}
 
 
 @dataclass(frozen=True)
@@ -92,43 +75,26 @@ class PageConfig:
 
 
 class PageFile:
-    """One file of the page in all content codings, with its headers."""
+    """One file of the page, with its headers."""
 
     def __init__(self, name: str, body: bytes, page_headers: Headers, status: int = 200) -> None:
         self._status = status
-        self._entity_tag = EntityTag(hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest(), _ENTITY_TAG_KEY)
+        content_type = _CONTENT_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+        self._static_body = StaticBody(body, _ENTITY_TAG_KEY, (b"content-type", content_type.encode()))
         is_immutable = name.startswith(ASSETS_PREFIX)
         self._common_headers = [
             *page_headers,
             _IMMUTABLE_HEADER if is_immutable else REVALIDATE_HEADER,
             (b"vary", b"accept-encoding"),
         ]
-        content_type = _CONTENT_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
-        self._content_type_header = (b"content-type", content_type.encode())
-        self._bodies = {IDENTITY: body}
-        if len(body) >= MIN_COMPRESSIBLE_BYTES:
-            self._bodies |= {coding: compress(body) for coding, compress in _COMPRESSORS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request for this file; raise MethodNotAllowedError unless it is GET or HEAD."""
         if scope["method"] not in _METHODS:
             raise MethodNotAllowedError(f"method {scope['method'][:20]} is not allowed here", allowed=_METHODS)
         preferences = parse_preferences(scope["method"], scope["headers"])
-        coding = preferences.coding if preferences.coding in self._bodies else IDENTITY
-        if self._status == 200 and self._entity_tag.matches(preferences.if_none_match):
-            headers = [*self._common_headers, (b"etag", self._entity_tag.encode())]
-            await HttpResponse(304, headers, b"")(scope, receive, send)
-            return
-        body = self._bodies[coding]
-        headers = [
-            *self._common_headers,
-            self._content_type_header,
-            (b"etag", self._entity_tag.encode(coding)),
-            build_length_header(body),
-        ]
-        if coding:
-            headers.append((b"content-encoding", coding.encode()))
-        await HttpResponse(self._status, headers, body)(scope, receive, send)
+        response = self._static_body.build_response(preferences, self._common_headers, self._status)
+        await response(scope, receive, send)
 
 
 class WebPage:

@@ -21,6 +21,7 @@ from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server.http.json_body import TOO_LARGE_MESSAGE, parse_json_message
 from aggregator.server.http.responses import API_V1_PATH, build_problem, build_unknown_parameter_error
 from aggregator.server.openapi.examples import COMMON_PROBLEM_EXAMPLES, OpenApiExamples, build_example
+from aggregator.server.openapi.schemas import build_object_schema
 from aggregator.views.v1_format import is_map_field
 
 CANDIDATES_PATH = "/candidates"
@@ -152,14 +153,11 @@ def _restrict_property(message: str, field: FieldDescriptor, schema: dict[str, A
 def _list_alternatives(schema: dict[str, Any], alternatives: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a schema of objects that are like one of the alternatives."""
     choices = [
-        {
-            "type": "object",
-            "properties": {**schema["properties"], **alternative},
-            "required": [
-                name for name, value in alternative.items() if value.keys() & {"enum", "minLength", "minItems"}
-            ],
-            "additionalProperties": False,
-        }
+        build_object_schema(
+            "",
+            {**schema["properties"], **alternative},
+            required=[name for name, value in alternative.items() if value.keys() & {"enum", "minLength", "minItems"}],
+        )
         for alternative in alternatives
     ]
     return {"title": schema["title"], "anyOf": choices}

@@ -42,6 +42,7 @@ from aggregator.server.openapi.examples import (
     build_example,
     build_problem_examples,
 )
+from aggregator.server.openapi.schemas import build_object_schema
 from aggregator.server.status import get_error_message
 from aggregator.views.legacy_1_2_5 import LegacyDocument
 from aggregator.views.legacy_2025 import LegacyDocument2025
@@ -69,6 +70,7 @@ _SCHEMAS_BY_TYPE = {
 OpenApiObject = dict[str, Any]
 
 Responses = dict[int | str, dict[str, Any]]
+Problems = Mapping[int, OpenApiExamples]
 
 PATH_NOT_FOUND_MESSAGE = "no such path; see /docs"
 
@@ -125,6 +127,13 @@ _SNAPSHOT_HEADERS = {
     },
 }
 
+_STATIC_HEADERS = {
+    "ETag": {
+        "description": "Identifies the content, which changes only with the version of the program",
+        "schema": {"type": "string"},
+    }
+}
+
 _NOT_MODIFIED = {"description": "The response is still the one that If-None-Match names"}
 
 _CACHE_CONTROL_PARAMETER = {
@@ -144,6 +153,10 @@ _IF_NONE_MATCH_PARAMETER = {
     "schema": {"type": "string"},
     "example": '"0f8c2f1f1c2b4d52a9f7a7f0b3c6d9e1-1.2.5"',
 }
+
+# What FastAPI adds to the description of a request whose response depends on the snapshot, or on nothing.
+_SNAPSHOT_REQUEST = {"security": _OPTIONAL_TOKEN, "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER]}
+_STATIC_REQUEST = {"security": _OPTIONAL_TOKEN, "parameters": [_IF_NONE_MATCH_PARAMETER]}
 
 _READY_SCHEMA = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
 
@@ -198,12 +211,10 @@ def _add_message(schemas: dict[str, Schema], message: Descriptor, prefix: str) -
     if name in schemas:
         return
     schemas[name] = {"title": message.name, "type": "object"}
-    schemas[name] |= {
-        "properties": {
-            field.json_name: _build_field_schema(schemas, field, prefix) for field in list_descriptor_fields(message)
-        },
-        "additionalProperties": False,
+    properties = {
+        field.json_name: _build_field_schema(schemas, field, prefix) for field in list_descriptor_fields(message)
     }
+    schemas[name] |= build_object_schema(message.name, properties, required=())
 
 
 def _build_field_schema(schemas: dict[str, Schema], field: FieldDescriptor, prefix: str) -> Schema:
@@ -228,23 +239,18 @@ def _build_value_schema(schemas: dict[str, Schema], field: FieldDescriptor, pref
 
 def _build_problem_schema() -> Schema:
     texts = {"type": "array", "items": {"type": "string"}}
-    return {
-        "title": "Problem",
-        "description": "A problem document, RFC 9457.",
-        "type": "object",
-        "properties": {
-            "type": {"type": "string", "enum": [PROBLEM_TYPE_BASE_URL + kind for kind, _ in PROBLEM_TYPES.values()]},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "parameter": {"type": "string"},
-            "allowed": texts,
-            "nearest": texts,
-            "version": {"type": "string"},
-        },
-        "required": ["type", "title", "status", "detail"],
-        "additionalProperties": False,
+    properties = {
+        "type": {"type": "string", "enum": [PROBLEM_TYPE_BASE_URL + kind for kind, _ in PROBLEM_TYPES.values()]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "parameter": {"type": "string"},
+        "allowed": texts,
+        "nearest": texts,
+        "version": {"type": "string"},
     }
+    required = ("type", "title", "status", "detail")
+    return build_object_schema("Problem", properties, required, "A problem document, RFC 9457.")
 
 
 # --- parameters of lookups
@@ -289,13 +295,7 @@ def describe_depth(resource: Resource) -> str:
 
 def describe_lookup(path: str, resource: Resource, parameters: Sequence[str], summary: str) -> dict[str, Any]:
     """Return the arguments of FastAPI's decorator for a lookup at a path below /api/v1."""
-    ok = {
-        "description": summary,
-        "headers": _SNAPSHOT_HEADERS,
-        "content": {
-            "application/json": {"schema": reference_resource(resource), "example": RESPONSE_EXAMPLES[resource]}
-        },
-    }
+    content = {"schema": reference_resource(resource), "example": RESPONSE_EXAMPLES[resource]}
     problems = build_problem_examples(path, resource, parameters)
     name = "_".join(segment.strip("{}") for segment in path.split("/"))
     return {
@@ -303,15 +303,8 @@ def describe_lookup(path: str, resource: Resource, parameters: Sequence[str], su
         "summary": summary,
         "operation_id": f"v1_{name}",
         "response_class": Response,
-        "responses": {
-            200: ok,
-            304: _NOT_MODIFIED,
-            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
-        },
-        "openapi_extra": {
-            "security": _OPTIONAL_TOKEN,
-            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
-        },
+        "responses": _describe_snapshot_responses(summary, content, problems),
+        "openapi_extra": _SNAPSHOT_REQUEST,
     }
 
 
@@ -356,26 +349,17 @@ def describe_summary(kind: ObjectKind, parameters: Sequence[str]) -> dict[str, A
     """Return the arguments of FastAPI's decorator for the summary of a kind."""
     path = summary.SUMMARY_PATHS[kind]
     content = {"schema": reference_schema(summary.name_schema(kind)), "example": summary.build_summary_example(kind)}
-    problems = build_problem_examples(path[1:], Resource[kind.name], parameters)
+    summary_text = f"The {kind.value} as columns"
+    examples = build_problem_examples(path[1:], Resource[kind.name], parameters)
+    # A summary has no pages.
+    problems = {status: problem for status, problem in examples.items() if status != 410}
     return {
         "tags": [summary.SUMMARY_TAG],
-        "summary": f"The {kind.value} as columns",
+        "summary": summary_text,
         "operation_id": f"v1{path.replace('/', '_')}",
         "response_class": Response,
-        "responses": {
-            200: {
-                "description": f"The {kind.value} as columns",
-                "headers": _SNAPSHOT_HEADERS,
-                "content": {"application/json": content},
-            },
-            304: _NOT_MODIFIED,
-            # A summary has no pages.
-            **{status: _describe_problem(status, problems[status]) for status in sorted(problems) if status != 410},
-        },
-        "openapi_extra": {
-            "security": _OPTIONAL_TOKEN,
-            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
-        },
+        "responses": _describe_snapshot_responses(summary_text, content, problems),
+        "openapi_extra": _SNAPSHOT_REQUEST,
     }
 
 
@@ -389,19 +373,8 @@ def describe_search(parameters: Sequence[str]) -> dict[str, Any]:
         "summary": summary_text,
         "operation_id": "v1_search",
         "response_class": Response,
-        "responses": {
-            200: {
-                "description": summary_text,
-                "headers": _SNAPSHOT_HEADERS,
-                "content": {"application/json": content},
-            },
-            304: _NOT_MODIFIED,
-            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
-        },
-        "openapi_extra": {
-            "security": _OPTIONAL_TOKEN,
-            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
-        },
+        "responses": _describe_snapshot_responses(summary_text, content, problems),
+        "openapi_extra": _SNAPSHOT_REQUEST,
     }
 
 
@@ -416,11 +389,8 @@ def describe_fields_of_filters(kind: ObjectKind) -> dict[str, Any]:
         "description": "They change only with the version of the program.",
         "operation_id": f"v1{path.replace('/', '_')}",
         "response_class": Response,
-        "responses": {
-            200: {"description": "The fields", "content": {"application/json": content}},
-            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
-        },
-        "openapi_extra": {"security": _OPTIONAL_TOKEN},
+        "responses": _describe_static_responses("The fields", content, problems),
+        "openapi_extra": _STATIC_REQUEST,
     }
 
 
@@ -433,19 +403,8 @@ def describe_graph(path: str, parameters: Sequence[str], summary: str) -> dict[s
     }
     return {
         **_describe_graph_operation(path, summary),
-        "responses": {
-            200: {
-                "description": summary,
-                "headers": _SNAPSHOT_HEADERS,
-                "content": {"application/json": content},
-            },
-            304: _NOT_MODIFIED,
-            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
-        },
-        "openapi_extra": {
-            "security": _OPTIONAL_TOKEN,
-            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
-        },
+        "responses": _describe_snapshot_responses(summary, content, problems),
+        "openapi_extra": _SNAPSHOT_REQUEST,
     }
 
 
@@ -453,14 +412,12 @@ def describe_graph_fields(parameters: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of FastAPI's decorator for the fields of a graph."""
     summary = "The fields of the graph"
     content = {"schema": reference_schema("GraphFields"), "example": graph.FIELDS_EXAMPLE}
-    problems = graph.build_graph_problem_examples(graph.FIELDS_PATH, parameters)
+    examples = graph.build_graph_problem_examples(graph.FIELDS_PATH, parameters)
+    problems = {status: examples[status] for status in (400, 401, 403)}
     return {
         **_describe_graph_operation(graph.FIELDS_PATH, summary),
-        "responses": {
-            200: {"description": summary, "content": {"application/json": content}},
-            **{status: _describe_problem(status, problems[status]) for status in (400, 401, 403)},
-        },
-        "openapi_extra": {"security": _OPTIONAL_TOKEN},
+        "responses": _describe_static_responses(summary, content, problems),
+        "openapi_extra": _STATIC_REQUEST,
     }
 
 
@@ -480,6 +437,26 @@ def describe_graph_health() -> dict[str, Any]:
             **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
         },
         "openapi_extra": {"security": _OPTIONAL_TOKEN},
+    }
+
+
+def _describe_snapshot_responses(description: str, content: OpenApiObject, problems: Problems) -> Responses:
+    """Return the responses that are made from a snapshot: with its headers, not modified, and problems."""
+    return _describe_conditional_responses(description, _SNAPSHOT_HEADERS, content, problems)
+
+
+def _describe_static_responses(description: str, content: OpenApiObject, problems: Problems) -> Responses:
+    """Return the responses with a body that does not change while the process runs."""
+    return _describe_conditional_responses(description, _STATIC_HEADERS, content, problems)
+
+
+def _describe_conditional_responses(
+    description: str, headers: OpenApiObject, content: OpenApiObject, problems: Problems
+) -> Responses:
+    return {
+        200: {"description": description, "headers": headers, "content": {"application/json": content}},
+        304: _NOT_MODIFIED,
+        **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
     }
 
 

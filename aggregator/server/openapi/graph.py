@@ -22,6 +22,7 @@ from aggregator.server.openapi.examples import (
     OpenApiExamples,
     build_example,
 )
+from aggregator.server.openapi.schemas import build_object_schema
 
 GRAPH_PATH = "/graph"
 # The data source appends these to its URL.
@@ -110,41 +111,26 @@ def _capture_level_error(text: str) -> RequestError:
 def build_graph_schemas() -> dict[str, Any]:
     """Return the schemas of the graph by name."""
     field_names = {"type": "array", "items": {"$ref": "#/components/schemas/GraphField"}}
+    text = {"type": "string"}
     return {
-        "Graph": {
-            "title": "Graph",
-            "type": "object",
-            "properties": {
+        "Graph": build_object_schema(
+            "Graph",
+            {
                 "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/GraphVertex"}},
                 "edges": {"type": "array", "items": {"$ref": "#/components/schemas/GraphEdge"}},
                 "totalCount": {"type": "integer", "description": "The number of objects without a limit."},
             },
-            "required": ["nodes", "edges", "totalCount"],
-            "additionalProperties": False,
-        },
-        "GraphVertex": _build_object_schema("GraphVertex", VERTEX_FIELDS),
-        "GraphEdge": _build_object_schema("GraphEdge", EDGE_FIELDS),
-        "GraphFields": {
-            "title": "GraphFields",
-            "type": "object",
-            "properties": {"nodes_fields": field_names, "edges_fields": field_names},
-            "required": ["nodes_fields", "edges_fields"],
-            "additionalProperties": False,
-        },
-        "GraphField": {
-            "title": "GraphField",
-            "type": "object",
-            "properties": {name: {"type": "string"} for name in ("field_name", "type", "displayName", "color")},
-            "required": ["field_name", "type"],
-            "additionalProperties": False,
-        },
+        ),
+        "GraphVertex": _build_member_schema("GraphVertex", VERTEX_FIELDS),
+        "GraphEdge": _build_member_schema("GraphEdge", EDGE_FIELDS),
+        "GraphFields": build_object_schema("GraphFields", {"nodes_fields": field_names, "edges_fields": field_names}),
+        "GraphField": build_object_schema(
+            "GraphField",
+            {"field_name": text, "type": text, "displayName": text, "color": text},
+            required=("field_name", "type"),
+        ),
     }
 
 
-def _build_object_schema(title: str, fields: Sequence[GraphField]) -> dict[str, Any]:
-    return {
-        "title": title,
-        "type": "object",
-        "properties": {each.name: {"type": each.type} for each in fields},
-        "additionalProperties": False,
-    }
+def _build_member_schema(title: str, fields: Sequence[GraphField]) -> dict[str, Any]:
+    return build_object_schema(title, {each.name: {"type": each.type} for each in fields}, required=())

@@ -22,6 +22,7 @@ from aggregator.lookup.search import (
 )
 from aggregator.server.http.responses import API_V1_PATH, build_problem, build_unknown_parameter_error
 from aggregator.server.openapi.examples import COMMON_PROBLEM_EXAMPLES, OpenApiExamples, build_example
+from aggregator.server.openapi.schemas import build_object_schema
 
 SEARCH_TAG = "search"
 SEARCH_PATH = "/search"
@@ -146,7 +147,7 @@ def build_search_schemas() -> dict[str, Any]:
         "operators": {**texts, "description": "The operators that apply; `!` precedes the name."},
     }
     return {
-        "SearchResult": _build_object_schema(
+        "SearchResult": build_object_schema(
             "SearchResult",
             {
                 "version": text,
@@ -154,23 +155,13 @@ def build_search_schemas() -> dict[str, Any]:
                 "matches": {"type": "array", "items": {"$ref": "#/components/schemas/SearchMatch"}},
             },
         ),
-        "SearchMatch": _build_object_schema("SearchMatch", match),
-        "FilterFields": _build_object_schema(
+        "SearchMatch": build_object_schema("SearchMatch", match),
+        "FilterFields": build_object_schema(
             "FilterFields",
             {
                 "kind": {**text, "enum": [kind.value for kind in ObjectKind]},
                 "fields": {"type": "array", "items": {"$ref": "#/components/schemas/FilterField"}},
             },
         ),
-        "FilterField": _build_object_schema("FilterField", field),
-    }
-
-
-def _build_object_schema(title: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "title": title,
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
+        "FilterField": build_object_schema("FilterField", field),
     }

@@ -8,6 +8,7 @@ from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.results import JSON_ENCODER, TopologyIndex
 from aggregator.lookup.summary import SUMMARY_COLUMNS, ColumnType, SummaryRequest
 from aggregator.models.topology import Cluster, Container, Filesystem, Node, Pod, Topology
+from aggregator.server.openapi.schemas import build_object_schema
 
 SUMMARY_TAG = "summary"
 SUMMARY_PATHS: Mapping[ObjectKind, str] = {kind: f"/summary/{kind.value}" for kind in ObjectKind}
@@ -72,52 +73,37 @@ def build_summary_schemas() -> dict[str, Any]:
     return {
         **{name_schema(kind): _build_summary_schema(kind) for kind in ObjectKind},
         **columns,
-        ColumnType.DICTIONARY.value: {
-            "title": ColumnType.DICTIONARY.value,
-            "description": "Text that repeats: the value of an object is the name at its index. `null` is unknown.",
-            "type": "object",
-            "properties": {
+        ColumnType.DICTIONARY.value: build_object_schema(
+            ColumnType.DICTIONARY.value,
+            {
                 "names": {"type": "array", "items": _ITEM_SCHEMAS[ColumnType.TEXT]},
                 "indexes": {"type": "array", "items": {"type": "integer", "minimum": 0}},
             },
-            "required": ["names", "indexes"],
-            "additionalProperties": False,
-        },
+            description="Text that repeats: the value of an object is the name at its index. `null` is unknown.",
+        ),
     }
 
 
 def _build_values_schema(column_type: ColumnType) -> dict[str, Any]:
-    return {
-        "title": column_type.value,
-        "description": "One value for each object. `null` is unknown.",
-        "type": "object",
-        "properties": {"values": {"type": "array", "items": _ITEM_SCHEMAS[column_type]}},
-        "required": ["values"],
-        "additionalProperties": False,
-    }
+    values = {"type": "array", "items": _ITEM_SCHEMAS[column_type]}
+    return build_object_schema(
+        column_type.value, {"values": values}, description="One value for each object. `null` is unknown."
+    )
 
 
 def _build_summary_schema(kind: ObjectKind) -> dict[str, Any]:
-    columns = SUMMARY_COLUMNS[kind]
-    return {
-        "title": name_schema(kind),
-        "type": "object",
-        "properties": {
+    columns = {
+        each.name: {
+            "$ref": f"#/components/schemas/{each.column_type.value}",
+            "description": f"{each.description[0].upper()}{each.description[1:]}.",
+        }
+        for each in SUMMARY_COLUMNS[kind]
+    }
+    return build_object_schema(
+        name_schema(kind),
+        {
             "version": {"type": "string"},
             "totalCount": {"type": "integer", "description": "The number of objects, and of values of each column."},
-            "columns": {
-                "type": "object",
-                "properties": {
-                    each.name: {
-                        "$ref": f"#/components/schemas/{each.column_type.value}",
-                        "description": f"{each.description[0].upper()}{each.description[1:]}.",
-                    }
-                    for each in columns
-                },
-                "required": [each.name for each in columns],
-                "additionalProperties": False,
-            },
+            "columns": build_object_schema("", columns),
         },
-        "required": ["version", "totalCount", "columns"],
-        "additionalProperties": False,
-    }
+    )

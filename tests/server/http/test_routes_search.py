@@ -23,6 +23,7 @@ from tests.support.http_client import send_request
 
 SEARCH_PATH = "/api/v1/search"
 FIELDS_PATH = "/api/v1/fields"
+GRAPH_FIELDS_PATH = "/api/v1/graph/api/graph/fields"
 # Values of the types of fields.
 VALUES_BY_TYPE = {"string": "a", "number": "1", "timestamp": "-5m", "boolean": "true"}
 
@@ -120,12 +121,29 @@ def test_fields_are_those_of_filters(ports: ServerPorts, kind: ObjectKind) -> No
 
 
 def test_fields_are_compressed(ports: ServerPorts) -> None:
-    """The fields are compressed if the client accepts it."""
-    plain = send_request(ports.http, f"{FIELDS_PATH}/nodes")
-    coded = send_request(ports.http, f"{FIELDS_PATH}/nodes", headers=[("Accept-Encoding", "gzip")])
+    """Fields are compressed if the client accepts it, and each content coding has a tag of its own."""
+    path = f"{FIELDS_PATH}/nodes"
+    plain = send_request(ports.http, path)
+    coded = send_request(ports.http, path, headers=[("Accept-Encoding", "gzip")])
     assert coded.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(coded.body) == plain.body
+    assert coded.headers["ETag"] != plain.headers["ETag"]
     assert plain.headers["Vary"] == coded.headers["Vary"] == "accept-encoding"
+
+
+@pytest.mark.parametrize("path", [f"{FIELDS_PATH}/nodes", GRAPH_FIELDS_PATH])
+def test_fields_that_the_client_has(ports: ServerPorts, path: str) -> None:
+    """Fields are 304 with a tag of theirs in any content coding, and 200 with one of other fields."""
+    tag = send_request(ports.http, path, headers=[("Accept-Encoding", "zstd")]).headers["ETag"] or ""
+    assert send_request(ports.http, path, headers=[("If-None-Match", tag)]).status == 304
+    assert send_request(ports.http, f"{FIELDS_PATH}/pods", headers=[("If-None-Match", tag)]).status == 200
+
+
+@pytest.mark.parametrize("path", [f"{FIELDS_PATH}/nodes", GRAPH_FIELDS_PATH])
+def test_caches_know_that_fields_need_a_token(guarded: ServerPorts, realm: FakeRealm, path: str) -> None:
+    """Where tokens are required, a cache keeps the fields for each of them."""
+    answer = send_request(guarded.http, path, headers=[("Authorization", f"Bearer {realm.issue_token()}")])
+    assert (answer.status, answer.headers["Vary"]) == (200, "accept-encoding, authorization")
 
 
 @pytest.mark.parametrize(
