@@ -5,7 +5,7 @@ from enum import Enum
 from itertools import chain
 from typing import NamedTuple
 
-from aggregator.models.topology import Container, Node, Pod
+from aggregator.models.topology import Container, Filesystem, Node, Pod
 
 # Why a container of a finished job or a stopped Docker container does not run. The exit code tells whether it failed.
 SUCCESS_REASONS = frozenset({"Completed", "exited"})
@@ -15,6 +15,11 @@ _FAILED_PHASES = frozenset({"Failed", "Unknown"})
 _FAILED_SEVERITIES = frozenset({"critical", "emergency"})
 # Alerts that only inform are not about a problem.
 _HARMLESS_SEVERITIES = frozenset({"none", "info"})
+# From this share on, memory and file systems are nearly full.
+_NEARLY_FULL_PERCENT = 90
+# Some restarts may happen, and one each day is no problem.
+_MIN_FREQUENT_RESTARTS = 3
+_FREQUENT_RESTART_SECONDS = 6 * 3600
 
 
 class ObjectHealth(Enum):
@@ -106,6 +111,8 @@ def find_node_problems(node: Node) -> Iterator[Problem]:
     if node.is_reporting is False:
         yield Problem("does not report", ObjectHealth.FAILED)
     yield from find_condition_problems(node.conditions)
+    if node.gone_since_seconds is None:
+        yield from find_capacity_problems(node)
     if node.is_unschedulable:
         yield Problem("cordoned", ObjectHealth.WARNING)
     yield from find_alert_problems(node.alerts)
@@ -123,6 +130,21 @@ def find_condition_problems(conditions: Mapping[str, str]) -> Iterator[Problem]:
         yield from (Problem(f"{name} unknown", ObjectHealth.WARNING) for name in unknown)
 
 
+def find_capacity_problems(node: Node) -> Iterator[Problem]:
+    """Yield what a node has nearly none left of."""
+    if (node.memory_usage_percent or 0) >= _NEARLY_FULL_PERCENT:
+        yield Problem("memory nearly full", ObjectHealth.WARNING)
+    if any((compute_used_percent(each) or 0) >= _NEARLY_FULL_PERCENT for each in node.filesystems.values()):
+        yield Problem("file system nearly full", ObjectHealth.WARNING)
+
+
+def compute_used_percent(filesystem: Filesystem) -> float | None:
+    """Return the used share of a root file system in percent, None if it is unknown."""
+    if filesystem.root_available_bytes is None or not filesystem.size_bytes:
+        return None
+    return 100 * (1 - filesystem.root_available_bytes / filesystem.size_bytes)
+
+
 def find_pod_problems(pod: Pod) -> Iterator[Problem]:
     """Yield what is wrong with a pod and its containers."""
     if pod.phase in _FAILED_PHASES:
@@ -134,7 +156,25 @@ def find_pod_problems(pod: Pod) -> Iterator[Problem]:
     yield from dict.fromkeys(chain.from_iterable(map(find_container_problems, pod.containers.values())))
     if pod.phase == "Running" and pod.is_ready is False:
         yield Problem("not ready", ObjectHealth.WARNING)
+    if _restarts_often(pod):
+        yield Problem("restarts often", ObjectHealth.WARNING)
     yield from find_alert_problems(pod.alerts)
+
+
+def _restarts_often(pod: Pod) -> bool:
+    restarts = sum(each.restart_count or 0 for each in pod.containers.values())
+    start = find_start_seconds(pod)
+    if restarts < _MIN_FREQUENT_RESTARTS or start is None or pod.last_seen_seconds is None:
+        return False
+    return pod.last_seen_seconds - start < restarts * _FREQUENT_RESTART_SECONDS
+
+
+def find_start_seconds(pod: Pod) -> float | None:
+    """Return the start of a pod, otherwise that of its first container."""
+    if pod.start_seconds is not None:
+        return pod.start_seconds
+    starts = (each.start_seconds for each in pod.containers.values() if each.start_seconds is not None)
+    return min(starts, default=None)
 
 
 def find_container_problems(container: Container) -> Iterator[Problem]:

@@ -17,7 +17,13 @@ import msgspec
 
 from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.filter import ObjectPredicate, find_newest_sample_ms
-from aggregator.lookup.problems import ObjectHealth, ObjectState, assess_container
+from aggregator.lookup.problems import (
+    ObjectHealth,
+    ObjectState,
+    assess_container,
+    compute_used_percent,
+    find_start_seconds,
+)
 from aggregator.lookup.request import LookupOptions, LookupPlan, Resource, create_lookup_plan
 from aggregator.lookup.results import LookupResult, ResultEncoder, TopologyIndex, UnpagedRequest, compute_content_digest
 from aggregator.models.topology import Cluster, Container, Node, Pod
@@ -227,17 +233,10 @@ def _compute_used_cores(node: Node) -> float | None:
 
 def _compute_root_usage(node: Node) -> RootUsage:
     for filesystem in node.filesystems.values():
-        if filesystem.root_available_bytes is not None and filesystem.size_bytes:
-            return RootUsage(filesystem.name, 100 * (1 - filesystem.root_available_bytes / filesystem.size_bytes))
+        percent = compute_used_percent(filesystem)
+        if percent is not None:
+            return RootUsage(filesystem.name, percent)
     return RootUsage()
-
-
-def _find_start_seconds(pod: Pod) -> float | None:
-    """Return the start of a pod, otherwise that of its first container."""
-    if pod.start_seconds is not None:
-        return pod.start_seconds
-    starts = (each.start_seconds for each in pod.containers.values() if each.start_seconds is not None)
-    return min(starts, default=None)
 
 
 def _count(attribute: str, health: ObjectHealth) -> Callable[[ClusterRow], int]:
@@ -382,7 +381,7 @@ def _list_node_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[Node
 def _list_pod_rows(index: TopologyIndex, matches: ObjectPredicate) -> list[PodRow]:
     newest_sample_seconds = find_newest_sample_ms(index.topology) / 1000
     return [
-        PodRow(pod, state, _add_up_usage(pod), round_start_time(_find_start_seconds(pod), newest_sample_seconds))
+        PodRow(pod, state, _add_up_usage(pod), round_start_time(find_start_seconds(pod), newest_sample_seconds))
         for pod, state in zip(index.list_objects(ObjectKind.PODS), index.pod_states, strict=True)
         if matches(pod)
     ]

@@ -15,7 +15,7 @@ from aggregator.lookup.problems import (
     find_node_problems,
     find_pod_problems,
 )
-from aggregator.models.topology import Container, Node, Pod
+from aggregator.models.topology import Container, Filesystem, Node, Pod
 
 HEALTH_CASES = Path(__file__).parents[1] / "data" / "object_health.json"
 
@@ -43,6 +43,24 @@ def list_pod_problems(*containers: Container, **fields: object) -> list[str]:
         ({"alerts": {"Conflicts": "info", "Watchdog": "none"}}, []),
         ({"gone_since_seconds": 5.0, "is_reporting": False}, ["gone: failed", "does not report: failed"]),
         ({"is_unschedulable": True, "alerts": {"Hot": "warning"}}, ["cordoned: warning", "alert Hot: warning"]),
+        ({"host_memory_bytes": 100, "available_memory_bytes": 10}, ["memory nearly full: warning"]),
+        ({"host_memory_bytes": 100, "available_memory_bytes": 1, "gone_since_seconds": 5.0}, ["gone: failed"]),
+        (
+            {
+                "host_memory_bytes": 100,
+                "available_memory_bytes": 11,
+                "filesystems": {"sda": Filesystem("sda", size_bytes=10, root_available_bytes=2)},
+            },
+            [],
+        ),
+        (
+            {"filesystems": {"sda": Filesystem("sda", size_bytes=10, root_available_bytes=1)}},
+            ["file system nearly full: warning"],
+        ),
+        (
+            {"filesystems": {"sda": Filesystem("sda", size_bytes=0, root_available_bytes=0), "sdb": Filesystem("sdb")}},
+            [],
+        ),
         ({"alerts": {"Down": "critical", "Gone": "emergency"}}, ["alert Down: failed", "alert Gone: failed"]),
     ],
 )
@@ -63,6 +81,12 @@ def test_problems_of_a_node(fields: dict[str, object], problems: list[str]) -> N
         ([Container("a", reason="CrashLoopBackOff"), Container("b", reason="CrashLoopBackOff")], {},
          ["CrashLoopBackOff: failed"]),
         ([Container("a", health="unhealthy", exit_code=3)], {}, ["exit code 3: failed", "unhealthy: failed"]),
+        ([Container("a", restart_count=2), Container("b", restart_count=1)],
+         {"start_seconds": 0.0, "last_seen_seconds": 3 * 6 * 3600 - 1.0}, ["restarts often: warning"]),
+        ([Container("a", restart_count=3)], {"start_seconds": 0.0, "last_seen_seconds": 3 * 6 * 3600.0}, []),
+        ([Container("a", restart_count=2)], {"start_seconds": 0.0, "last_seen_seconds": 60.0}, []),
+        ([Container("a", restart_count=9, start_seconds=0.0)], {"last_seen_seconds": 60.0},
+         ["restarts often: warning"]),
         ([Container("a", health="starting")], {"alerts": {"Slow": ""}}, ["starting: warning", "alert Slow: warning"]),
     ],
 )  # fmt: skip
@@ -119,8 +143,8 @@ def to_snake_case(name: str) -> str:
 
 
 @pytest.mark.parametrize("case", json.loads(HEALTH_CASES.read_text()), ids=str)
-def test_health_is_that_of_the_page(case: dict[str, Any]) -> None:
-    """The page judges the health of an object alike: ui/src/screens/detail/health.test.ts has the same cases."""
+def test_health_of_typical_objects(case: dict[str, Any]) -> None:
+    """The health of an object follows from its fields in the API."""
     document = case["object"]
     problems = (
         find_node_problems(create_node(document)) if case["kind"] == "node" else find_pod_problems(create_pod(document))

@@ -133,12 +133,12 @@ def test_an_object_disappears_while_its_page_is_open(
 
 
 def test_the_overview_of_a_cluster_that_never_was(open_page: OpenSession, small_url: str) -> None:
-    """The overview of an unknown cluster says that there is none, and not that nothing is wrong."""
+    """The overview of an unknown cluster says that there is none, and not that it has no problems."""
     session = open_page(small_url)
     page = session.page
     session.open("/ui/overview?cluster=frankfurtt")
     expect(page.get_by_role("main")).to_contain_text("There is no cluster frankfurtt")
-    expect(page.get_by_text("Nothing is wrong")).to_have_count(0)
+    expect(page.get_by_text("No problems")).to_have_count(0)
     expect(page.get_by_role("link", name="All clusters")).to_be_visible()
 
 

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { parseSort, type SortKey } from "../data/order";
 import type { Summary } from "../data/summary";
 import { formatTimestamp, safeText } from "../format";
-import { Bar, type Thresholds } from "./bar";
+import { Bar, type BarProps } from "./bar";
 import type { Cell } from "./export";
 import { HealthBadge, toHealth } from "./health";
 import { Name } from "./name";
@@ -80,10 +80,7 @@ export function numberColumn(
 export function barColumn(
   name: string,
   label: string,
-  cell: (
-    summary: Summary,
-    row: number,
-  ) => { readonly ratio: number; readonly text: string; readonly title?: string; readonly thresholds?: Thresholds },
+  cell: (summary: Summary, row: number) => BarProps,
   options: ColumnOptions = {},
 ): TableColumn {
   return {

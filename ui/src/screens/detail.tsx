@@ -6,13 +6,13 @@ import type { Resource } from "../data/client";
 import { useJson } from "../data/hooks";
 import { safeText } from "../format";
 import { hrefOf, type ObjectRef, objectName } from "../router";
+import { Breadcrumbs, OtherScreens } from "./detail/breadcrumbs";
 import { ClusterDetail } from "./detail/cluster";
 import { hasValue, type JsonObject, textField } from "./detail/fields";
 import { NodeDetail } from "./detail/node";
 import { GoneNotice, RawSection } from "./detail/parts";
 import { detailPath } from "./detail/path";
 import { PodDetail } from "./detail/pod";
-import { OtherScreens, Trail } from "./detail/trail";
 import { NoData } from "./no_data";
 
 const KINDS = { cluster: "Cluster", node: "Node", pod: "Pod", container: "Container" } as const;
@@ -32,7 +32,7 @@ export function DetailScreen({ object }: { readonly object: ObjectRef }) {
         )
       }
     >
-      <Trail object={object} node={node} />
+      <Breadcrumbs object={object} node={node} />
       {data === null && failure === null && <Loading />}
       {data === null && failure !== null && <Missing object={object} failure={failure} />}
       {data !== null && isMissing && <GoneNotice since={failure.since} />}

@@ -1,7 +1,7 @@
 /** What is wrong in the fleet, worst first, and how many of everything there are. */
 
 import { useMemo } from "preact/hooks";
-import { HealthIcon } from "../components/health";
+import { type Health, HealthIcon } from "../components/health";
 import { Screen } from "../components/screen";
 import { EmptyState, Loading } from "../components/states";
 import { type Freshness, freshness, type Problem } from "../data/client";
@@ -15,7 +15,7 @@ import { FindingList } from "./overview/finding_list";
 import { findFindings } from "./overview/findings";
 import { addUpClusters, describeCounts, type HealthCounts, type Totals } from "./overview/totals";
 import { useQuality } from "./quality/document";
-import { UsedBar } from "./used_bar";
+import { UsageBar } from "./usage_bar";
 
 /** How often the ages in sentences are written anew. */
 const AGE_SECONDS = 5;
@@ -115,13 +115,12 @@ function NextSteps() {
 
 function NothingWrong({ totals, now }: { readonly totals: Totals; readonly now: number }) {
   const found = freshness.value;
+  const [health, title] = judge(totals, found?.isComplete ?? true);
   return (
     <div class="nothing-wrong">
-      <HealthIcon health={found?.isComplete === false ? "warning" : "ok"} />
+      <HealthIcon health={health} />
       <div>
-        <p class="empty-title">
-          {found?.isComplete === false ? "Nothing is wrong with what is known" : "Nothing is wrong"}
-        </p>
+        <p class="empty-title">{title}</p>
         <p class="quiet-text">
           {formatQuantity(totals.nodes.all, "node")} and {formatQuantity(totals.pods.all, "pod")} in{" "}
           {formatQuantity(totals.clusters, "cluster")}.{found !== null && ` ${describeFreshness(found, now)}`}
@@ -129,6 +128,12 @@ function NothingWrong({ totals, now }: { readonly totals: Totals; readonly now: 
       </div>
     </div>
   );
+}
+
+/** Without problems: nothing is wrong only where something is known. */
+function judge({ nodes }: Totals, isComplete: boolean): [Health, string] {
+  if (nodes.all === 0) return ["unknown", "No nodes are known"];
+  return isComplete ? ["ok", "No problems"] : ["warning", "No problems in the data that are available"];
 }
 
 function describeFreshness({ queriedAt, isComplete }: Freshness, now: number): string {
@@ -157,13 +162,13 @@ function TotalList({ totals, cluster }: { readonly totals: Totals; readonly clus
       <div>
         <dt>CPU</dt>
         <dd>
-          <UsedBar used={totals.cpuUsageCores} all={totals.cpuCores} what="cpu" />
+          <UsageBar usage={totals.cpu} resource="cpu" />
         </dd>
       </div>
       <div>
         <dt>Memory</dt>
         <dd>
-          <UsedBar used={totals.memoryBytes - totals.availableMemoryBytes} all={totals.memoryBytes} what="memory" />
+          <UsageBar usage={totals.memory} resource="memory" />
         </dd>
       </div>
     </dl>

@@ -206,7 +206,7 @@ function Families({ quality: { families = [] } }: { readonly quality: Quality })
               <Cell text={family} isHeading />
               <td class="number">{formatCount(clusters)}</td>
               <td>
-                <Bar ratio={nodes / largest} text={formatCount(nodes)} thresholds={{ warning: 2, failed: 2 }} />
+                <Bar ratio={nodes / largest} text={formatCount(nodes)} warnFrom={null} />
               </td>
             </tr>
           ))}

@@ -6,7 +6,7 @@ import type { Summary } from "../data/summary";
 import { formatAge, formatBytes, formatCores, formatCount, formatQuantity, safeText } from "../format";
 import { createHealthReader } from "./health_reader";
 import { PlainTable } from "./plain_table";
-import { UsedBar } from "./used_bar";
+import { PercentBar } from "./usage_bar";
 
 /** More rows are on the screens of tables. */
 const MAXIMUM_ROWS = 100;
@@ -88,13 +88,13 @@ export function NodeTable({ summary, caption, href }: SummaryTableProps) {
             <SummaryHealth summary={summary} row={row} />
           </td>
           <td>
-            <UsedBar used={summary.number("cpuUsagePercent", row)} all={100} what="cpu" />
+            <PercentBar percent={summary.number("cpuUsagePercent", row)} resource="cpu" />
           </td>
           <td>
-            <UsedBar used={summary.number("memoryUsagePercent", row)} all={100} what="memory" />
+            <PercentBar percent={summary.number("memoryUsagePercent", row)} resource="memory" />
           </td>
           <td>
-            <UsedBar used={summary.number("filesystemUsagePercent", row)} all={100} what="memory" />
+            <PercentBar percent={summary.number("filesystemUsagePercent", row)} resource="memory" />
           </td>
           <td class="number">{formatCount(summary.number("podCount", row))}</td>
           <td class="number">{formatAge(summary.number("lastSeenTime", row), Date.now())}</td>

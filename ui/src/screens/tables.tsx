@@ -22,7 +22,7 @@ import { ClusterSelect } from "./cluster_select";
 import { useFilterCompletion, useSelectorCompletion } from "./completion/hooks";
 import { equals, joinFilters, problemWithFieldOf, problemWithoutPrefix } from "./filters";
 import { COLUMNS } from "./tables/columns";
-import { Glance } from "./tables/glance";
+import { SidePanel } from "./tables/side_panel";
 import { describeTotals } from "./tables/totals";
 
 const TITLES: Readonly<Record<SummaryKind, string>> = {
@@ -86,7 +86,7 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
             selection={selection}
           />
         </div>
-        {isWide && selected !== null && <Glance key={parameter("sel")} object={selected} />}
+        {isWide && selected !== null && <SidePanel key={parameter("sel")} object={selected} />}
       </div>
     </Screen>
   );

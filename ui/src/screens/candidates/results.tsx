@@ -1,6 +1,6 @@
 /** The answer: nodes that fit, best first, and why the others do not. */
 
-import { Bar, type Thresholds } from "../../components/bar";
+import { Bar } from "../../components/bar";
 import { HealthBadge } from "../../components/health";
 import { Name, ObjectLink } from "../../components/name";
 import { EmptyState } from "../../components/states";
@@ -22,7 +22,6 @@ import {
 import { MAXIMUM_LIMIT, nextLimit } from "./question";
 
 /** A high score is no warning. */
-const NO_THRESHOLDS: Thresholds = { warning: 2, failed: 2 };
 
 interface CandidateListProps {
   readonly candidates: Kept<Candidate>;
@@ -99,15 +98,11 @@ function CandidateCells({ candidate, weights }: CandidateCellsProps) {
   return (
     <>
       <td>
-        <Bar ratio={score} text={score.toFixed(2)} thresholds={NO_THRESHOLDS} />
+        <Bar ratio={score} text={score.toFixed(2)} warnFrom={null} />
       </td>
       {[...weights.keys()].map((name) => (
         <td key={name}>
-          <Bar
-            ratio={scores[name] ?? Number.NaN}
-            text={scores[name]?.toFixed(2) ?? "unknown"}
-            thresholds={NO_THRESHOLDS}
-          />
+          <Bar ratio={scores[name] ?? Number.NaN} text={scores[name]?.toFixed(2) ?? "unknown"} warnFrom={null} />
         </td>
       ))}
       <td class="number">
@@ -195,7 +190,7 @@ function ReasonTotals({ answer, chosen }: { readonly answer: CandidatesResponse;
             >
               {text}
             </button>
-            <Bar ratio={Number(count) / Number(nodes)} text={formatCount(Number(count))} thresholds={NO_THRESHOLDS} />
+            <Bar ratio={Number(count) / Number(nodes)} text={formatCount(Number(count))} warnFrom={null} />
           </li>
         );
       })}

@@ -3,13 +3,14 @@ import { useNow, useSummary } from "../../data/hooks";
 import { formatQuantity } from "../../format";
 import { hrefOf, type ObjectRef } from "../../router";
 import { equals } from "../filters";
+import { type ObjectState, stateOfCluster } from "../object_state";
 import { FindingList } from "../overview/finding_list";
 import { findFindings } from "../overview/findings";
 import { addUpClusters, describeCounts } from "../overview/totals";
 import { NodeTable } from "../summary_tables";
-import { UsedBar } from "../used_bar";
+import { UsageBar } from "../usage_bar";
 import type { JsonObject } from "./fields";
-import { CauseList, Field, FieldSection, Fields, RestSection, Section } from "./parts";
+import { Field, FieldSection, Fields, OtherFieldsSection, Section, StateView } from "./parts";
 
 const STATE_FIELDS = ["type", "isLinked", "lastSeenTime", "controllers"];
 const ID_FIELDS = ["id", "agentId"];
@@ -29,17 +30,14 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
     [nodes.data, pods.data, now],
   );
   const totals = clusters.data && addUpClusters(clusters.data, name);
-  const isComplete = nodes.data !== null && pods.data !== null;
+  const state = clusters.data && stateOfCluster(clusters.data, name);
   const tableLink = (kind: "nodes" | "pods" | "containers") =>
     hrefOf({ screen: "table", kind }, { cluster: name, sort: "health,name" });
   return (
     <div class="detail-grid">
       <Section title="State" isWide>
-        {findings.length === 0 && isComplete ? (
-          <CauseList causes={[]} health="ok" text="Nothing is wrong" />
-        ) : (
-          <FindingList scope={name} findings={findings} isComparable={false} now={now} />
-        )}
+        <StateView state={state} explanations={[]} text={describeState(state, findings.length)} />
+        {findings.length > 0 && <FindingList scope={name} findings={findings} isComparable={false} now={now} />}
       </Section>
       <Section title="About">
         <Fields object={cluster} names={STATE_FIELDS} />
@@ -61,15 +59,10 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
         <Section title="Usage">
           <dl class="gauges">
             <Field label="CPU">
-              <UsedBar used={totals.cpuUsageCores} all={totals.cpuCores} what="cpu" hasCapacity />
+              <UsageBar usage={totals.cpu} resource="cpu" hasCapacity />
             </Field>
             <Field label="Memory">
-              <UsedBar
-                used={totals.memoryBytes - totals.availableMemoryBytes}
-                all={totals.memoryBytes}
-                what="memory"
-                hasCapacity
-              />
+              <UsageBar usage={totals.memory} resource="memory" hasCapacity />
             </Field>
           </dl>
         </Section>
@@ -80,7 +73,13 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
           <NodeTable summary={nodes.data} caption="Nodes of the cluster" href={tableLink("nodes")} />
         </Section>
       )}
-      <RestSection object={cluster} shown={SHOWN} />
+      <OtherFieldsSection object={cluster} shown={SHOWN} />
     </div>
   );
+}
+
+/** What is said of a cluster that the API does not find fault with: warnings of its pods are no fault of the cluster. */
+function describeState(state: ObjectState | null, findings: number): string {
+  if (state?.health === "unknown") return "State unknown: no node of this cluster is known";
+  return findings > 0 ? "OK" : "No problems";
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fieldLabel, formatAddress, formatField, numberField, restOf } from "./fields";
+import { fieldLabel, formatAddress, formatField, numberField, selectOtherFields } from "./fields";
 
 test("the name of a field becomes words, and its unit the unit of the value", () => {
   const texts = Object.entries({
@@ -56,5 +56,7 @@ test("an address has its prefix length if that is known", () => {
 });
 
 test("the rest is what no section shows and has a value", () => {
-  assert.deepEqual(restOf({ name: "a", kernel: "6.1", empty: [], nothing: "" }, new Set(["name"])), { kernel: "6.1" });
+  assert.deepEqual(selectOtherFields({ name: "a", kernel: "6.1", empty: [], nothing: "" }, new Set(["name"])), {
+    kernel: "6.1",
+  });
 });

@@ -172,6 +172,6 @@ export function hasValue(value: unknown): boolean {
 }
 
 /** The fields of an object that no section of the screen has shown: those of later versions. */
-export function restOf(object: JsonObject, shown: ReadonlySet<string>): JsonObject {
+export function selectOtherFields(object: JsonObject, shown: ReadonlySet<string>): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([name, value]) => !shown.has(name) && hasValue(value)));
 }

@@ -2,10 +2,11 @@ import { useSummary } from "../../data/hooks";
 import { formatQuantity } from "../../format";
 import { hrefOf, type ObjectRef } from "../../router";
 import { equals, joinFilters } from "../filters";
+import { useNodeState } from "../object_state";
 import { PodTable } from "../summary_tables";
 import { type JsonObject, textField } from "./fields";
-import { findNodeCauses } from "./node_causes";
-import { CauseList, FieldSection, Fields, RestSection, Section, ValueSection } from "./parts";
+import { explainNode } from "./node_explanations";
+import { FieldSection, Fields, OtherFieldsSection, Section, StateView, ValueSection } from "./parts";
 import { NodeUsage } from "./usage";
 
 const STATE_FIELDS = ["lastSeenTime", "uptimeSeconds", "createdTime"];
@@ -99,7 +100,7 @@ export function NodeDetail({ object, node }: { readonly object: NodeRef; readonl
   return (
     <div class="detail-grid">
       <Section title="State">
-        <CauseList causes={findNodeCauses(node)} health="ok" text="Nothing is wrong" />
+        <NodeState cluster={cluster} node={node} />
         <Fields object={node} names={STATE_FIELDS} />
       </Section>
       <Section title="Usage">
@@ -131,7 +132,13 @@ export function NodeDetail({ object, node }: { readonly object: NodeRef; readonl
       <ValueSection object={node} name="labels" />
       <ValueSection object={node} name="annotations" />
       <FieldSection title="IDs and addresses" object={node} names={ID_FIELDS} />
-      <RestSection object={node} shown={SHOWN} />
+      <OtherFieldsSection object={node} shown={SHOWN} />
     </div>
   );
+}
+
+/** The state of a node, and what its problems mean. */
+export function NodeState({ cluster, node }: { readonly cluster: string; readonly node: JsonObject }) {
+  const state = useNodeState(cluster, textField(node, "name"));
+  return <StateView state={state} explanations={explainNode(node, state?.problems ?? [])} text="No problems" />;
 }

@@ -3,12 +3,22 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import { gateway } from "../../auth/auth";
-import { type Health, HealthBadge, HealthIcon } from "../../components/health";
+import { HealthBadge, HealthIcon, healthText } from "../../components/health";
 import { Name } from "../../components/name";
+import { Loading } from "../../components/states";
 import { formatCount, formatTime, safeText } from "../../format";
+import type { ObjectState } from "../object_state";
 import { PlainTable } from "../plain_table";
-import type { Cause } from "./causes";
-import { fieldLabel, formatAddress, formatField, hasValue, isObject, type JsonObject, restOf } from "./fields";
+import type { Explanation } from "./explanation";
+import {
+  fieldLabel,
+  formatAddress,
+  formatField,
+  hasValue,
+  isObject,
+  type JsonObject,
+  selectOtherFields,
+} from "./fields";
 
 /** Longer lists and maps are cut; the JSON of the object has them whole. */
 const MAXIMUM_ITEMS = 200;
@@ -32,35 +42,36 @@ export function Section({ title, isWide = false, children }: SectionProps) {
   );
 }
 
-interface CauseListProps {
-  readonly causes: readonly Cause[];
+interface StateViewProps {
+  /** As the API judges it; null until it has arrived. */
+  readonly state: ObjectState | null;
+  /** Of its problems. */
+  readonly explanations: readonly Explanation[];
   /** What is said if nothing is wrong. */
-  readonly health: Health;
-  readonly text?: string;
+  readonly text: string;
 }
 
 /** The state of an object: what is wrong, why, and what to do next. */
-export function CauseList({ causes, health, text }: CauseListProps) {
-  if (causes.length === 0) {
-    return (
-      <p class="state">
-        <HealthBadge health={health} {...(text !== undefined && { text })} />
-      </p>
-    );
-  }
+export function StateView({ state, explanations, text }: StateViewProps) {
+  if (state === null) return <Loading />;
+  const { health, problems } = state;
   return (
-    <ul class="causes">
-      {causes.map((cause) => (
-        <li key={cause.title} class={cause.health}>
-          <HealthIcon health={cause.health} label={cause.health === "failed" ? "Failed" : "Warning"} />
-          <div>
-            <p class="cause-title">{cause.title}</p>
-            {cause.advice && <p>{cause.advice}</p>}
-            {cause.command && <Command text={cause.command} />}
-          </div>
-        </li>
-      ))}
-    </ul>
+    <>
+      <p class="state">
+        <HealthBadge health={health} text={problems.length === 0 ? text : healthText(health)} />
+      </p>
+      {explanations.length > 0 && (
+        <ul class={`explanations ${health}`}>
+          {explanations.map(({ title, advice, command }) => (
+            <li key={title}>
+              <p class="explanation-title">{title}</p>
+              {advice && <p>{advice}</p>}
+              {command && <Command text={command} />}
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
   );
 }
 
@@ -218,8 +229,14 @@ interface ValueSectionProps {
 }
 
 /** Everything that no other section shows: the fields of later versions of the API. */
-export function RestSection({ object, shown }: { readonly object: JsonObject; readonly shown: ReadonlySet<string> }) {
-  const rest = restOf(object, shown);
+export function OtherFieldsSection({
+  object,
+  shown,
+}: {
+  readonly object: JsonObject;
+  readonly shown: ReadonlySet<string>;
+}) {
+  const rest = selectOtherFields(object, shown);
   return <FieldSection title="Other fields" isWide object={rest} names={Object.keys(rest)} />;
 }
 

@@ -4,13 +4,13 @@ import { useSummary } from "../../data/hooks";
 import { formatCount, formatQuantity, safeText } from "../../format";
 import { hrefOf, type ObjectRef, parameter, parseObjectKey } from "../../router";
 import { equals, joinFilters } from "../filters";
+import { type ObjectState, useContainerStates, usePodState } from "../object_state";
 import { PlainTable } from "../plain_table";
 import { PodTable, SummaryHealth } from "../summary_tables";
-import { UsedBar } from "../used_bar";
-import { worstHealth } from "./causes";
+import { PercentBar } from "../usage_bar";
 import { hasValue, type JsonObject, listField, numberField, textField } from "./fields";
-import { CauseList, Field, FieldSection, Fields, RestSection, Section, ValueSection } from "./parts";
-import { findContainerCauses, findPodCauses, healthyPod } from "./pod_causes";
+import { Field, FieldSection, Fields, OtherFieldsSection, Section, StateView, ValueSection } from "./parts";
+import { describeWell, explainPod } from "./pod_explanations";
 import { ContainerUse } from "./usage";
 
 const STATE_FIELDS = ["phase", "isReady", "reason", "startTime", "createdTime", "lastSeenTime"];
@@ -45,15 +45,15 @@ export function PodDetail({ object, pod }: { readonly object: PodRef; readonly p
   return (
     <div class="detail-grid">
       <Section title="State">
-        <CauseList causes={findPodCauses(pod)} {...healthyPod(pod)} />
+        <PodState object={object} pod={pod} />
         <Fields object={pod} names={STATE_FIELDS} />
       </Section>
       <Section title="Runs on">
         <PodNode pod={pod} />
         <Fields object={pod} names={SCHEDULING_FIELDS} />
       </Section>
-      {containers.length > 0 && <ContainerSection pod={pod} containers={containers} />}
-      <Siblings object={object} pod={pod} />
+      {containers.length > 0 && <ContainerSection object={object} containers={containers} />}
+      <WorkloadSection object={object} pod={pod} />
       <ValueSection object={pod} name="alerts" title="Alerts that fire" />
       <FieldSection title="Network" object={pod} names={NETWORK_FIELDS} />
       <ValueSection object={pod} name="workloads" />
@@ -61,7 +61,7 @@ export function PodDetail({ object, pod }: { readonly object: PodRef; readonly p
       <ValueSection object={pod} name="labels" />
       <ValueSection object={pod} name="annotations" />
       <FieldSection title="IDs" object={pod} names={["id"]} />
-      <RestSection object={pod} shown={SHOWN} />
+      <OtherFieldsSection object={pod} shown={SHOWN} />
     </div>
   );
 }
@@ -86,10 +86,10 @@ function PodNode({ pod }: { readonly pod: JsonObject }) {
             <SummaryHealth summary={data} row={0} />
           </Field>
           <Field label="CPU">
-            <UsedBar used={data.number("cpuUsagePercent", 0)} all={100} what="cpu" />
+            <PercentBar percent={data.number("cpuUsagePercent", 0)} resource="cpu" />
           </Field>
           <Field label="Memory">
-            <UsedBar used={data.number("memoryUsagePercent", 0)} all={100} what="memory" />
+            <PercentBar percent={data.number("memoryUsagePercent", 0)} resource="memory" />
           </Field>
         </>
       )}
@@ -98,11 +98,12 @@ function PodNode({ pod }: { readonly pod: JsonObject }) {
 }
 
 interface ContainersProps {
-  readonly pod: JsonObject;
+  readonly object: PodRef;
   readonly containers: readonly JsonObject[];
 }
 
-function ContainerSection({ pod, containers }: ContainersProps) {
+function ContainerSection({ object, containers }: ContainersProps) {
+  const states = useContainerStates(object);
   const chosen = parseObjectKey(parameter("sel"));
   const isChosen = (container: JsonObject) =>
     chosen?.kind === "container" && chosen.container === textField(container, "name");
@@ -116,7 +117,7 @@ function ContainerSection({ pod, containers }: ContainersProps) {
               {container["isInit"] === true && <span class="quiet-text"> init</span>}
             </th>
             <td>
-              <ContainerState pod={pod} container={container} />
+              <ContainerState container={container} state={states?.get(textField(container, "name"))} />
             </td>
             <td class="number">{formatCount(numberField(container, "restartCount"))}</td>
             <td>
@@ -146,17 +147,26 @@ function ContainerSection({ pod, containers }: ContainersProps) {
   );
 }
 
-export function ContainerState({ pod, container }: { readonly pod: JsonObject; readonly container: JsonObject }) {
-  const state = textField(container, "state");
-  const reason = textField(container, "reason");
-  const health = worstHealth(findContainerCauses(pod, container));
-  const words = [state, reason, textField(container, "health")].filter((word) => word !== "");
-  if (words.length === 0) return <HealthBadge health="unknown" />;
-  return <HealthBadge health={health ?? "ok"} text={safeText(words.join(", "), 80)} />;
+/** The state of a pod, and what its problems mean. */
+export function PodState({ object, pod }: { readonly object: PodRef; readonly pod: JsonObject }) {
+  const state = usePodState(object);
+  const text = state === null ? "" : describeWell(state, textField(pod, "phase"));
+  return <StateView state={state} explanations={explainPod(pod, state?.problems ?? [])} text={text} />;
+}
+
+interface ContainerStateProps {
+  readonly container: JsonObject;
+  /** As the API judges it; undefined if it is not known. */
+  readonly state: ObjectState | undefined;
+}
+
+export function ContainerState({ container, state }: ContainerStateProps) {
+  const words = ["state", "reason", "health"].map((name) => textField(container, name)).filter((word) => word !== "");
+  return <HealthBadge health={state?.health ?? "unknown"} text={safeText(words.join(", "), 80)} />;
 }
 
 /** The other pods of the same workload: whether all of them fail, or this one. */
-function Siblings({ object, pod }: { readonly object: PodRef; readonly pod: JsonObject }) {
+function WorkloadSection({ object, pod }: { readonly object: PodRef; readonly pod: JsonObject }) {
   const controller = textField(pod, "controllerName");
   const { cluster, namespace } = object;
   const filter = joinFilters(

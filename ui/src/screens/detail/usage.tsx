@@ -1,20 +1,20 @@
 /** How much of its capacity an object uses, as bars. */
 
-import { Bar, type Thresholds } from "../../components/bar";
+import { Bar, NEARLY_FULL } from "../../components/bar";
 import { formatBytes, formatCores, formatCount, formatNumber, formatRatio, safeText } from "../../format";
-import { BUSY, FULL } from "../thresholds";
+import { type Resource, WARN_FROM } from "../usage_bar";
 import { type JsonObject, listField, numberField, textField } from "./fields";
-import { filesystemRatio } from "./node_causes";
+import { filesystemRatio } from "./node_explanations";
 
 interface Gauge {
   readonly label: string;
   readonly ratio: number;
   readonly text: string;
-  readonly thresholds: Thresholds;
+  readonly warnFrom: number | null;
 }
 
-/** Requests are meant to fill a node. */
-const PLANNED: Thresholds = { warning: 0.95, failed: Number.POSITIVE_INFINITY };
+/** Busy processors are used as intended, and requests are meant to fill a node. */
+const NEVER = null;
 
 export function NodeUsage({ node }: { readonly node: JsonObject }) {
   return <GaugeList gauges={listNodeGauges(node)} />;
@@ -31,27 +31,27 @@ export function listNodeGauges(node: JsonObject): Gauge[] {
       label: "CPU",
       ratio: number("cpuUsagePercent") / 100,
       text: withCapacity(formatRatio(number("cpuUsagePercent") / 100), formatCores(cores)),
-      thresholds: BUSY,
+      warnFrom: NEVER,
     },
-    predicted("CPU, predicted", number("cpuUsagePredictedPercent"), BUSY),
+    predicted("CPU, predicted", number("cpuUsagePredictedPercent"), NEVER),
     {
       label: "CPU requested",
       ...share(number("requestedCpuCores"), number("allocatableCpuCores"), formatCores, formatNumber),
-      thresholds: PLANNED,
+      warnFrom: NEVER,
     },
-    { label: "Memory", ratio: used, text: withCapacity(formatRatio(used), formatBytes(memory)), thresholds: FULL },
-    predicted("Memory, predicted", number("memoryUsagePredictedPercent"), FULL),
+    { label: "Memory", ratio: used, text: withCapacity(formatRatio(used), formatBytes(memory)), warnFrom: NEARLY_FULL },
+    predicted("Memory, predicted", number("memoryUsagePredictedPercent"), NEARLY_FULL),
     {
       label: "Memory requested",
       ...share(number("requestedMemoryBytes"), number("allocatableMemoryBytes"), formatBytes),
-      thresholds: PLANNED,
+      warnFrom: NEVER,
     },
-    { label: "Pods", ...share(number("podCount"), number("allocatablePods"), formatCount), thresholds: PLANNED },
+    { label: "Pods", ...share(number("podCount"), number("allocatablePods"), formatCount), warnFrom: NEVER },
     ...listField(node, "filesystems").map((filesystem) => {
       const ratio = filesystemRatio(filesystem);
       const size = formatBytes(numberField(filesystem, "sizeBytes"));
       const label = `Disk ${safeText(textField(filesystem, "name"), 40)}`;
-      return { label, ratio, text: withCapacity(formatRatio(ratio), size), thresholds: FULL };
+      return { label, ratio, text: withCapacity(formatRatio(ratio), size), warnFrom: NEARLY_FULL };
     }),
     ...listField(node, "gpus").flatMap((gpu, index, gpus) => listGpuGauges(gpu, gpus.length > 1 ? ` ${index}` : "")),
   ].filter(({ ratio }) => !Number.isNaN(ratio));
@@ -60,17 +60,17 @@ export function listNodeGauges(node: JsonObject): Gauge[] {
 function listGpuGauges(gpu: JsonObject, suffix: string): Gauge[] {
   const use = numberField(gpu, "utilizationPercent") / 100;
   return [
-    { label: `GPU${suffix}`, ratio: use, text: formatRatio(use), thresholds: BUSY },
+    { label: `GPU${suffix}`, ratio: use, text: formatRatio(use), warnFrom: NEVER },
     {
       label: `GPU memory${suffix}`,
       ...share(numberField(gpu, "usedMemoryBytes"), numberField(gpu, "memoryBytes"), formatBytes),
-      thresholds: FULL,
+      warnFrom: NEARLY_FULL,
     },
   ];
 }
 
-function predicted(label: string, percent: number, thresholds: Thresholds): Gauge {
-  return { label, ratio: percent / 100, text: formatRatio(percent / 100), thresholds };
+function predicted(label: string, percent: number, warnFrom: number | null): Gauge {
+  return { label, ratio: percent / 100, text: formatRatio(percent / 100), warnFrom };
 }
 
 /** "1.54 of 3.9 cores": the bar shows the share. */
@@ -89,7 +89,7 @@ function withCapacity(text: string, capacity: string): string {
 }
 
 /** What a container uses of its limits; without a limit, only how much. */
-export function ContainerUse({ container, what }: { readonly container: JsonObject; readonly what: "cpu" | "memory" }) {
+export function ContainerUse({ container, what }: { readonly container: JsonObject; readonly what: Resource }) {
   const [usedName, limitName, format] =
     what === "cpu"
       ? (["cpuUsageCores", "cpuLimitCores", formatCores] as const)
@@ -98,20 +98,18 @@ export function ContainerUse({ container, what }: { readonly container: JsonObje
   const limit = numberField(container, limitName);
   if (Number.isNaN(used)) return null;
   if (!(limit > 0)) return <>{format(used)}</>;
-  return (
-    <Bar ratio={used / limit} text={`${format(used)} of ${format(limit)}`} thresholds={what === "cpu" ? BUSY : FULL} />
-  );
+  return <Bar ratio={used / limit} text={`${format(used)} of ${format(limit)}`} warnFrom={WARN_FROM[what]} />;
 }
 
 function GaugeList({ gauges }: { readonly gauges: readonly Gauge[] }) {
-  if (gauges.length === 0) return <p class="quiet-text">Nothing is known of its usage.</p>;
+  if (gauges.length === 0) return <p class="quiet-text">No usage data.</p>;
   return (
     <dl class="gauges">
-      {gauges.map(({ label, ratio, text, thresholds }) => (
+      {gauges.map(({ label, ratio, text, warnFrom }) => (
         <div key={label}>
           <dt>{label}</dt>
           <dd>
-            <Bar ratio={ratio} text={text} thresholds={thresholds} />
+            <Bar ratio={ratio} text={text} warnFrom={warnFrom} />
           </dd>
         </div>
       ))}

@@ -1,4 +1,4 @@
-/** What is known of something on the map, at a glance. */
+/** Facts about something on the map. */
 import { HealthBadge, toHealth } from "../../components/health";
 import { Name } from "../../components/name";
 import type { Summary } from "../../data/summary";

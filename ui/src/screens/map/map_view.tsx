@@ -3,7 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { announce } from "../../components/announcer";
-import { Glance } from "../../components/glance";
+import { CanvasTooltip } from "../../components/canvas_tooltip";
 import { EmptyState } from "../../components/states";
 import { TreeTable } from "../../components/tree_table";
 import type { Size } from "../../components/view";
@@ -161,7 +161,7 @@ function MapCanvas({ picture, selection, hovered, control, onSize }: MapCanvasPr
         else selection.clear();
       }}
     >
-      <TargetGlance picture={picture} hovered={hovered} selected={selected} />
+      <TargetTooltip picture={picture} hovered={hovered} selected={selected} />
     </ZoomCanvas>
   );
 }
@@ -173,18 +173,18 @@ function maximumScale({ arrangement }: Picture): number {
   return Math.max(4, Math.min(80, LARGEST_CELL_SIDE / Math.min(LARGEST_CELL_SIDE, ...sides)));
 }
 
-interface TargetGlanceProps extends Pick<MapCanvasProps, "picture" | "hovered"> {
+interface TargetTooltipProps extends Pick<MapCanvasProps, "picture" | "hovered"> {
   readonly selected: Target | null;
 }
 
 /** What is known of what the pointer is at. What is selected is described elsewhere. */
-function TargetGlance({ picture, hovered, selected }: TargetGlanceProps) {
+function TargetTooltip({ picture, hovered, selected }: TargetTooltipProps) {
   const found = hovered.value;
   if (found === null || isSameTarget(found.target, selected) || !isThere(picture, found.target)) return null;
   return (
-    <Glance left={found.left} top={found.top} canvas={picture}>
+    <CanvasTooltip left={found.left} top={found.top} canvas={picture}>
       <FactsView facts={factsOf(picture, found.target, Date.now())} />
-    </Glance>
+    </CanvasTooltip>
   );
 }
 

@@ -5,7 +5,7 @@ import { formatCount } from "../../format";
 import { hrefOf } from "../../router";
 import { PlainTable } from "../plain_table";
 import { SummaryHealth, worstRows } from "../summary_tables";
-import { UsedBar } from "../used_bar";
+import { UsageBar, usageOfCluster } from "../usage_bar";
 import { describeCounts } from "./totals";
 
 /** The table shows so many clusters; the screen of clusters shows all. */
@@ -50,10 +50,10 @@ function ClusterRow({ clusters, row }: { readonly clusters: Summary; readonly ro
       <CountCell clusters={clusters} row={row} kind="nodes" />
       <CountCell clusters={clusters} row={row} kind="pods" />
       <td>
-        <CpuBar clusters={clusters} row={row} />
+        <UsageBar usage={usageOfCluster(clusters, row, "cpu")} resource="cpu" />
       </td>
       <td>
-        <MemoryBar clusters={clusters} row={row} />
+        <UsageBar usage={usageOfCluster(clusters, row, "memory")} resource="memory" />
       </td>
     </tr>
   );
@@ -89,13 +89,4 @@ function CountCell({ clusters, row, kind }: CellProps & { readonly kind: "nodes"
       )}
     </td>
   );
-}
-
-function CpuBar({ clusters, row }: CellProps) {
-  return <UsedBar used={clusters.number("cpuUsageCores", row)} all={clusters.number("cpuCores", row)} what="cpu" />;
-}
-
-function MemoryBar({ clusters, row }: CellProps) {
-  const all = clusters.number("memoryBytes", row);
-  return <UsedBar used={all - clusters.number("availableMemoryBytes", row)} all={all} what="memory" />;
 }

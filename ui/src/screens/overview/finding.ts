@@ -36,23 +36,6 @@ export const RANKS = {
 /** From so many similar objects on, they are one finding. */
 export const GROUP_SIZE = 4;
 
-/** The problems of an object in a summary, most important first. */
-export function splitProblems(text: string): string[] {
-  return text.split(", ").filter((problem) => problem !== "");
-}
-
-const ALERT_PREFIX = "alert ";
-
-/** The alert that a problem of a summary names, null if it is another problem. */
-export function alertName(problem: string): string | null {
-  return problem.startsWith(ALERT_PREFIX) ? problem.slice(ALERT_PREFIX.length) : null;
-}
-
-/** Whether all problems of an object are alerts. */
-export function hasOnlyAlerts(problems: readonly string[]): boolean {
-  return problems.length > 0 && problems.every((problem) => alertName(problem) !== null);
-}
-
 /** A node by its cluster and name, as one text. */
 export function nodeKey(cluster: string, node: string): string {
   return `${cluster}\0${node}`;

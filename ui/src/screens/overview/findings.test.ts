@@ -123,9 +123,12 @@ test("pods that are not ready because their node has failed belong to the findin
 });
 
 test("a pod that runs and restarts often is a warning", () => {
-  const often = pod("a", "", { restartCount: 4 });
-  const seldom = pod("b", "", { restartCount: 4, startTime: SECONDS - 90 * 86_400 });
-  assert.deepEqual(titles({ pods: [often, seldom] }), ["warning shop/a: restarts often"]);
+  const often = pod("a", "restarts often", { restartCount: 4, health: "warning" });
+  const failing = pod("b", "CrashLoopBackOff, restarts often", { restartCount: 4 });
+  assert.deepEqual(titles({ pods: [often, failing] }), [
+    "failed shop/b: CrashLoopBackOff",
+    "warning shop/a: restarts often",
+  ]);
 });
 
 test("an alert that is the only problem of many objects is one finding, with the worst of its severities", () => {
@@ -137,13 +140,23 @@ test("an alert that is the only problem of many objects is one finding, with the
   assert.equal(finding?.href, "/ui/pods?filter=alert=HighLatency&sort=health,name");
 });
 
-test("file systems and memory that are nearly full are findings, from 95 % on failures", () => {
+test("file systems and memory are findings if the API calls them nearly full, apart from other problems", () => {
   const nodes = [
-    node("n1", "", { filesystemUsagePercent: 97, filesystemName: "/dev/sda1" }),
-    node("n2", "", { memoryUsagePercent: 91 }),
-    node("n3", "", { filesystemUsagePercent: 50, memoryUsagePercent: 89 }),
+    node("n1", "file system nearly full", {
+      health: "warning",
+      filesystemUsagePercent: 97,
+      filesystemName: "/dev/sda1",
+    }),
+    node("n2", "not ready, memory nearly full", { memoryUsagePercent: 91 }),
+    node("n3", "file system nearly full", { health: "warning", filesystemUsagePercent: 50 }),
+    node("n4", "", { filesystemUsagePercent: 99, memoryUsagePercent: 99 }),
   ];
-  assert.deepEqual(titles({ nodes }), ["failed n1: file system 97 % full", "warning n2: memory 91 % full"]);
+  assert.deepEqual(titles({ nodes }), [
+    "failed n2: not ready",
+    "warning n1: file system 97 % full",
+    "warning n3: file system nearly full",
+    "warning n2: memory 91 % full",
+  ]);
 });
 
 test("failures come before warnings, nodes before pods, and cordoned nodes are late", () => {

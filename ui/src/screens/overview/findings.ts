@@ -19,7 +19,7 @@ const NONE_FAILED: ReadonlySet<string> = new Set();
 /** `now` is in milliseconds, as of Date.now(); with `cluster`, only what concerns this cluster. */
 export function findFindings({ nodes, pods, quality }: Fleet, now: number, cluster = ""): Finding[] {
   const nodeScan = nodes && scanNodes(nodes, cluster);
-  const podScan = pods && scanPods(pods, nodeScan?.failed ?? NONE_FAILED, now, cluster);
+  const podScan = pods && scanPods(pods, nodeScan?.failed ?? NONE_FAILED, cluster);
   const findings = [
     ...(nodeScan === null ? [] : findNodeFindings(nodeScan, podScan?.affected ?? NONE_AFFECTED, now)),
     ...(podScan === null ? [] : findPodFindings(podScan, now)),

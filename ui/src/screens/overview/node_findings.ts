@@ -1,13 +1,14 @@
 /** Nodes and clusters that have failed, and nodes whose memory or file system is nearly full. */
 
+import { NEARLY_FULL } from "../../components/bar";
 import type { Summary } from "../../data/summary";
 import { formatAge, formatCount, formatQuantity, formatRatio, formatRecentTime } from "../../format";
 import { hrefOf, hrefOfObject } from "../../router";
 import { groupBy } from "../group";
 import { createHealthReader } from "../health_reader";
+import { FILESYSTEM_NEARLY_FULL, hasOnlyAlerts, MEMORY_NEARLY_FULL, splitProblems } from "../object_state";
 import { listNames, type Part } from "../sentence";
-import { FULL } from "../thresholds";
-import { type Finding, type FindingHealth, GROUP_SIZE, hasOnlyAlerts, nodeKey, RANKS, splitProblems } from "./finding";
+import { type Finding, type FindingHealth, GROUP_SIZE, nodeKey, RANKS } from "./finding";
 
 export interface NodeProblem {
   readonly cluster: string;
@@ -47,17 +48,22 @@ export function scanNodes(nodes: Summary, only: string): NodeScan {
     if (only !== "" && cluster !== only) continue;
     totals.set(cluster, (totals.get(cluster) ?? 0) + 1);
     const health = healthOf(row);
+    if (health !== "failed" && health !== "warning") continue;
     const name = nodes.text("name", row);
-    if (health === "failed" || health === "warning") {
-      const lastSeen = nodes.number("lastSeenTime", row);
-      problems.push({ cluster, name, health, problems: splitProblems(nodes.text("problems", row)), lastSeen });
-      if (health === "failed") failed.add(nodeKey(cluster, name));
+    const all = splitProblems(nodes.text("problems", row));
+    const others = all.filter((problem) => problem !== MEMORY_NEARLY_FULL && problem !== FILESYSTEM_NEARLY_FULL);
+    if (others.length > 0) {
+      problems.push({ cluster, name, health, problems: others, lastSeen: nodes.number("lastSeenTime", row) });
     }
-    const disk = nodes.number("filesystemUsagePercent", row) / 100;
-    const memory = nodes.number("memoryUsagePercent", row) / 100;
-    const filesystem = nodes.text("filesystemName", row);
-    if (disk >= FULL.warning) fullFilesystems.push({ cluster, name, ratio: disk, filesystem });
-    if (memory >= FULL.warning) fullMemories.push({ cluster, name, ratio: memory, filesystem: "" });
+    if (health === "failed") failed.add(nodeKey(cluster, name));
+    const ratioOf = (column: string) => nodes.number(column, row) / 100;
+    if (all.includes(FILESYSTEM_NEARLY_FULL)) {
+      const filesystem = nodes.text("filesystemName", row);
+      fullFilesystems.push({ cluster, name, ratio: ratioOf("filesystemUsagePercent"), filesystem });
+    }
+    if (all.includes(MEMORY_NEARLY_FULL)) {
+      fullMemories.push({ cluster, name, ratio: ratioOf("memoryUsagePercent"), filesystem: "" });
+    }
   }
   return { problems, totals, failed, fullFilesystems, fullMemories };
 }
@@ -176,7 +182,7 @@ function describeFullNodes(nodes: readonly FullNode[], what: string, column: str
     return [
       {
         key: `full ${what}`,
-        health: fullest.ratio >= FULL.failed ? "failed" : "warning",
+        health: "warning",
         rank: RANKS.full,
         count: nodes.length,
         title: [`${formatCount(nodes.length)} nodes: ${what} nearly full`],
@@ -187,10 +193,10 @@ function describeFullNodes(nodes: readonly FullNode[], what: string, column: str
   }
   return sorted.map(({ cluster, name, ratio, filesystem }) => ({
     key: `full ${what} ${nodeKey(cluster, name)}`,
-    health: ratio >= FULL.failed ? "failed" : "warning",
+    health: "warning",
     rank: RANKS.full,
     count: 1,
-    title: [{ name }, `: ${what} ${formatRatio(ratio)} full`],
+    title: [{ name }, ratio >= NEARLY_FULL ? `: ${what} ${formatRatio(ratio)} full` : `: ${what} nearly full`],
     detail: ["node of ", { name: cluster }, ...(filesystem === "" ? [] : [", ", { name: filesystem }])],
     href: hrefOfObject({ kind: "node", cluster, node: name }),
   }));

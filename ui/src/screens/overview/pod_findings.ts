@@ -5,22 +5,19 @@ import { formatAge, formatCount, formatDuration, formatQuantity } from "../../fo
 import { hrefOf, hrefOfObject } from "../../router";
 import { equals, joinFilters } from "../filters";
 import { createHealthReader } from "../health_reader";
-import { restartInterval } from "../restarts";
+import { alertName, hasOnlyAlerts, RESTARTS_OFTEN, selectSpecificProblems, splitProblems } from "../object_state";
 import { listNames, type Part, type Sentence } from "../sentence";
-import {
-  alertName,
-  type Finding,
-  type FindingHealth,
-  GROUP_SIZE,
-  hasOnlyAlerts,
-  nodeKey,
-  RANKS,
-  splitProblems,
-} from "./finding";
+import { type Finding, type FindingHealth, GROUP_SIZE, nodeKey, RANKS } from "./finding";
 import type { NodeProblem } from "./node_findings";
 
 /** Problems that pods have because their node has failed. */
-const PROBLEMS_OF_LOST_PODS: ReadonlySet<string> = new Set(["not ready", "Unknown", "NodeLost", "Pending"]);
+const PROBLEMS_OF_LOST_PODS: ReadonlySet<string> = new Set([
+  "not ready",
+  "Unknown",
+  "NodeLost",
+  "Pending",
+  RESTARTS_OFTEN,
+]);
 const JOB_KINDS: ReadonlySet<string> = new Set(["Job", "CronJob"]);
 
 /** Pods of one workload with problems, in all clusters: the same workload has the same problem for the same reason. */
@@ -54,8 +51,8 @@ export interface PodScan {
   readonly affected: ReadonlyMap<string, number>;
 }
 
-/** Look at all pods once; with `only`, at those of this cluster. `now` is in milliseconds. */
-export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, now: number, only: string): PodScan {
+/** Look at all pods once; with `only`, at those of this cluster. */
+export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, only: string): PodScan {
   const failing = new Map<string, PodGroup>();
   const restarting = new Map<string, PodGroup>();
   const alerts = new Map<string, AlertGroup>();
@@ -63,14 +60,12 @@ export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, now: n
   const healthOf = createHealthReader(pods);
   for (let row = 0; row < pods.count; row += 1) {
     const health = healthOf(row);
-    const isBad = health === "failed" || health === "warning";
-    if (!isBad && !restartsOften(pods, row, now)) continue;
+    if (health !== "failed" && health !== "warning") continue;
     const cluster = pods.text("cluster", row);
     if (only !== "" && cluster !== only) continue;
     const problems = splitProblems(pods.text("problems", row));
     const node = nodeKey(cluster, pods.text("node", row));
-    if (!isBad) addPod(restarting, pods, row, "warning", problems);
-    else if (failedNodes.has(node) && problems.every((problem) => PROBLEMS_OF_LOST_PODS.has(problem))) {
+    if (failedNodes.has(node) && problems.every((problem) => PROBLEMS_OF_LOST_PODS.has(problem))) {
       affected.set(node, (affected.get(node) ?? 0) + 1);
     } else if (hasOnlyAlerts(problems)) {
       const href = hrefOfObject({
@@ -80,14 +75,15 @@ export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, now: n
         pod: pods.text("name", row),
       });
       addAlerts(alerts, "pods", problems, health, pods.text("name", row), href);
-    } else addPod(failing, pods, row, health, problems);
+    } else if (isOnlyRestarting(problems)) addPod(restarting, pods, row, health, problems);
+    else addPod(failing, pods, row, health, problems);
   }
   return { failing, restarting, alerts, affected };
 }
 
-function restartsOften(pods: Summary, row: number, now: number): boolean {
-  const interval = restartInterval(pods.number("restartCount", row), pods.number("startTime", row), now / 1000);
-  return !Number.isNaN(interval);
+/** Whether a pod runs, but does not stay up. */
+function isOnlyRestarting(problems: readonly string[]): boolean {
+  return problems.every((problem) => problem === RESTARTS_OFTEN || alertName(problem) !== null);
 }
 
 function addPod(
@@ -122,17 +118,9 @@ function addPod(
   group.restarts += pods.number("restartCount", row) || 0;
   const start = pods.number("startTime", row);
   if (!(start <= group.newestStart) && !Number.isNaN(start)) group.newestStart = start;
-  const problem = describeMain(problems);
+  const problem = selectSpecificProblems(problems).join(", ");
   group.problems.set(problem, (group.problems.get(problem) ?? 0) + 1);
   group.clusters.add(pods.text("cluster", row));
-}
-
-/** Problems that only follow from another one, which says more. */
-const GENERAL_PROBLEMS: ReadonlySet<string> = new Set(["Failed", "Pending", "not ready"]);
-
-function describeMain(problems: readonly string[]): string {
-  const special = problems.filter((problem) => !GENERAL_PROBLEMS.has(problem));
-  return special.length > 0 ? special.join(", ") : (problems[0] ?? "");
 }
 
 function addAlerts(

@@ -11,8 +11,8 @@ const CLUSTERS = createSummary("clusters", [
 test("clusters are added up; a capacity counts only where its usage is known", () => {
   const totals = addUpClusters(CLUSTERS);
   assert.deepEqual(totals.nodes, { all: 5, failed: 1, warning: 0 });
-  assert.equal(totals.cpuCores, 8);
-  assert.equal(totals.cpuUsageCores, 4);
+  assert.equal(totals.cpu.capacity, 8);
+  assert.equal(totals.cpu.used, 4);
 });
 
 test("with a cluster, only this one counts", () => {

@@ -1,16 +1,17 @@
 /** How many objects a fleet or a cluster has, how many of them have problems, and how much of its capacity is used. */
 
 import type { Summary } from "../../data/summary";
+import { type Resource, type Usage, usageOfCluster } from "../usage_bar";
+
+const NO_USAGE: Usage = { used: 0, capacity: 0 };
 
 export interface Totals {
   readonly clusters: number;
   readonly nodes: HealthCounts;
   readonly pods: HealthCounts;
   readonly containers: number;
-  readonly cpuCores: number;
-  readonly cpuUsageCores: number;
-  readonly memoryBytes: number;
-  readonly availableMemoryBytes: number;
+  readonly cpu: Usage;
+  readonly memory: Usage;
 }
 
 export interface HealthCounts {
@@ -24,19 +25,18 @@ export function addUpClusters(clusters: Summary, cluster = ""): Totals {
   const rows = rowsOf(clusters, cluster);
   const sum = (column: string) => rows.reduce((total, row) => total + (clusters.number(column, row) || 0), 0);
   // Usage is a share only of the capacity of those clusters whose usage is known.
-  const sumKnown = (column: string, other: string) =>
+  const sumUsage = (resource: Resource) =>
     rows
-      .filter((row) => !Number.isNaN(clusters.number(other, row)))
-      .reduce((total, row) => total + (clusters.number(column, row) || 0), 0);
+      .map((row) => usageOfCluster(clusters, row, resource))
+      .filter(({ used, capacity }) => !Number.isNaN(used + capacity))
+      .reduce((sum, { used, capacity }) => ({ used: sum.used + used, capacity: sum.capacity + capacity }), NO_USAGE);
   return {
     clusters: rows.length,
     nodes: { all: sum("nodeCount"), failed: sum("failedNodeCount"), warning: sum("warningNodeCount") },
     pods: { all: sum("podCount"), failed: sum("failedPodCount"), warning: sum("warningPodCount") },
     containers: sum("containerCount"),
-    cpuCores: sumKnown("cpuCores", "cpuUsageCores"),
-    cpuUsageCores: sumKnown("cpuUsageCores", "cpuCores"),
-    memoryBytes: sumKnown("memoryBytes", "availableMemoryBytes"),
-    availableMemoryBytes: sumKnown("availableMemoryBytes", "memoryBytes"),
+    cpu: sumUsage("cpu"),
+    memory: sumUsage("memory"),
   };
 }
 

@@ -21,9 +21,9 @@ import {
   formatNumber,
   formatRatio,
 } from "../../format";
-import { BUSY, FULL } from "../thresholds";
+import { describeUsage, type Resource, usageOfCluster, WARN_FROM } from "../usage_bar";
 
-type ColumnOptions = Parameters<typeof textColumn>[2];
+type ColumnOptions = NonNullable<Parameters<typeof textColumn>[2]>;
 
 export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   clusters: [
@@ -31,9 +31,9 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     healthColumn({ width: 15 }),
     countColumn("nodeCount", "Nodes", "failedNodeCount"),
     countColumn("podCount", "Pods", "failedPodCount"),
-    percentColumn("cpuUsagePercent", "CPU", BUSY, { width: 8, amounts: amountsOf(readCpu, formatCores) }),
+    percentColumn("cpuUsagePercent", "CPU", "cpu", { width: 8, describe: describeCluster("cpu") }),
     numberColumn("cpuCores", "Cores", formatNumber, { width: 5 }),
-    percentColumn("memoryUsagePercent", "Memory used", FULL, { width: 8, amounts: amountsOf(readMemory, formatBytes) }),
+    percentColumn("memoryUsagePercent", "Memory used", "memory", { width: 8, describe: describeCluster("memory") }),
     numberColumn("memoryBytes", "Memory", formatBytes),
     textColumn("type", "Type", { width: 6, description: "The orchestrator, if the telemetry names it" }),
     ageColumn("lastSeenTime", "Last seen"),
@@ -47,9 +47,9 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     textColumn("name", "Name", { width: 14 }),
     healthColumn({ width: 12 }),
     textColumn("cluster", "Cluster", { width: 9 }),
-    percentColumn("cpuUsagePercent", "CPU", BUSY),
-    percentColumn("memoryUsagePercent", "Memory used", FULL),
-    percentColumn("filesystemUsagePercent", "Disk", FULL, { description: "The root file system" }),
+    percentColumn("cpuUsagePercent", "CPU", "cpu"),
+    percentColumn("memoryUsagePercent", "Memory used", "memory"),
+    percentColumn("filesystemUsagePercent", "Disk", "memory", { description: "The root file system" }),
     numberColumn("temperatureCelsius", "Temp.", formatCelsius, { width: 4.5, description: "The highest temperature" }),
     countColumn("podCount", "Pods", "failedPodCount"),
     numberColumn("cpuCores", "Cores", formatNumber, { width: 4.5 }),
@@ -91,8 +91,8 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     textColumn("namespace", "Namespace", { width: 7.5 }),
     textColumn("cluster", "Cluster", { width: 8.5 }),
     textColumn("image", "Image", { width: 14 }),
-    limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", formatCores),
-    limitColumn("memoryBytes", "Memory", "memoryLimitBytes", formatBytes),
+    limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", "cpu"),
+    limitColumn("memoryBytes", "Memory", "memoryLimitBytes", "memory"),
     numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
     textColumn("node", "Node", { isOptional: true, width: 12 }),
     textColumn("state", "State", { isOptional: true, width: 7 }),
@@ -101,49 +101,43 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   ],
 };
 
-/** A share in percent: sorted and exported as it is shown. `amounts` are for the title. */
+interface PercentOptions extends ColumnOptions {
+  /** The amounts of which it is the share, for the title. */
+  readonly describe?: (summary: Summary, row: number) => string;
+}
+
+/** A share in percent: sorted and exported as it is shown. */
 function percentColumn(
   name: string,
   label: string,
-  thresholds: typeof FULL,
-  { amounts, ...options }: ColumnOptions & { readonly amounts?: (summary: Summary, row: number) => string } = {},
+  resource: Resource,
+  { describe, ...options }: PercentOptions = {},
 ): TableColumn {
   const cell = (summary: Summary, row: number) => {
     const ratio = summary.number(name, row) / 100;
-    return { ratio, text: formatRatio(ratio), thresholds, ...(amounts && { title: amounts(summary, row) }) };
+    return { ratio, text: formatRatio(ratio), title: describe?.(summary, row), warnFrom: WARN_FROM[resource] };
   };
   return barColumn(name, label, cell, { width: 7.5, ...options });
 }
 
-function amountsOf(read: (summary: Summary, row: number) => Used, format: (value: number) => string) {
-  return (summary: Summary, row: number) => {
-    const { used, all } = read(summary, row);
-    return `${format(used)} of ${format(all)}`;
-  };
-}
-
-interface Used {
-  readonly used: number;
-  readonly all: number;
-}
-
-function readCpu(summary: Summary, row: number): Used {
-  return { used: summary.number("cpuUsageCores", row), all: summary.number("cpuCores", row) };
-}
-
-function readMemory(summary: Summary, row: number): Used {
-  const all = summary.number("memoryBytes", row);
-  return { used: all - summary.number("availableMemoryBytes", row), all };
+function describeCluster(resource: Resource) {
+  return (clusters: Summary, row: number) => describeUsage(usageOfCluster(clusters, row, resource), resource);
 }
 
 /** What a container uses, with a bar if it has a limit. */
-function limitColumn(name: string, label: string, limitName: string, format: (value: number) => string): TableColumn {
+function limitColumn(name: string, label: string, limitName: string, resource: Resource): TableColumn {
+  const format = resource === "cpu" ? formatCores : formatBytes;
   const render = (summary: Summary, row: number) => {
     const used = summary.number(name, row);
     const limit = summary.number(limitName, row);
     if (!(limit > 0) || Number.isNaN(used)) return <span class="without-bar">{format(used)}</span>;
     return (
-      <Bar ratio={used / limit} text={format(used)} title={`${format(used)} of ${format(limit)}`} thresholds={FULL} />
+      <Bar
+        ratio={used / limit}
+        text={format(used)}
+        title={describeUsage({ used, capacity: limit }, resource)}
+        warnFrom={WARN_FROM[resource]}
+      />
     );
   };
   return numberColumn(name, label, format, { width: 8, render, isNumber: false });

@@ -3,7 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, RefObject } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { announce } from "../../components/announcer";
-import { Glance } from "../../components/glance";
+import { CanvasTooltip } from "../../components/canvas_tooltip";
 import { HealthBadge, HealthIcon, healthText } from "../../components/health";
 import { Name } from "../../components/name";
 import { EmptyState } from "../../components/states";
@@ -186,7 +186,7 @@ function WorldCanvas({ nodes, world, hovered, control, selected, label, onSize }
       }}
       onEscape={() => setParameters({ sel: "" })}
     >
-      <SpotGlance nodes={nodes} hovered={hovered} control={control} selected={selected} />
+      <SpotTooltip nodes={nodes} hovered={hovered} control={control} selected={selected} />
     </ZoomCanvas>
   );
 }
@@ -212,7 +212,7 @@ function keyOfSpot(nodes: Summary, { gathering }: Spot): string {
   return second === undefined ? hostKey(nodes, first) : placeKeyOf(nodes, first);
 }
 
-interface SpotGlanceProps {
+interface SpotTooltipProps {
   readonly nodes: Summary;
   readonly hovered: Signal<Spot | null>;
   readonly control: RefObject<CanvasControl | null>;
@@ -220,7 +220,7 @@ interface SpotGlanceProps {
 }
 
 /** What is known of the hosts that the pointer is at. What is selected is described elsewhere. */
-function SpotGlance({ nodes, hovered, control, selected }: SpotGlanceProps) {
+function SpotTooltip({ nodes, hovered, control, selected }: SpotTooltipProps) {
   const spot = hovered.value;
   if (spot === null || control.current === null) return null;
   const { gathering } = spot;
@@ -228,7 +228,7 @@ function SpotGlance({ nodes, hovered, control, selected }: SpotGlanceProps) {
   const [first = 0] = gathering.rows;
   if (gathering.rows.length === 1 && first === selected?.host) return null;
   return (
-    <Glance left={left} top={top} canvas={control.current.size}>
+    <CanvasTooltip left={left} top={top} canvas={control.current.size}>
       {gathering.rows.length === 1 ? (
         <FactsView facts={{ ...nodeFacts(nodes, first, Date.now()), object: null }} />
       ) : (
@@ -240,7 +240,7 @@ function SpotGlance({ nodes, hovered, control, selected }: SpotGlanceProps) {
           </p>
         </>
       )}
-    </Glance>
+    </CanvasTooltip>
   );
 }
 

@@ -4,8 +4,8 @@ import { hrefOf, type ObjectRef, objectKey } from "../../router";
 import { equals } from "../filters";
 
 /** Where an object is: its cluster, and its node or namespace. */
-export function Trail({ object, node = "" }: { readonly object: ObjectRef; readonly node?: string }) {
-  if (object.kind === "cluster") return <TrailList items={[<TableLink key="clusters" kind="clusters" />]} />;
+export function Breadcrumbs({ object, node = "" }: { readonly object: ObjectRef; readonly node?: string }) {
+  if (object.kind === "cluster") return <BreadcrumbList items={[<TableLink key="clusters" kind="clusters" />]} />;
   const { cluster } = object;
   const items = [
     <TableLink key="clusters" kind="clusters" />,
@@ -22,16 +22,16 @@ export function Trail({ object, node = "" }: { readonly object: ObjectRef; reado
       </a>,
     );
   }
-  return <TrailList items={items} />;
+  return <BreadcrumbList items={items} />;
 }
 
 function TableLink({ kind }: { readonly kind: "clusters" }) {
   return <a href={hrefOf({ screen: "table", kind })}>Clusters</a>;
 }
 
-function TrailList({ items }: { readonly items: readonly ComponentChildren[] }) {
+function BreadcrumbList({ items }: { readonly items: readonly ComponentChildren[] }) {
   return (
-    <nav class="trail" aria-label="Location">
+    <nav class="breadcrumbs" aria-label="Breadcrumb">
       <ol>
         {items.map((item, index) => (
           <li key={String(index)}>{item}</li>

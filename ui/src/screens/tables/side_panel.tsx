@@ -8,22 +8,25 @@ import { formatQuantity, safeText } from "../../format";
 import { useShortcut } from "../../keyboard";
 import { hrefOf, hrefOfObject, type ObjectRef, objectKey, objectName, setParameters } from "../../router";
 import { hasValue, type JsonObject, listField, textField } from "../detail/fields";
-import { findNodeCauses } from "../detail/node_causes";
-import { CauseList, Field, Fields, GoneNotice } from "../detail/parts";
+import { NodeState } from "../detail/node";
+import { Field, Fields, GoneNotice, StateView } from "../detail/parts";
 import { detailPath } from "../detail/path";
-import { ContainerState } from "../detail/pod";
-import { findContainerCauses, findPodCauses, healthyPod } from "../detail/pod_causes";
+import { ContainerState, type PodRef, PodState } from "../detail/pod";
+import { describeWell, explainContainer } from "../detail/pod_explanations";
 import { ContainerUse, NodeUsage } from "../detail/usage";
 import { equals } from "../filters";
 import { NoData } from "../no_data";
-import { UsedBar } from "../used_bar";
+import { UNKNOWN_STATE, useContainerStates } from "../object_state";
+import { UsageBar, usageOfCluster } from "../usage_bar";
+
+type ContainerRef = Extract<ObjectRef, { kind: "container" }>;
 
 const NODE_FIELDS = ["lastSeenTime", "architecture", "operatingSystem", "engine", "city", "temperatureCelsius"];
 const POD_FIELDS = ["phase", "startTime", "controllerName", "ip"];
 const CONTAINER_FIELDS = ["image", "state", "reason", "lastTerminationReason", "restartCount", "startTime"];
 const CLUSTER_FIELDS = ["type", "controllers", "lastSeenTime"];
 
-export function Glance({ object }: { readonly object: ObjectRef }) {
+export function SidePanel({ object }: { readonly object: ObjectRef }) {
   const { data, failure } = useJson<JsonObject>(detailPath(object));
   const close = () => setParameters({ sel: undefined });
   useShortcut("Escape", "close the panel", close);
@@ -55,17 +58,17 @@ interface ContentProps {
 function Content({ object, data }: ContentProps) {
   switch (object.kind) {
     case "cluster":
-      return <ClusterGlance cluster={object.cluster} data={data} />;
+      return <ClusterPanel cluster={object.cluster} data={data} />;
     case "node":
-      return <NodeGlance cluster={object.cluster} node={data} />;
+      return <NodePanel cluster={object.cluster} node={data} />;
     case "pod":
-      return <PodGlance pod={data} />;
+      return <PodPanel object={object} pod={data} />;
     case "container":
-      return <ContainerGlance pod={data} name={object.container} />;
+      return <ContainerPanel object={object} pod={data} />;
   }
 }
 
-function ClusterGlance({ cluster, data }: { readonly cluster: string; readonly data: JsonObject }) {
+function ClusterPanel({ cluster, data }: { readonly cluster: string; readonly data: JsonObject }) {
   const { data: clusters } = useSummary("clusters");
   const row = clusters?.rowOf([cluster]) ?? -1;
   if (clusters === null || row < 0) return null;
@@ -85,15 +88,10 @@ function ClusterGlance({ cluster, data }: { readonly cluster: string; readonly d
       </p>
       <dl class="gauges">
         <Field label="CPU">
-          <UsedBar used={number("cpuUsageCores")} all={number("cpuCores")} what="cpu" hasCapacity />
+          <UsageBar usage={usageOfCluster(clusters, row, "cpu")} resource="cpu" hasCapacity />
         </Field>
         <Field label="Memory">
-          <UsedBar
-            used={number("memoryBytes") - number("availableMemoryBytes")}
-            all={number("memoryBytes")}
-            what="memory"
-            hasCapacity
-          />
+          <UsageBar usage={usageOfCluster(clusters, row, "memory")} resource="memory" hasCapacity />
         </Field>
       </dl>
       <Fields object={data} names={CLUSTER_FIELDS} />
@@ -106,11 +104,11 @@ function ClusterGlance({ cluster, data }: { readonly cluster: string; readonly d
   );
 }
 
-function NodeGlance({ cluster, node }: { readonly cluster: string; readonly node: JsonObject }) {
+function NodePanel({ cluster, node }: { readonly cluster: string; readonly node: JsonObject }) {
   const filter = equals("node", textField(node, "name"));
   return (
     <>
-      <CauseList causes={findNodeCauses(node)} health="ok" text="Nothing is wrong" />
+      <NodeState cluster={cluster} node={node} />
       <NodeUsage node={node} />
       <Fields object={node} names={NODE_FIELDS} />
       <ul class="link-list">
@@ -125,38 +123,42 @@ function NodeGlance({ cluster, node }: { readonly cluster: string; readonly node
   );
 }
 
-function PodGlance({ pod }: { readonly pod: JsonObject }) {
+function PodPanel({ object, pod }: { readonly object: PodRef; readonly pod: JsonObject }) {
+  const states = useContainerStates(object);
   return (
     <>
-      <CauseList causes={findPodCauses(pod)} {...healthyPod(pod)} />
+      <PodState object={object} pod={pod} />
       <Fields object={pod} names={POD_FIELDS} />
       {listField(pod, "containers").map((container) => (
         <div key={textField(container, "name")} class="side-panel-container">
           <h3>
             <Name text={textField(container, "name")} />
           </h3>
-          <ContainerState pod={pod} container={container} />
+          <ContainerState container={container} state={states?.get(textField(container, "name"))} />
           <ContainerGauges container={container} />
         </div>
       ))}
-      <Around pod={pod} />
+      <RelatedLinks pod={pod} />
     </>
   );
 }
 
-function ContainerGlance({ pod, name }: { readonly pod: JsonObject; readonly name: string }) {
+function ContainerPanel({ object, pod }: { readonly object: ContainerRef; readonly pod: JsonObject }) {
+  const name = object.container;
+  const states = useContainerStates(object);
   const container = listField(pod, "containers").find((other) => textField(other, "name") === name);
-  if (container === undefined) return <p>The pod has no such container any longer.</p>;
+  if (container === undefined) return <p>The pod no longer has this container.</p>;
+  const state = states && (states.get(name) ?? UNKNOWN_STATE);
   return (
     <>
-      <CauseList
-        causes={findContainerCauses(pod, container, false)}
-        health={textField(container, "state") === "" ? "unknown" : "ok"}
-        text={textField(container, "state") || "Its state is not known"}
+      <StateView
+        state={state}
+        explanations={explainContainer(pod, container, state?.problems ?? [])}
+        text={state === null ? "" : describeWell(state, textField(container, "state"))}
       />
       <ContainerGauges container={container} />
       <Fields object={container} names={CONTAINER_FIELDS} />
-      <Around pod={pod} />
+      <RelatedLinks pod={pod} />
     </>
   );
 }
@@ -182,7 +184,7 @@ function ContainerGauges({ container }: { readonly container: JsonObject }) {
 }
 
 /** Links to what a pod is in. */
-function Around({ pod }: { readonly pod: JsonObject }) {
+function RelatedLinks({ pod }: { readonly pod: JsonObject }) {
   const cluster = textField(pod, "cluster");
   const node = textField(pod, "node");
   return (
