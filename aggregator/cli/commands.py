@@ -20,6 +20,12 @@ def _configure_doctor(parser: argparse.ArgumentParser) -> None:
     configure_doctor_parser(parser)
 
 
+def _configure_mcp(parser: argparse.ArgumentParser) -> None:
+    from aggregator.cli.mcp import configure_mcp_parser  # noqa: PLC0415 - see above
+
+    configure_mcp_parser(parser)
+
+
 def _configure_record(parser: argparse.ArgumentParser) -> None:
     from aggregator.cli.record import configure_record_parser  # noqa: PLC0415 - see above
 
@@ -55,6 +61,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("agent", "serve metrics of this Docker host, and report to masters", _configure_agent),
     Command("doctor", "check the settings, the upstreams and one refresh, and report problems", _configure_doctor),
+    Command("mcp", "offer the topology of a running gateway to a language model", _configure_mcp),
     Command("record", "write the responses of the upstreams into a file for replay", _configure_record),
     Command("scrape", "scrape agents and merge their metrics; register nodes that report", _configure_scrape),
     Command("show", "print the topology as a tree", _configure_show),

@@ -54,36 +54,36 @@ def parse_gateway_url(text: str) -> str:
 
 def fetch_document(url: str, path: str, token: str) -> ClientResponse:
     """Return the response of a gateway at a path; raise FetchError for any status but 200."""
+    response = send_request(url, path, token)
+    if response.status == 401:
+        raise FetchError("the gateway rejected the token in TOKEN" if token else "a token is required: set TOKEN")
+    if response.status == 403:
+        raise FetchError("this token gives no access to the topology")
+    if response.status != 200:
+        message = excerpt_body(_extract_problem_detail(response.body), Redactor([token]), _MAX_ERROR_CHARACTERS).strip()
+        raise FetchError(f"HTTP {response.status}" + (f": {message}" if message else ""))
+    return response
+
+
+def send_request(url: str, path: str, token: str, body: bytes | None = None) -> ClientResponse:
+    """Return the response to a GET request, or with a body to a POST request; raise FetchError if there is none."""
     if token and not BEARER_TOKEN_PATTERN.fullmatch(token):
         raise FetchError("TOKEN must be one word of ASCII characters, without the word Bearer")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    redactor = Redactor([token])
     client = HttpClient(
         deadline_seconds=FETCH_TIMEOUT_SECONDS, max_response_bytes=MAX_RESPONSE_BYTES, uses_environment=True
     )
     with client:
         try:
-            response = client.get(url.rstrip("/") + path, headers)
+            return client.send("GET" if body is None else "POST", url.rstrip("/") + path, headers, body)
         except HttpError as error:
-            raise FetchError(redactor.redact(_explain_http_error(error))) from None
-    _raise_for_status(response, redactor, has_token=bool(token))
-    return response
+            raise FetchError(Redactor([token]).redact(_explain_http_error(error))) from None
 
 
 def _explain_http_error(error: HttpError) -> str:
     if error.kind is HttpErrorKind.NOT_HTTP and str(error) != PLAIN_HTTP_ON_TLS_MESSAGE:
         return f"{error}; is it the gRPC port of the gateway?"
     return str(error)
-
-
-def _raise_for_status(response: ClientResponse, redactor: Redactor, *, has_token: bool) -> None:
-    if response.status == 401:
-        raise FetchError("the gateway rejected the token in TOKEN" if has_token else "a token is required: set TOKEN")
-    if response.status == 403:
-        raise FetchError("this token gives no access to the topology")
-    if response.status != 200:
-        message = excerpt_body(_extract_problem_detail(response.body), redactor, _MAX_ERROR_CHARACTERS).strip()
-        raise FetchError(f"HTTP {response.status}" + (f": {message}" if message else ""))
 
 
 def _extract_problem_detail(body: bytes) -> bytes:

@@ -13,8 +13,8 @@ from aggregator.observability.redaction import PATTERN_REDACTOR, Redactor
 
 # These libraries log every URL with its PromQL, every start and every stop.
 _LOGGERS_FROM_WARNING = ("asyncio", "grpc", "requests", "urllib3")
-# uvicorn logs a warning for every malformed request, so that any client could fill the log.
-_LOGGERS_FROM_ERROR = ("uvicorn", "uvicorn.error")
+# These log a warning for every malformed request, so that any client could fill the log.
+_LOGGERS_FROM_ERROR = ("mcp", "uvicorn", "uvicorn.error")
 
 # The request and the trace that a line belongs to; tasks and threads inherit them.
 REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")

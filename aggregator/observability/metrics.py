@@ -163,7 +163,7 @@ AUTH_FAILURE_REASONS = (
     *("authorized party", "role", "no role for any cluster", "metrics of all clusters", "quality of all clusters"),
 )
 API_HANDLER = "api"
-HTTP_HANDLERS = ("topology", "probes", "metrics", "docs", API_HANDLER, "ui")
+HTTP_HANDLERS = ("topology", "probes", "metrics", "docs", API_HANDLER, "mcp", "ui")
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 # The status of a request that got no response because the process stopped or the client left.
 NO_RESPONSE_CODE = 0

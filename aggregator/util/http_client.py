@@ -81,7 +81,7 @@ class ClientResponse:
 
 
 class HttpClient:
-    """Sends GET requests one after another and never follows a redirect.
+    """Sends requests one after another and never follows a redirect.
 
     `ssl_context` decides which certificates are accepted; without one, requests uses its own CA certificates.
     `uses_environment` honors HTTP_PROXY, HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE.
@@ -110,6 +110,12 @@ class HttpClient:
         self._session.mount("https://", self._adapter)
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> ClientResponse:
+        """Return the response to a GET request, as `send` does."""
+        return self.send("GET", url, headers)
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> ClientResponse:
         """Return the response, whatever its status; raise HttpError if none arrives before the deadline.
 
         The deadline covers the connection, the headers and the body. Only the lookup of the host name, and further
@@ -119,7 +125,9 @@ class HttpClient:
         timer.daemon = True
         timer.start()
         try:
-            response = self._session.get(url, headers=headers, timeout=self._deadline_seconds, allow_redirects=False)
+            response = self._session.request(
+                method, url, headers=headers, data=body, timeout=self._deadline_seconds, allow_redirects=False
+            )
             # An aborted connection looks like the normal end of the headers, or of a body without Content-Length.
             if self._is_aborted.is_set():
                 raise ConnectionAbortedError("aborted")
@@ -134,7 +142,7 @@ class HttpClient:
         return ClientResponse(response.status_code, response.headers, response.content)
 
     def abort(self) -> None:
-        """Make a `get` in another thread, and every later one, fail at once."""
+        """Make a request in another thread, and every later one, fail at once."""
         self._is_aborted.set()
         self._adapter.abort(permanently=True)
 

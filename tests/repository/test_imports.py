@@ -24,6 +24,7 @@ LAYERS = (
     ("views",),
     ("lookup",),
     ("refresh",),
+    ("mcp",),
     ("server",),
     ("app",),
     ("agent", "scrape"),

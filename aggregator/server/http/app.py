@@ -23,6 +23,7 @@ from aggregator.server.http.documents import (
     validate_layout,
 )
 from aggregator.server.http.forwarded import IpNetwork, trust_forwarded_for
+from aggregator.server.http.mcp import McpApp
 from aggregator.server.http.middleware import (
     AuthMiddleware,
     ErrorMiddleware,
@@ -30,6 +31,7 @@ from aggregator.server.http.middleware import (
     add_cors,
 )
 from aggregator.server.http.responses import (
+    MCP_PATH,
     PUBLIC_PATHS,
     TOPOLOGY_HANDLER,
     ErrorResponder,
@@ -84,6 +86,7 @@ def create_http_app(
     )
     api = create_api(ApiServices(readiness, own_metrics, errors, document_responder, lookups, candidates, quality))
     app: ASGIApp = Dispatcher(TopologyApp(document_responder, options.default_layout), api)
+    app = McpDispatcher(app, McpApp(app, options.cors_origins))
     app = AuthMiddleware(app, options.guard, options.public_paths)
     if options.page is not None:
         app = PageMiddleware(app, options.page)
@@ -112,6 +115,18 @@ class Dispatcher:
             "method": "GET" if scope["method"] == "HEAD" else scope["method"],
         }
         await self._api(api_scope, receive, send if uses_problem_details(scope["path"]) else _add_page_headers(send))
+
+
+class McpDispatcher:
+    """Passes messages of MCP clients to the tools, which use the rest of the application."""
+
+    def __init__(self, app: ASGIApp, mcp: ASGIApp) -> None:
+        self._app = app
+        self._mcp = mcp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        await (self._mcp if scope["path"] == MCP_PATH else self._app)(scope, receive, send)
 
 
 class PageMiddleware:

@@ -23,7 +23,11 @@ from aggregator.server.http.documents import asks_to_wait
 from aggregator.server.http.responses import PUBLIC_PATHS, ErrorResponder, find_handler, find_route
 
 # What scripts of other origins may send and read beyond what browsers always allow.
-CORS_ALLOWED_HEADERS = ("Authorization", "Cache-Control", "Content-Type", "If-None-Match")
+CORS_ALLOWED_HEADERS = (
+    *("Authorization", "Cache-Control", "Content-Type", "If-None-Match"),
+    # Of MCP clients.
+    *("Mcp-Method", "Mcp-Name", "MCP-Protocol-Version"),
+)
 CORS_EXPOSED_HEADERS = ("Age", "ETag", "Retry-After", "X-Request-Id", "X-Topology-Complete")
 # How long a browser may cache the response to a preflight request.
 CORS_MAX_AGE_SECONDS = 600

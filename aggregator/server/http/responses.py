@@ -34,7 +34,11 @@ API_V1_PATH = "/api/v1"
 
 METRICS_PATH = "/metrics"
 
+MCP_PATH = "/mcp"
+
 TOPOLOGY_HANDLER = "topology"
+
+MCP_HANDLER = "mcp"
 
 
 # The only paths that need no token. The comparison is exact, so a new or misspelled path is never public by accident.
@@ -107,6 +111,7 @@ RESERVED_PATHS = (
     ReservedPath("/openapi.json", "docs"),
     ReservedPath("/docs", "docs", includes_subpaths=True),
     ReservedPath("/api", API_HANDLER, includes_subpaths=True),
+    ReservedPath(MCP_PATH, MCP_HANDLER),
     ReservedPath("/ui", "ui", includes_subpaths=True),
 )
 
@@ -205,7 +210,7 @@ class ErrorResponder:
 
 def build_json_error(status: int, message: str) -> HttpResponse:
     """Return an error response in the legacy format, which clients of the Go service read."""
-    return HttpResponse(*_encode_json_error(status, message))
+    return HttpResponse(*encode_json_error(status, message))
 
 
 def build_problem(error: Exception) -> dict[str, Any]:
@@ -245,13 +250,14 @@ def _encode_unauthorized(*, has_token: bool, as_problem: bool) -> _EncodedError:
 
 def _encode_error(error: Exception, *, as_problem: bool) -> _EncodedError:
     if not as_problem:
-        return _encode_json_error(get_error_mapping(error).http_status, get_error_message(error))
+        return encode_json_error(get_error_mapping(error).http_status, get_error_message(error))
     document = build_problem(error)
     body = _encode_json(document)
     return document["status"], [*_PROBLEM_HEADERS, build_length_header(body)], body
 
 
-def _encode_json_error(status: int, message: str) -> _EncodedError:
+def encode_json_error(status: int, message: str) -> _EncodedError:
+    """Return the status, the header fields and the body of an error in the format of the Go service."""
     body = _encode_json({"error": message})
     return status, [JSON_CONTENT_TYPE_HEADER, build_length_header(body), NOSNIFF_HEADER], body
 
