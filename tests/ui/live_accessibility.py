@@ -11,12 +11,14 @@ from tests.ui.screens import SCREEN_PATHS, find_pod, wait_until_complete
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 360, "height": 740}
+# What is left of WIDE with a zoom of 200 %.
+ZOOMED: ViewportSize = {"width": 640, "height": 400}
 HAS_OVERFLOW = "document.documentElement.scrollWidth > innerWidth"
 
 
 @pytest.mark.parametrize("screen", SCREEN_PATHS)
 def test_screens_are_accessible(open_page: OpenSession, small_url: str, screen: str) -> None:
-    """A screen has no violation and does not scroll sideways, in both themes and at both widths."""
+    """A screen has no violation in both themes and at both widths, and never scrolls sideways, also with zoom."""
     session = open_page(small_url)
     session.open(find_pod(small_url).build_path(screen))
     wait_until_complete(session.page)
@@ -98,4 +100,7 @@ def check_in_all_looks(session: PageSession) -> None:
             problems += [f"{look}: {violation}" for violation in session.find_violations()]
             if session.page.evaluate(HAS_OVERFLOW):
                 problems.append(f"{look}: the screen scrolls sideways")
+    session.page.set_viewport_size(ZOOMED)
+    if session.page.evaluate(HAS_OVERFLOW):
+        problems.append("zoom 200 %: the screen scrolls sideways")
     assert not problems, "\n".join(problems)

@@ -201,6 +201,21 @@ def test_a_restricted_token_shows_its_part(open_page: OpenSession, guarded_url: 
         assert OTHER_CLUSTER not in session.page.content()
 
 
+def test_all_tabs_sign_out(open_page: OpenSession, guarded_url: str, realm: FakeRealm) -> None:
+    """A new tab has the token of the others, and none of them shows data after one of them has signed out."""
+    session = open_page(guarded_url)
+    session.expect_errors("status of 401")
+    session.open("/ui/clusters")
+    paste_token(session.page, realm.issue_token(realm_access={"roles": ["all"]}))
+    other = session.page.context.new_page()
+    other.goto(session.page.url)
+    expect(find_row(other, OTHER_CLUSTER)).to_be_visible()
+    session.page.get_by_role("button", name="Sign out").click()
+    for page in (session.page, other):
+        expect(page.get_by_label("Token")).to_be_visible()
+        assert OTHER_CLUSTER not in page.content()
+
+
 def test_a_refused_token(open_page: OpenSession, guarded_url: str, realm: FakeRealm) -> None:
     """The page says that an expired token is refused, and takes the next one without a reload."""
     session = open_page(guarded_url)

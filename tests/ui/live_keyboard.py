@@ -125,6 +125,25 @@ def test_the_table_of_the_map(open_page: OpenSession, small_url: str) -> None:
     expect(page).to_have_url(re.compile(r"/ui/clusters/[^/]+/nodes/"))
 
 
+def test_single_keys_are_turned_off(open_page: OpenSession, small_url: str) -> None:
+    """The help turns shortcuts of a single character off, also after a reload; those with Ctrl work on."""
+    session = open_page(small_url)
+    page = session.page
+    session.open("/ui/nodes")
+    wait_until_complete(page)
+    page.keyboard.press("?")
+    page.get_by_role("checkbox", name="Shortcuts with a single character").uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    wait_until_complete(page)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Filter", exact=True)).not_to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search")).to_be_focused()
+
+
 def test_the_search(open_page: OpenSession, small_url: str) -> None:
     """A colon opens the search, arrows choose, Enter goes there and gives the focus to the new screen."""
     session = open_page(small_url)

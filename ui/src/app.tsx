@@ -11,6 +11,7 @@ import { EmptyState, FailureTimes } from "./components/states";
 import { freshness, outage, sharedToken, workerCount } from "./data/client";
 import { useNow, useSummary } from "./data/hooks";
 import { formatDuration, safeText } from "./format";
+import { areSingleKeysOn } from "./keyboard";
 import { lazy } from "./lazy";
 import { address, hrefOf, route, type SimpleScreen } from "./router";
 import { DetailScreen } from "./screens/detail";
@@ -104,7 +105,7 @@ function Navigation() {
 function SearchButton() {
   return (
     <button type="button" class="search-button" onClick={() => (isSearchOpen.value = true)}>
-      Search <kbd>:</kbd>
+      Search {areSingleKeysOn.value && <kbd>:</kbd>}
     </button>
   );
 }

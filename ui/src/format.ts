@@ -41,12 +41,9 @@ export function formatBytesPerSecond(value: number): string {
 }
 
 export function formatCores(value: number): string {
-  return Number.isNaN(value) ? "" : formatQuantity2(value, "core", "cores");
-}
-
-function formatQuantity2(value: number, singular: string, plural: string): string {
+  if (Number.isNaN(value)) return "";
   const text = formatNumber(value);
-  return `${text} ${text === "1" ? singular : plural}`;
+  return `${text} ${text === "1" ? "core" : "cores"}`;
 }
 
 /** A ratio in percent. What is not nothing is not shown as nothing: "<1 %". */

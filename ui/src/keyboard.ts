@@ -1,7 +1,8 @@
 /** Keyboard shortcuts. Those that are active now are a signal, so that the help lists them. */
 
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { StoredChoice } from "./stored_choice";
 
 export interface Shortcut {
   /** The key as in KeyboardEvent.key: "/", "?", "Escape". One with Ctrl, "Ctrl+k", works in fields, too. */
@@ -11,6 +12,23 @@ export interface Shortcut {
 
 interface ActiveShortcut extends Shortcut {
   readonly act: () => void;
+}
+
+const singleKeys = new StoredChoice<"on" | "off">("single-keys", ["on", "off"]);
+
+/**
+ * Whether shortcuts of a single character work. WCAG 2.1.4: speech input and unsteady hands press them by mistake, so
+ * that they can be turned off.
+ */
+export const areSingleKeysOn: ReadonlySignal<boolean> = computed(() => singleKeys.signal.value === "on");
+
+export function setSingleKeys(isOn: boolean): void {
+  singleKeys.set(isOn ? "on" : "off");
+}
+
+/** Whether a key is a single character: a letter, digit or sign, without Ctrl. */
+export function isSingleKey(key: string): boolean {
+  return key.length === 1;
 }
 
 const active = signal<readonly ActiveShortcut[]>([]);
@@ -32,13 +50,14 @@ export function useShortcut(key: string | null, description: string, act: () => 
 }
 
 export function startKeyboard(): void {
+  singleKeys.start();
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     const key = keyOf(event);
     // Dialogs are modal for the keyboard, too.
     if (key === null || document.querySelector("dialog[open]") !== null) return;
     const shortcut = active.peek().findLast((other) => other.key === key);
-    if (shortcut === undefined) return;
+    if (shortcut === undefined || (isSingleKey(key) && !areSingleKeysOn.peek())) return;
     event.preventDefault();
     shortcut.act();
   });

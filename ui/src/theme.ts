@@ -1,39 +1,22 @@
-/** Light, dark, or as the system has it. Together with the token, the only state that is not in the address. */
+/** Light, dark, or as the system has it. */
 
-import { effect, signal } from "@preact/signals";
+import { effect, type ReadonlySignal } from "@preact/signals";
+import { StoredChoice } from "./stored_choice";
 
 export type Theme = "auto" | "light" | "dark";
-export const THEMES: readonly Theme[] = ["auto", "light", "dark"];
+export const THEMES = ["auto", "light", "dark"] as const;
 
-const STORAGE_KEY = "theme";
+const choice = new StoredChoice<Theme>("theme", THEMES);
 
-export const theme = signal<Theme>("auto");
+export const theme: ReadonlySignal<Theme> = choice.signal;
 
 export function startTheme(): void {
-  theme.value = readTheme();
+  choice.start();
   effect(() => {
     document.documentElement.setAttribute("data-theme", theme.value);
-  });
-  // Another tab.
-  window.addEventListener("storage", (event) => {
-    if (event.key === STORAGE_KEY) theme.value = readTheme();
   });
 }
 
 export function setTheme(chosen: Theme): void {
-  theme.value = chosen;
-  try {
-    localStorage.setItem(STORAGE_KEY, chosen);
-  } catch {
-    // Storage may be forbidden: the choice holds until the page is closed.
-  }
-}
-
-function readTheme(): Theme {
-  try {
-    const stored = localStorage.getItem(STORAGE_KEY);
-    return THEMES.find((known) => known === stored) ?? "auto";
-  } catch {
-    return "auto";
-  }
+  choice.set(chosen);
 }

@@ -1,14 +1,8 @@
 /** The health of an object: by shape, text and colour. */
 
-export type Health = "ok" | "warning" | "failed" | "unknown";
-
-export const HEALTHS: readonly Health[] = ["failed", "warning", "unknown", "ok"];
+import type { Health } from "../data/health";
 
 const TEXTS: Readonly<Record<Health, string>> = { ok: "OK", warning: "Warning", failed: "Failed", unknown: "Unknown" };
-
-export function toHealth(text: string): Health {
-  return HEALTHS.find((health) => health === text) ?? "unknown";
-}
 
 export function healthText(health: Health): string {
   return TEXTS[health];

@@ -1,11 +1,10 @@
 /** The colours of a canvas: those of the style sheet, as they are in the current theme. */
 
+import { HEALTHS } from "../data/health";
+
 /** What a colour means. Those of health come first, in the order of HEALTHS. */
 export const COLOURS = [
-  "ok",
-  "warning",
-  "failed",
-  "unknown",
+  ...HEALTHS,
   "step-0",
   "step-1",
   "step-2",

@@ -48,6 +48,21 @@ export function ProblemView({ problem, title, children }: ProblemViewProps) {
   );
 }
 
+interface NoDataProps {
+  /** Null while the first answer is awaited. */
+  readonly problem: Problem | null;
+  readonly children?: ComponentChildren;
+}
+
+/** Instead of live data that have not arrived. The frame says what is wrong if it concerns every screen. */
+export function NoData({ problem, children }: NoDataProps) {
+  if (problem === null) return <Loading />;
+  if (problem.kind === "invalid" || problem.kind === "forbidden" || problem.kind === "missing") {
+    return <ProblemView problem={problem}>{children}</ProblemView>;
+  }
+  return <EmptyState title="No data yet">{children}</EmptyState>;
+}
+
 function safeListItem(text: string): string {
   return safeText(text, 80);
 }

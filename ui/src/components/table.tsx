@@ -12,7 +12,7 @@ import { announce } from "./announcer";
 import { exportCsv, exportJson } from "./export";
 import { Menu } from "./menu";
 import { keepRows, orderRows, type StableRows } from "./stable_rows";
-import { EmptyState, Loading, ProblemView } from "./states";
+import { EmptyState, NoData } from "./states";
 import { chooseColumns, chooseSort, type TableColumn } from "./table_columns";
 import { type Selection, TableRows } from "./table_rows";
 import type { Scroller } from "./virtual_rows";
@@ -77,10 +77,9 @@ export function Table(props: TableProps) {
 }
 
 function NoRows({ resource: { failure } }: { readonly resource: Resource<Summary> }) {
-  if (failure === null) return <Loading />;
   // The field of the filter says what is wrong with it.
-  if (failure.problem.parameter) return <EmptyState title="The filter is not valid" />;
-  return <ProblemView problem={failure.problem} />;
+  if (failure?.problem.parameter) return <EmptyState title="The filter is invalid" />;
+  return <NoData problem={failure?.problem ?? null} />;
 }
 
 /** Say how many objects came and went, to those who do not see it. */

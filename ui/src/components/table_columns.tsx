@@ -1,12 +1,13 @@
 /** Columns of tables: how a cell reads, looks and is exported. */
 
 import type { ComponentChildren } from "preact";
+import { toHealth } from "../data/health";
 import { parseSort, type SortKey } from "../data/order";
 import type { Summary } from "../data/summary";
 import { formatTimestamp, safeText } from "../format";
 import { Bar, type BarProps } from "./bar";
 import type { Cell } from "./export";
-import { HealthBadge, toHealth } from "./health";
+import { HealthBadge } from "./health";
 import { Name } from "./name";
 
 export interface TableColumn {

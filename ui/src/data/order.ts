@@ -1,19 +1,12 @@
 /** Sorting rows of columns. The worker does it: texts of 30,000 rows take longer than a frame. */
 
 import { type Columns, columnNamed, columnText, type TextColumn, textAt } from "./columns";
+import { healthCode } from "./health";
 
 export interface SortKey {
   readonly column: string;
   readonly isDescending: boolean;
 }
-
-/** From the worst: what is sorted by health is sorted to find problems. */
-const HEALTH_RANKS: ReadonlyMap<string, number> = new Map([
-  ["failed", 0],
-  ["warning", 1],
-  ["unknown", 2],
-  ["ok", 3],
-]);
 
 const COLLATOR = new Intl.Collator("en", { numeric: true });
 
@@ -65,9 +58,11 @@ function rankRows(columns: Columns, { column: name, isDescending }: SortKey): Fl
   });
 }
 
+/** From the worst: what is sorted by health is sorted to find problems. */
 function rankHealth({ texts }: TextColumn): Float64Array {
   return Float64Array.from({ length: texts.offsets.length - 1 }, (_, index) => {
-    return HEALTH_RANKS.get(textAt(texts, index)) ?? Number.POSITIVE_INFINITY;
+    const text = textAt(texts, index);
+    return text === "" ? Number.POSITIVE_INFINITY : healthCode(text);
   });
 }
 

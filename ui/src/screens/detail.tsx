@@ -1,8 +1,8 @@
 /** Everything known about one object, for people: what is wrong first. */
 
 import { Screen } from "../components/screen";
-import { EmptyState, Loading } from "../components/states";
-import type { Resource } from "../data/client";
+import { EmptyState, NoData } from "../components/states";
+import type { Problem } from "../data/client";
 import { useJson } from "../data/hooks";
 import { safeText } from "../format";
 import { hrefOf, type ObjectRef, objectName } from "../router";
@@ -13,7 +13,6 @@ import { NodeDetail } from "./detail/node";
 import { GoneNotice, RawSection } from "./detail/parts";
 import { detailPath } from "./detail/path";
 import { PodDetail } from "./detail/pod";
-import { NoData } from "./no_data";
 
 const KINDS = { cluster: "Cluster", node: "Node", pod: "Pod", container: "Container" } as const;
 
@@ -33,8 +32,7 @@ export function DetailScreen({ object }: { readonly object: ObjectRef }) {
       }
     >
       <Breadcrumbs object={object} node={node} />
-      {data === null && failure === null && <Loading />}
-      {data === null && failure !== null && <Missing object={object} failure={failure} />}
+      {data === null && <Missing object={object} problem={failure?.problem ?? null} />}
       {data !== null && isMissing && <GoneNotice since={failure.since} />}
       {data !== null && <ObjectDetail object={object} data={data} />}
       {data !== null && <RawSection path={path} object={data} />}
@@ -55,12 +53,12 @@ function ObjectDetail({ object, data }: { readonly object: ObjectRef; readonly d
 
 interface MissingProps {
   readonly object: ObjectRef;
-  readonly failure: NonNullable<Resource<unknown>["failure"]>;
+  readonly problem: Problem | null;
 }
 
-function Missing({ object, failure }: MissingProps) {
-  const { problem } = failure;
-  if (problem.kind !== "missing") return <NoData problem={problem} />;
+/** Instead of the object: it is loading, it is unknown, or it cannot be had. */
+function Missing({ object, problem }: MissingProps) {
+  if (problem?.kind !== "missing") return <NoData problem={problem} />;
   return (
     <EmptyState title={`There is no such ${object.kind} in the topology`}>
       <p>{safeText(problem.detail, 500)}</p>

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { Dialog } from "../components/dialog";
-import { type Shortcut, shortcuts, useShortcut } from "../keyboard";
+import { areSingleKeysOn, isSingleKey, type Shortcut, setSingleKeys, shortcuts, useShortcut } from "../keyboard";
 import { groupBy } from "./group";
 
 const isOpen = signal(false);
@@ -66,6 +66,14 @@ export function KeyboardHelp() {
   useShortcut("?", "show this help", open);
   return (
     <Dialog title="Keyboard" isOpen={isOpen.value} onClose={() => (isOpen.value = false)}>
+      <label class="key-switch">
+        <input
+          type="checkbox"
+          checked={areSingleKeysOn.value}
+          onChange={(event) => setSingleKeys(event.currentTarget.checked)}
+        />
+        Shortcuts with a single character, such as <kbd>/</kbd> and <kbd>:</kbd>
+      </label>
       <div class="key-groups">
         <Keys title="On this screen" keys={describeShortcuts(shortcuts.value)} />
         {FOCUS_KEYS.map((group) => (
@@ -97,7 +105,8 @@ function Keys({ title, keys }: KeyGroup) {
 }
 
 function describeShortcuts(active: readonly Shortcut[]): KeyGroup["keys"] {
-  return [...groupBy(active, ({ description }) => description)].map(([description, same]) => {
+  const working = active.filter(({ key }) => areSingleKeysOn.value || !isSingleKey(key));
+  return [...groupBy(working, ({ description }) => description)].map(([description, same]) => {
     const names = same.map(({ key }) =>
       key.replace(/^Ctrl\+(.)$/, (_, letter: string) => `Ctrl+${letter.toUpperCase()}`),
     );

@@ -1,6 +1,6 @@
 /** The health of objects and their problems, as the API judges them: summaries contain both. */
 
-import { type Health, toHealth } from "../components/health";
+import { type Health, toHealth } from "../data/health";
 import { useSummary } from "../data/hooks";
 import type { Summary } from "../data/summary";
 import { equals, joinFilters } from "./filters";

@@ -1,15 +1,15 @@
 /** What is wrong in the fleet, worst first, and how many of everything there are. */
 
 import { useMemo } from "preact/hooks";
-import { type Health, HealthIcon } from "../components/health";
+import { HealthIcon } from "../components/health";
 import { Screen } from "../components/screen";
-import { EmptyState, Loading } from "../components/states";
-import { type Freshness, freshness, type Problem } from "../data/client";
+import { EmptyState, Loading, NoData } from "../components/states";
+import { type Freshness, freshness } from "../data/client";
+import type { Health } from "../data/health";
 import { useNow, useSummary } from "../data/hooks";
 import { formatCount, formatDuration, formatQuantity, safeText } from "../format";
 import { hrefOf, parameter } from "../router";
 import { ClusterSelect } from "./cluster_select";
-import { NoData } from "./no_data";
 import { ClusterTable } from "./overview/clusters";
 import { FindingList } from "./overview/finding_list";
 import { findFindings } from "./overview/findings";
@@ -31,10 +31,12 @@ export function OverviewScreen() {
     () => findFindings({ nodes: nodes.data, pods: pods.data, quality }, now, cluster),
     [nodes.data, pods.data, quality, now, cluster],
   );
-  const failure = clusters.failure ?? nodes.failure ?? pods.failure;
+  const problem = (clusters.failure ?? nodes.failure ?? pods.failure)?.problem ?? null;
   if (clusters.data === null) {
     return (
-      <Screen title="Overview">{failure === null ? <Loading /> : <NoTopology problem={failure.problem} />}</Screen>
+      <Screen title="Overview">
+        <NoData problem={problem}>{problem?.kind === "unavailable" && <NextSteps />}</NoData>
+      </Screen>
     );
   }
   if (clusters.data.count === 0) {
@@ -71,10 +73,6 @@ export function OverviewScreen() {
       </div>
     </Screen>
   );
-}
-
-function NoTopology({ problem }: { readonly problem: Problem }) {
-  return <NoData problem={problem}>{problem.kind === "unavailable" && <NextSteps />}</NoData>;
 }
 
 function EmptyFleet() {

@@ -1,10 +1,12 @@
 /** Some rows of a summary as a plain table: the pods of a node, the nodes of a cluster. */
 
-import { HEALTHS, HealthBadge, toHealth } from "../components/health";
+import { HealthBadge } from "../components/health";
 import { Name, ObjectLink } from "../components/name";
+import { toHealth } from "../data/health";
 import type { Summary } from "../data/summary";
 import { formatAge, formatBytes, formatCores, formatCount, formatQuantity, safeText } from "../format";
-import { createHealthReader } from "./health_reader";
+import { healthCodes } from "./health_codes";
+import { objectOfRow } from "./objects";
 import { PlainTable } from "./plain_table";
 import { PercentBar } from "./usage_bar";
 
@@ -21,9 +23,8 @@ interface SummaryTableProps {
 
 /** The rows of a summary, those with problems first. */
 export function worstRows(summary: Summary): number[] {
-  const healthOf = createHealthReader(summary);
-  const orders = Array.from({ length: summary.count }, (_, row) => HEALTHS.indexOf(toHealth(healthOf(row))));
-  return [...orders.keys()].sort((left, right) => (orders[left] ?? 0) - (orders[right] ?? 0) || left - right);
+  const codes = healthCodes(summary);
+  return [...codes.keys()].sort((left, right) => (codes[left] ?? 0) - (codes[right] ?? 0) || left - right);
 }
 
 export function PodTable({
@@ -42,14 +43,7 @@ export function PodTable({
       {rows.map((row) => (
         <tr key={summary.ids[row]}>
           <th scope="row">
-            <ObjectLink
-              object={{
-                kind: "pod",
-                cluster: summary.text("cluster", row),
-                namespace: summary.text("namespace", row),
-                pod: summary.text("name", row),
-              }}
-            />
+            <ObjectLink object={objectOfRow(summary, row)} />
           </th>
           <td>
             <SummaryHealth summary={summary} row={row} />
@@ -80,9 +74,7 @@ export function NodeTable({ summary, caption, href }: SummaryTableProps) {
       {rows.map((row) => (
         <tr key={summary.ids[row]}>
           <th scope="row">
-            <ObjectLink
-              object={{ kind: "node", cluster: summary.text("cluster", row), node: summary.text("name", row) }}
-            />
+            <ObjectLink object={objectOfRow(summary, row)} />
           </th>
           <td>
             <SummaryHealth summary={summary} row={row} />

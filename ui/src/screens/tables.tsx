@@ -21,6 +21,7 @@ import {
 import { ClusterSelect } from "./cluster_select";
 import { useFilterCompletion, useSelectorCompletion } from "./completion/hooks";
 import { equals, joinFilters, problemWithFieldOf, problemWithoutPrefix } from "./filters";
+import { objectOfRow, rowOfObject } from "./objects";
 import { COLUMNS } from "./tables/columns";
 import { SidePanel } from "./tables/side_panel";
 import { describeTotals } from "./tables/totals";
@@ -56,7 +57,9 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   const isWide = useMediaQuery(WIDE);
   const selected = parseObjectKey(parameter("sel"));
   const totals = useMemo(() => (summary === null ? [] : describeTotals(kind, summary)), [kind, summary]);
-  const selection = isWide ? { row: findRow(kind, summary, selected), select } : undefined;
+  const selection = isWide
+    ? { row: summary !== null && selected !== null ? rowOfObject(summary, selected) : -1, select }
+    : undefined;
   return (
     <Screen title={TITLES[kind]} isFilling actions={kind === "clusters" ? undefined : <ClusterSelect />}>
       <div class="filter-bars">
@@ -78,7 +81,7 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
             query={query}
             resource={resource}
             columns={COLUMNS[kind]}
-            hrefOf={(found, row) => hrefOfObject(pageOf(objectOf(kind, found, row)))}
+            hrefOf={(found, row) => hrefOfObject(pageOf(objectOfRow(found, row)))}
             defaultSort="health,name"
             label={TITLES[kind]}
             totals={totals.map((text) => <span key={text}>· {text}</span>)}
@@ -92,7 +95,7 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
   );
 
   function select(found: Summary, row: number): void {
-    setParameters({ sel: objectKey(objectOf(kind, found, row)) }, { replace: selected !== null });
+    setParameters({ sel: objectKey(objectOfRow(found, row)) }, { replace: selected !== null });
   }
 }
 
@@ -112,38 +115,9 @@ function NoRows({ kind, isFiltered }: { readonly kind: SummaryKind; readonly isF
   );
 }
 
-function objectOf(kind: SummaryKind, summary: Summary, row: number): ObjectRef {
-  const [cluster = "", first = "", second = "", third = ""] = summary.names(row);
-  switch (kind) {
-    case "clusters":
-      return { kind: "cluster", cluster };
-    case "nodes":
-      return { kind: "node", cluster, node: first };
-    case "pods":
-      return { kind: "pod", cluster, namespace: first, pod: second };
-    case "containers":
-      return { kind: "container", cluster, namespace: first, pod: second, container: third };
-  }
-}
-
 /** A container is on the page of its pod. */
 function pageOf(object: ObjectRef): ObjectRef {
   return object.kind === "container" ? { ...object, kind: "pod" } : object;
-}
-
-/** The row of an object in a summary, -1 if it has none. */
-function findRow(kind: SummaryKind, summary: Summary | null, object: ObjectRef | null): number {
-  if (summary === null || object === null || kind !== `${object.kind}s`) return -1;
-  switch (object.kind) {
-    case "cluster":
-      return summary.rowOf([object.cluster]);
-    case "node":
-      return summary.rowOf([object.cluster, object.node]);
-    case "pod":
-      return summary.rowOf([object.cluster, object.namespace, object.pod]);
-    case "container":
-      return summary.rowOf([object.cluster, object.namespace, object.pod, object.container]);
-  }
 }
 
 function useMediaQuery(query: string): boolean {

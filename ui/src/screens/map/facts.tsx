@@ -1,6 +1,7 @@
 /** Facts about something on the map. */
-import { HealthBadge, toHealth } from "../../components/health";
+import { HealthBadge } from "../../components/health";
 import { Name } from "../../components/name";
+import { toHealth } from "../../data/health";
 import type { Summary } from "../../data/summary";
 import {
   formatAge,

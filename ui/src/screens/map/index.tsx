@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { FilterBar } from "../../components/filter_bar";
 import { Screen } from "../../components/screen";
-import { EmptyState, Loading, ProblemView } from "../../components/states";
+import { EmptyState, NoData } from "../../components/states";
 import { useSummary } from "../../data/hooks";
 import { hrefOf, parameter, setParameters } from "../../router";
 import { useFilterCompletion } from "../completion/hooks";
@@ -47,13 +47,9 @@ export function MapScreen() {
         <Choice name="group" label="Group" texts={GROUPINGS} value={grouping} />
       </div>
       {fleet === null ? (
-        nodes.failure === null ? (
-          <Loading />
-        ) : (
-          <ProblemView problem={nodes.failure.problem} />
-        )
+        <NoData problem={nodes.failure?.problem ?? null} />
       ) : fleet.nodes.count + fleet.pods.count + fleet.clusters.count === 0 ? (
-        <EmptyState title="There are no clusters, nodes or pods">
+        <EmptyState title="No clusters, nodes or pods">
           <a href={hrefOf({ screen: "quality" })}>See what is missing</a>
         </EmptyState>
       ) : (

@@ -1,8 +1,9 @@
 /** What the colours and marks of the map mean. */
-import { type Health, healthText, toHealth } from "../../components/health";
+import { healthText } from "../../components/health";
+import { HEALTHS, type Health, toHealth } from "../../data/health";
 import { formatCount } from "../../format";
 import type { Picture } from "./picture";
-import { HEALTHS, type Scaled } from "./scales";
+import type { Scaled } from "./scales";
 
 export function Legend({ picture }: { readonly picture: Picture }) {
   const { nodeScale, podScale } = picture;
@@ -12,7 +13,7 @@ export function Legend({ picture }: { readonly picture: Picture }) {
       {podScale ? <ScaleLegend subject="Pods" scale={podScale} /> : <p>Pods: no colour</p>}
       <p class="legend-marks">
         Marks:
-        {HEALTHS.slice(1).map((health) => (
+        {HEALTHS.filter((health) => health !== "ok").map((health) => (
           <span key={health} class="legend-item">
             <Mark health={health} /> {healthText(health)}
           </span>

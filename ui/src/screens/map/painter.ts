@@ -3,12 +3,12 @@
 import { COLOURS, type Palette } from "../../components/palette";
 import type { Rect } from "../../components/view";
 import type { View } from "../../components/zoom_canvas";
+import { HEALTHS, healthCode } from "../../data/health";
 import { safeText } from "../../format";
 import type { Box } from "./arrangement";
 import { type Grid, rectOfSlot } from "./grid";
 import { arePodsDrawn, type Picture, rectOf, type Target } from "./picture";
 import { type PodGrid, podCells, stripHeight } from "./pods";
-import { HEALTHS } from "./scales";
 
 export interface Marks {
   readonly selected: Target | null;
@@ -28,7 +28,10 @@ const FONT_SIZE = 12;
 const WIDE_SHARE = 1.08;
 const SAMPLE = "abcdefghijklmnopqrstuvwxyz-0123456789-";
 
-const [OK, WARNING, FAILED, UNKNOWN] = HEALTHS.map((_, index) => index) as [number, number, number, number];
+const OK = healthCode("ok");
+const WARNING = healthCode("warning");
+const FAILED = healthCode("failed");
+const UNKNOWN = healthCode("unknown");
 
 /** A frame while it is put together: rectangles by colour, because changing the colour is what costs time. */
 class Frame {

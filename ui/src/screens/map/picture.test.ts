@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { HEALTHS } from "../../data/health";
 import type { Fleet } from "./fleet";
 import { EVERYTHING, findMatches } from "./matches";
 import { type Picture, PictureMaker, rectOf, type Target, targetAt } from "./picture";
-import { COLOUR_MODES, HEALTHS } from "./scales";
+import { COLOUR_MODES } from "./scales";
 import { fleetOf, summaryOf } from "./testing";
 
 const NODES = [

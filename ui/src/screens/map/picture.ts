@@ -2,12 +2,14 @@
 
 import { COLOURS } from "../../components/palette";
 import type { Rect, Size } from "../../components/view";
+import { HEALTHS } from "../../data/health";
 import { safeText } from "../../format";
+import { healthCodes } from "../health_codes";
 import { Arrangement, type Box, type Group } from "./arrangement";
 import type { Fleet, Grouping } from "./fleet";
 import { isInside, rectOfSlot, slotAt } from "./grid";
 import { PodPlaces, podCells } from "./pods";
-import { type ColourMode, HEALTHS, healthCodes, type Scaled, severityOf } from "./scales";
+import type { ColourMode, Scaled } from "./scales";
 
 /** Something on the map. A group is a box, a cell a node. */
 export type Target =
@@ -130,11 +132,10 @@ function byCell(fleet: Fleet, ofNodes: Uint8Array, ofOthers: number): Uint8Array
 }
 
 function worstOfPods(fleet: Fleet, healths: Uint8Array): Uint8Array {
-  const worst = new Uint8Array(fleet.cells.length);
+  const worst = new Uint8Array(fleet.cells.length).fill(OK);
   for (let pod = 0; pod < healths.length; pod += 1) {
     const cell = fleet.cellOfPod[pod] ?? 0;
-    const health = healths[pod] ?? 0;
-    if (severityOf(health) > severityOf(worst[cell] ?? 0)) worst[cell] = health;
+    worst[cell] = Math.min(healths[pod] ?? OK, worst[cell] ?? OK);
   }
   return worst;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { luminance } from "../../components/palette";
+import { HEALTHS } from "../../data/health";
 import { COLOUR_MODES, colourModeOf } from "./scales";
 import { summaryOf } from "./testing";
 
@@ -54,7 +55,7 @@ test("a single type without a colour of its own is one other", () => {
 
 test("a health that is not known by name is unknown", () => {
   const nodes = summaryOf("nodes", [{ cluster: "c", name: "a", health: "excellent" }]);
-  assert.equal(COLOUR_MODES.health.nodes(nodes, 0).classOf[0], 3);
+  assert.equal(COLOUR_MODES.health.nodes(nodes, 0).classOf[0], HEALTHS.indexOf("unknown"));
 });
 
 test("a colour of the address that does not exist is the health", () => {

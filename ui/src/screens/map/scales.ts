@@ -1,7 +1,9 @@
 /** How values become colours: the classes of a scale, with words for the legend, and the class of each object. */
 import type { Colour } from "../../components/palette";
+import { HEALTHS } from "../../data/health";
 import type { Summary } from "../../data/summary";
 import { formatBytes, formatCores, formatDuration, formatQuantity, formatRatio, safeText } from "../../format";
+import { healthCodes } from "../health_codes";
 
 export interface ScaleClass {
   readonly colour: Colour;
@@ -28,8 +30,6 @@ export interface ColourMode {
   readonly pods: Scale | null;
 }
 
-/** The values of `health` in the order of their codes. */
-export const HEALTHS = ["ok", "warning", "failed", "unknown"] as const;
 const UNKNOWN = HEALTHS.indexOf("unknown");
 
 const MIB = 2 ** 20;
@@ -99,29 +99,6 @@ export const COLOUR_MODES = {
 /** Return the mode of this name. Names in addresses can be anything: others are the mode `health`. */
 export function colourModeOf(name: string): ColourMode {
   return Object.hasOwn(COLOUR_MODES, name) ? COLOUR_MODES[name as keyof typeof COLOUR_MODES] : COLOUR_MODES.health;
-}
-
-export function healthCode(health: string): number {
-  const code = (HEALTHS as readonly string[]).indexOf(health);
-  return code < 0 ? UNKNOWN : code;
-}
-
-/** Return the index of HEALTHS for each object. */
-export function healthCodes(objects: Summary): Uint8Array {
-  const categories = objects.categories("health");
-  const known = categories?.names.map(healthCode) ?? [];
-  const codes = new Uint8Array(objects.count);
-  for (let row = 0; row < codes.length; row += 1) {
-    codes[row] = categories
-      ? (known[categories.indexes[row] ?? 0] ?? UNKNOWN)
-      : healthCode(objects.text("health", row));
-  }
-  return codes;
-}
-
-/** From 0, nothing to do, to 3. Health that is not known is better than a known problem. */
-export function severityOf(code: number): number {
-  return [0, 2, 3, 1][code] ?? 0;
 }
 
 interface Steps {

@@ -2,6 +2,7 @@
 
 import type { TreeRow } from "../../components/tree_table";
 import { joinKey, type ObjectRef, objectKey, parseObjectKey } from "../../router";
+import { objectOfRow } from "../objects";
 import type { Group } from "./arrangement";
 import type { Fleet } from "./fleet";
 import type { Matches, Picture, Target } from "./picture";
@@ -136,7 +137,7 @@ export function objectOf({ fleet, grouping }: Parts, target: Target): ObjectRef 
       return row < 0 ? null : { kind: "node", cluster, node: name };
     }
     case "pod":
-      return podRef(fleet, target.pod);
+      return objectOfRow(fleet.pods, target.pod);
   }
 }
 
@@ -150,10 +151,5 @@ function cellRowKey(fleet: Fleet, cell: number): string {
 }
 
 function podRowKey(fleet: Fleet, pod: number): string {
-  return objectKey(podRef(fleet, pod));
-}
-
-function podRef({ pods }: Fleet, row: number): ObjectRef {
-  const [cluster = "", namespace = "", pod = ""] = pods.names(row);
-  return { kind: "pod", cluster, namespace, pod };
+  return objectKey(objectOfRow(fleet.pods, pod));
 }

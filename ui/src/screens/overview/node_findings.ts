@@ -1,11 +1,12 @@
 /** Nodes and clusters that have failed, and nodes whose memory or file system is nearly full. */
 
 import { NEARLY_FULL } from "../../components/bar";
+import { HEALTHS } from "../../data/health";
 import type { Summary } from "../../data/summary";
 import { formatAge, formatCount, formatQuantity, formatRatio, formatRecentTime } from "../../format";
 import { hrefOf, hrefOfObject } from "../../router";
 import { groupBy } from "../group";
-import { createHealthReader } from "../health_reader";
+import { healthCodes } from "../health_codes";
 import { FILESYSTEM_NEARLY_FULL, hasOnlyAlerts, MEMORY_NEARLY_FULL, splitProblems } from "../object_state";
 import { listNames, type Part } from "../sentence";
 import { type Finding, type FindingHealth, GROUP_SIZE, nodeKey, RANKS } from "./finding";
@@ -42,12 +43,12 @@ export function scanNodes(nodes: Summary, only: string): NodeScan {
   const failed = new Set<string>();
   const fullFilesystems: FullNode[] = [];
   const fullMemories: FullNode[] = [];
-  const healthOf = createHealthReader(nodes);
+  const codes = healthCodes(nodes);
   for (let row = 0; row < nodes.count; row += 1) {
     const cluster = nodes.text("cluster", row);
     if (only !== "" && cluster !== only) continue;
     totals.set(cluster, (totals.get(cluster) ?? 0) + 1);
-    const health = healthOf(row);
+    const health = HEALTHS[codes[row] ?? 0];
     if (health !== "failed" && health !== "warning") continue;
     const name = nodes.text("name", row);
     const all = splitProblems(nodes.text("problems", row));

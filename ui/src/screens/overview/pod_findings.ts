@@ -1,11 +1,13 @@
 /** Pods that fail or restart, one finding for each workload, and the alerts that fire. */
 
+import { HEALTHS } from "../../data/health";
 import type { Summary } from "../../data/summary";
 import { formatAge, formatCount, formatDuration, formatQuantity } from "../../format";
 import { hrefOf, hrefOfObject } from "../../router";
 import { equals, joinFilters } from "../filters";
-import { createHealthReader } from "../health_reader";
+import { healthCodes } from "../health_codes";
 import { alertName, hasOnlyAlerts, RESTARTS_OFTEN, selectSpecificProblems, splitProblems } from "../object_state";
+import { objectOfRow } from "../objects";
 import { listNames, type Part, type Sentence } from "../sentence";
 import { type Finding, type FindingHealth, GROUP_SIZE, nodeKey, RANKS } from "./finding";
 import type { NodeProblem } from "./node_findings";
@@ -57,9 +59,9 @@ export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, only: 
   const restarting = new Map<string, PodGroup>();
   const alerts = new Map<string, AlertGroup>();
   const affected = new Map<string, number>();
-  const healthOf = createHealthReader(pods);
+  const codes = healthCodes(pods);
   for (let row = 0; row < pods.count; row += 1) {
-    const health = healthOf(row);
+    const health = HEALTHS[codes[row] ?? 0];
     if (health !== "failed" && health !== "warning") continue;
     const cluster = pods.text("cluster", row);
     if (only !== "" && cluster !== only) continue;
@@ -68,13 +70,7 @@ export function scanPods(pods: Summary, failedNodes: ReadonlySet<string>, only: 
     if (failedNodes.has(node) && problems.every((problem) => PROBLEMS_OF_LOST_PODS.has(problem))) {
       affected.set(node, (affected.get(node) ?? 0) + 1);
     } else if (hasOnlyAlerts(problems)) {
-      const href = hrefOfObject({
-        kind: "pod",
-        cluster,
-        namespace: pods.text("namespace", row),
-        pod: pods.text("name", row),
-      });
-      addAlerts(alerts, "pods", problems, health, pods.text("name", row), href);
+      addAlerts(alerts, "pods", problems, health, pods.text("name", row), hrefOfObject(objectOfRow(pods, row)));
     } else if (isOnlyRestarting(problems)) addPod(restarting, pods, row, health, problems);
     else addPod(failing, pods, row, health, problems);
   }

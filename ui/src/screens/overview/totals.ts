@@ -1,6 +1,7 @@
 /** How many objects a fleet or a cluster has, how many of them have problems, and how much of its capacity is used. */
 
 import type { Summary } from "../../data/summary";
+import { formatCount } from "../../format";
 import { type Resource, type Usage, usageOfCluster } from "../usage_bar";
 
 const NO_USAGE: Usage = { used: 0, capacity: 0 };
@@ -46,11 +47,10 @@ function rowsOf(clusters: Summary, cluster: string): number[] {
 }
 
 /** "1 failed, 2 with a warning", "" if all are well. */
-export function describeCounts({ failed, warning }: HealthCounts): string {
-  const parts = [failed > 0 && `${failed.toLocaleString("en")} failed`, warning > 0 && warningText(warning)];
+export function describeCounts({ failed, warning }: Pick<HealthCounts, "failed" | "warning">): string {
+  const parts = [
+    failed > 0 && `${formatCount(failed)} failed`,
+    warning > 0 && `${formatCount(warning)} with a warning`,
+  ];
   return parts.filter((part) => part !== false).join(", ");
-}
-
-function warningText(count: number): string {
-  return `${count.toLocaleString("en")} with a warning`;
 }

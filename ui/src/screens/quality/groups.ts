@@ -1,6 +1,6 @@
 /** The document in the order in which people ask: by exporter, by error, by reason. */
 
-import type { Health } from "../../components/health";
+import type { Health } from "../../data/health";
 import { safeText } from "../../format";
 import { groupBy } from "../group";
 import type { LeftOut, Quality, QualityRow, UnfilledField } from "./document";

@@ -1,6 +1,6 @@
 /** What a search offers: screens by name, objects by anything known of them, and tables of what has the text in its name. */
 
-import { type Health, toHealth } from "../../components/health";
+import { type Health, toHealth } from "../../data/health";
 import { hrefOf, hrefOfObject, type ObjectRef, type TableKind } from "../../router";
 import { quoteValue } from "../filters";
 import { groupBy } from "../group";

@@ -1,8 +1,9 @@
 /** The panel beside a table: what matters of the selected object, and links to everything around it. */
 
-import { HealthBadge, toHealth } from "../../components/health";
+import { HealthBadge } from "../../components/health";
 import { Name, ObjectLink } from "../../components/name";
-import { Loading } from "../../components/states";
+import { NoData } from "../../components/states";
+import { toHealth } from "../../data/health";
 import { useJson, useSummary } from "../../data/hooks";
 import { formatQuantity, safeText } from "../../format";
 import { useShortcut } from "../../keyboard";
@@ -15,7 +16,6 @@ import { ContainerState, type PodRef, PodState } from "../detail/pod";
 import { describeWell, explainContainer } from "../detail/pod_explanations";
 import { ContainerUse, NodeUsage } from "../detail/usage";
 import { equals } from "../filters";
-import { NoData } from "../no_data";
 import { UNKNOWN_STATE, useContainerStates } from "../object_state";
 import { UsageBar, usageOfCluster } from "../usage_bar";
 
@@ -44,7 +44,7 @@ export function SidePanel({ object }: { readonly object: ObjectRef }) {
         </button>
       </header>
       {failure?.problem.kind === "missing" && data !== null && <GoneNotice since={failure.since} />}
-      {data === null && (failure === null ? <Loading /> : <NoData problem={failure.problem} />)}
+      {data === null && <NoData problem={failure?.problem ?? null} />}
       {data !== null && <Content object={object} data={data} />}
     </aside>
   );

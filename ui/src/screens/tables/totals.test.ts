@@ -12,8 +12,7 @@ test("nodes have the sum of their capacity, and the used share where usage is kn
     { health: "ok" },
   ]);
   assert.deepEqual(describeTotals("nodes", nodes), [
-    "1 failed",
-    "1 with a warning",
+    "1 failed, 1 with a warning",
     "8 cores, 50 % used",
     "16 GiB, 75 % used",
   ]);

@@ -3,14 +3,12 @@
 import type { SummaryKind } from "../../data/protocol";
 import type { Summary } from "../../data/summary";
 import { formatBytes, formatCores, formatQuantity, formatRatio } from "../../format";
+import { countHealth } from "../health_codes";
+import { describeCounts } from "../overview/totals";
 
 /** Such as "1 failed", "212 cores, 14 % used"; only what is known. */
 export function describeTotals(kind: SummaryKind, summary: Summary): string[] {
-  const counts = countHealth(summary);
-  const parts = [
-    counts.failed > 0 && `${counts.failed.toLocaleString("en")} failed`,
-    counts.warning > 0 && warning(counts.warning),
-  ];
+  const parts = [describeCounts(countHealth(summary))];
   switch (kind) {
     case "clusters":
       parts.push(formatQuantity(sum(summary, "nodeCount"), "node"), formatQuantity(sum(summary, "podCount"), "pod"));
@@ -26,23 +24,7 @@ export function describeTotals(kind: SummaryKind, summary: Summary): string[] {
     default:
       parts.push(describeSum(summary, "cpuUsageCores", formatCores), describeSum(summary, "memoryBytes", formatBytes));
   }
-  return parts.filter((part) => part !== false && part !== "") as string[];
-}
-
-function warning(count: number): string {
-  return `${count.toLocaleString("en")} with a warning`;
-}
-
-function countHealth(summary: Summary): { failed: number; warning: number } {
-  const counts = { failed: 0, warning: 0 };
-  const categories = summary.categories("health");
-  if (categories === null) return counts;
-  const [failed, warned] = [categories.names.indexOf("failed"), categories.names.indexOf("warning")];
-  for (const index of categories.indexes) {
-    if (index === failed) counts.failed += 1;
-    else if (index === warned) counts.warning += 1;
-  }
-  return counts;
+  return parts.filter((part) => part !== "");
 }
 
 function sum(summary: Summary, column: string): number {

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { FilterBar } from "../../components/filter_bar";
 import { Screen } from "../../components/screen";
-import { EmptyState, Loading, ProblemView } from "../../components/states";
+import { EmptyState, NoData } from "../../components/states";
 import { useSummary } from "../../data/hooks";
 import { formatQuantity } from "../../format";
 import { hrefOf, parameter } from "../../router";
@@ -22,7 +22,7 @@ export function WorldScreen() {
   if (nodes.data === null || places === null) {
     return (
       <Screen title="World" isFilling>
-        {nodes.failure === null ? <Loading /> : <ProblemView problem={nodes.failure.problem} />}
+        <NoData problem={nodes.failure?.problem ?? null} />
       </Screen>
     );
   }
@@ -56,7 +56,7 @@ export function WorldScreen() {
 
 function NoPositions({ count }: { readonly count: number }) {
   return (
-    <EmptyState title={count === 0 ? "There are no nodes" : "No node reports its position"}>
+    <EmptyState title={count === 0 ? "No nodes" : "No node has a position"}>
       <p>A node is shown here if its telemetry has a latitude and a longitude. They are read from these labels:</p>
       <ul>
         <li>

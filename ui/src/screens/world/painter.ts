@@ -1,7 +1,7 @@
 /** Draws the world on a canvas: land, and a counted mark for hosts that are near one another. */
 import type { Palette } from "../../components/palette";
 import type { View } from "../../components/zoom_canvas";
-import { HEALTHS, severityOf } from "../map/scales";
+import { HEALTHS, healthCode } from "../../data/health";
 import type { Earth } from "./earth";
 import type { Gathering } from "./gather";
 import { type HealthCounts, worstOf } from "./places";
@@ -46,7 +46,7 @@ export function paintWorld(
 }
 
 function rankOf({ count, healths }: Spot): number {
-  return count === 0 ? -1 : severityOf(worstOf(healths)) * 1_000_000 + count;
+  return count === 0 ? -1 : (HEALTHS.length - worstOf(healths)) * 1_000_000 + count;
 }
 
 function paintLand(context: CanvasRenderingContext2D, view: View, palette: Palette, { land, sphere }: Earth): void {
@@ -127,7 +127,7 @@ function paintSpot(context: CanvasRenderingContext2D, view: View, palette: Palet
 function paintCount(context: CanvasRenderingContext2D, spot: Spot, x: number, y: number, ratio: number): void {
   const health = worstOf(spot.healths);
   const affected = spot.healths[health] ?? 0;
-  const isPart = severityOf(health) > 1 && affected < spot.count;
+  const isPart = health < healthCode("unknown") && affected < spot.count;
   if (!isPart || radiusOf(spot.gathering.rows.length) < TWO_LINES_FROM) {
     context.fillText(formatShort(spot.count), x, y + ratio);
     return;

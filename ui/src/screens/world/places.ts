@@ -1,10 +1,10 @@
 /** Where hosts are: those with a position, and the places that have them. */
+import { healthCode } from "../../data/health";
 import type { Summary } from "../../data/summary";
 import { safeText } from "../../format";
 import { joinKey } from "../../router";
 import { equals, joinFilters } from "../filters";
 import { countryName } from "../map/fleet";
-import { healthCode, severityOf } from "../map/scales";
 
 /** How many hosts have each health, in the order of HEALTHS. */
 export type HealthCounts = readonly [number, number, number, number];
@@ -83,9 +83,6 @@ export function countHealths(nodes: Summary, rows: readonly number[]): HealthCou
 
 /** Return the index of HEALTHS of the worst health that any host has. */
 export function worstOf(counts: HealthCounts): number {
-  let worst = 0;
-  for (const [code, count] of counts.entries()) {
-    if (count > 0 && severityOf(code) > severityOf(worst)) worst = code;
-  }
-  return counts[worst] === 0 ? healthCode("unknown") : worst;
+  const worst = counts.findIndex((count) => count > 0);
+  return worst < 0 ? healthCode("unknown") : worst;
 }

@@ -2,6 +2,7 @@
 import type { TreeRow } from "../../components/tree_table";
 import type { Summary } from "../../data/summary";
 import { objectKey } from "../../router";
+import { objectOfRow } from "../objects";
 import type { Place } from "./places";
 
 export interface WorldRow extends TreeRow {
@@ -50,8 +51,7 @@ function hostRow(nodes: Summary, place: Place, hosts: readonly number[], host: n
 }
 
 export function hostKey(nodes: Summary, row: number): string {
-  const [cluster = "", node = ""] = nodes.names(row);
-  return objectKey({ kind: "node", cluster, node });
+  return objectKey(objectOfRow(nodes, row));
 }
 
 /** Return the place and the hosts that a key selects, null if they are not there. */

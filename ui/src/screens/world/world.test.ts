@@ -31,10 +31,10 @@ test("hosts of a city are a place with a filter that finds them, others are name
 });
 
 test("the worst health of hosts is failed, then warning, then unknown", () => {
-  assert.equal(worstOf(countHealths(NODES, [0, 1, 2])), 2);
-  assert.equal(worstOf(countHealths(NODES, [0, 2])), 3);
-  assert.equal(worstOf(countHealths(NODES, [0])), 0);
-  assert.equal(worstOf(countHealths(NODES, [])), 3);
+  assert.equal(worstOf(countHealths(NODES, [0, 1, 2])), 0);
+  assert.equal(worstOf(countHealths(NODES, [0, 2])), 2);
+  assert.equal(worstOf(countHealths(NODES, [0])), 3);
+  assert.equal(worstOf(countHealths(NODES, [])), 2);
 });
 
 test("near points are gathered around the one with most hosts, far ones are not", () => {

@@ -10,12 +10,13 @@ import { EmptyState } from "../../components/states";
 import { type TreeColumn, TreeTable } from "../../components/tree_table";
 import type { Rect, Size } from "../../components/view";
 import { type CanvasControl, type CanvasPoint, type Paint, ZoomCanvas } from "../../components/zoom_canvas";
+import { HEALTHS } from "../../data/health";
 import { useNow } from "../../data/hooks";
 import type { Summary } from "../../data/summary";
 import { formatCount, formatQuantity, safeText } from "../../format";
-import { hrefOf, hrefOfObject, navigate, type ObjectRef, parameter, setParameters } from "../../router";
+import { hrefOf, hrefOfObject, navigate, parameter, setParameters } from "../../router";
 import { FactsView, nodeFacts } from "../map/facts";
-import { HEALTHS } from "../map/scales";
+import { objectOfRow } from "../objects";
 import { SummaryHealth } from "../summary_tables";
 import { areaOfEarth, drawEarth } from "./earth";
 import { type Gathering, GatheringLevels, type Point } from "./gather";
@@ -356,13 +357,8 @@ function RowHealth({ nodes, row: { host, hosts } }: { readonly nodes: Summary; r
 
 /** Go to the node, or to the nodes of the place. */
 function openRow(nodes: Summary, { place, host }: Selected): void {
-  if (host !== null) navigate(hrefOfObject(nodeRef(nodes, host)));
+  if (host !== null) navigate(hrefOfObject(objectOfRow(nodes, host)));
   else if (place.filter) navigate(hrefOfPlace(place));
-}
-
-function nodeRef(nodes: Summary, row: number): ObjectRef {
-  const [cluster = "", node = ""] = nodes.names(row);
-  return { kind: "node", cluster, node };
 }
 
 function hrefOfPlace({ filter }: Place): string {
@@ -377,7 +373,7 @@ function SelectionView({ nodes, place, host }: Selected & { readonly nodes: Summ
         ✕
       </button>
       {host !== null ? (
-        <FactsView facts={{ ...nodeFacts(nodes, host, now), object: nodeRef(nodes, host) }} isLink />
+        <FactsView facts={{ ...nodeFacts(nodes, host, now), object: objectOfRow(nodes, host) }} isLink />
       ) : (
         <>
           <p class="fact-title">
