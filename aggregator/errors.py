@@ -30,7 +30,8 @@
     │   ├── MethodNotAllowedError   use an allowed method
     │   ├── RequestTooLargeError    send a smaller body
     │   ├── VersionGoneError        request the first page again
-    │   └── VersionMismatchError    decide again with the current topology
+    │   ├── VersionMismatchError    decide again with the current topology
+    │   └── TooManyWatchesError     retry later, or close other watches
     └── AccessError
         ├── UnauthenticatedError    send a valid token
         ├── PermissionDeniedError   obtain a token with the required role
@@ -254,6 +255,10 @@ class VersionMismatchError(RequestError):
     def __init__(self, detail: str, *, parameter: str = "", version: str = "") -> None:
         super().__init__(detail, parameter=parameter)
         self.version = version
+
+
+class TooManyWatchesError(RequestError):
+    """The server has as many watches as it allows."""
 
 
 class AccessError(AggregatorError):

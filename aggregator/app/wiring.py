@@ -28,6 +28,7 @@ from aggregator.server.http.server import HttpServer, HttpServerOptions, open_li
 from aggregator.server.http.ui import PageConfig, PageLogin, WebPage, is_page_built, load_page
 from aggregator.server.status import Readiness
 from aggregator.server.tls import CertificateReloader
+from aggregator.server.watch_service import compute_max_watches
 from aggregator.settings.gateway import Settings
 from aggregator.util.files import CertificateFiles
 from aggregator.util.runtime import compute_max_connections, raise_descriptor_limit, read_memory_limit_bytes
@@ -171,6 +172,7 @@ def _build_http_server(settings: Settings, port: int, components: Components, ma
         page=_build_page(settings, has_guard=components.guard is not None),
         cors_origins=settings.CORS_ORIGINS,
         trusted_proxies=settings.trusted_proxies,
+        max_watches=compute_max_watches(max_connections),
     )
     app = create_http_app(components.refresher, components.readiness, components.instrumentation, options)
     listener = open_listener("HTTP", settings.HTTP_HOST, port)

@@ -218,11 +218,11 @@ class LookupPlan:
         self.limit = _validate_limit(options.limit)
         self.continue_token = parse_continue_token(options.continue_token) if options.continue_token else None
         self._predicate = self._compile_predicate(newest_sample_ms=0)
-        self._has_relative_times = resource.kind is not None and has_relative_times(resource.kind, self.requirements)
+        self.uses_relative_times = resource.kind is not None and has_relative_times(resource.kind, self.requirements)
 
     def build_predicate(self, topology: Topology) -> ObjectPredicate | None:
         """Return a predicate that is true for the objects of a topology that match, None if all of them do."""
-        if not self._has_relative_times:
+        if not self.uses_relative_times:
             return self._predicate
         return self._compile_predicate(find_newest_sample_ms(topology))
 

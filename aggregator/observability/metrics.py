@@ -49,8 +49,8 @@ METRICS = (
         Histogram,
         # Not `endpoint`, which the Prometheus operator adds to every series.
         ("handler", "route"),
-        "Time from the header of an HTTP request to the end of its response, without requests that ask to wait "
-        "(wait=, Cache-Control: no-cache). The route is the first segment below /api/v1, otherwise the handler.",
+        "Time from the header of an HTTP request to the end of its response, without watches and requests that ask to "
+        "wait (wait=, Cache-Control: no-cache). The route is the first segment below /api/v1, otherwise the handler.",
         _HTTP_DURATION_BUCKETS_SECONDS,
     ),
     MetricDefinition("grpc_server_started_total", Counter, _GRPC_METHOD_LABELS, "gRPC calls started."),
@@ -144,6 +144,13 @@ METRICS = (
         "Memory limit of the container or service that this process runs in, +Inf without one.",
     ),
     MetricDefinition("aggregator_http_connections", Gauge, (), "Open HTTP connections."),
+    MetricDefinition("aggregator_watches", Gauge, ("server",), "Open watches, by server: http or grpc."),
+    MetricDefinition(
+        "aggregator_watch_events_total",
+        Counter,
+        ("event",),
+        "Events sent to watches. A restart means that a client has to read a snapshot again.",
+    ),
     MetricDefinition(
         "aggregator_spans_dropped_total", Counter, (), "Spans dropped because the trace collector did not accept them."
     ),
@@ -167,6 +174,7 @@ HTTP_HANDLERS = ("topology", "probes", "metrics", "docs", API_HANDLER, "mcp", "u
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 # The status of a request that got no response because the process stopped or the client left.
 NO_RESPONSE_CODE = 0
+WATCH_EVENTS = ("snapshot", "changes", "bookmark", "completeness", "restart", "end")
 # The label value of everything that has no value of its own, so that clients cannot create series.
 OTHER = "other"
 
@@ -278,6 +286,9 @@ class OwnMetrics:
         # Finding a series by its labels takes longer than counting.
         self._get_http_counter = cache(self._create_http_counter)
         self._get_http_durations = cache(self._histograms["http_request_duration_seconds"].labels)
+        self._get_watch_counter = cache(self._counters["aggregator_watch_events_total"].labels)
+        for event in WATCH_EVENTS:
+            self._get_watch_counter(event)
         self._initialize_series(queries, sources)
 
     # --- HTTP and gRPC
@@ -349,6 +360,10 @@ class OwnMetrics:
         self._set_gap_gauges(gap_counts)
 
     # --- others
+
+    def record_watch_event(self, event: str) -> None:
+        """Count an event sent to a watch; one of WATCH_EVENTS."""
+        self._get_watch_counter(event).inc()
 
     def set_gauge_function(self, name: str, read_value: Callable[[], float], *labels: str) -> None:
         """Set the function that returns the value of a gauge, or of its series with these labels, at each scrape."""

@@ -13,6 +13,7 @@ from aggregator.models.quality import Quality
 from aggregator.observability.logs import get_logger
 from aggregator.observability.metrics import DROP_REASONS, OwnMetrics, RefreshOutcome
 from aggregator.refresh.collector import SnapshotCollector
+from aggregator.refresh.history import VersionHistory
 from aggregator.refresh.snapshot import Gap, GapKind, Snapshot, free_snapshots
 
 _log = get_logger(__name__)
@@ -88,6 +89,7 @@ class Refresher:
         self._schedule = schedule
         self._clock = clock or Clock()
         self._snapshot: Snapshot | None = None
+        self._history = VersionHistory()
         self._failure_reason = "the first refresh is still running"
         self._quality = Quality(self._failure_reason)
         self._refresh_task: asyncio.Task[None] | None = None
@@ -101,6 +103,11 @@ class Refresher:
         self._next_refresh_at = 0.0
         # Failed refreshes in a row that left no topology to serve.
         self._failures_without_snapshot = 0
+
+    @property
+    def history(self) -> VersionHistory:
+        """The changes between the recent topologies."""
+        return self._history
 
     def get_snapshot(self) -> Snapshot:
         """Return the current snapshot; raise NoTopologyError if there is none, or if it is too old."""
@@ -224,12 +231,20 @@ class Refresher:
         with self._own_metrics.measure_refresh():
             attempt = self._collect_or_keep()
         if attempt.snapshot is not None and attempt.is_new:
+            self._record_changes(attempt.snapshot)
             self._own_metrics.record_refresh(_summarize_refresh(attempt.snapshot), self._clock.wall())
         else:
             self._own_metrics.record_refresh_failure(
                 _count_gaps_by_kind(attempt.snapshot.gaps if attempt.snapshot is not None else ())
             )
         return attempt
+
+    def _record_changes(self, snapshot: Snapshot) -> None:
+        try:
+            self._history.record(snapshot.topology)
+        except Exception:  # noqa: BLE001 - a defect in comparing: the topology is usable, and watches start again
+            _log.exception("comparing with the last topology failed")
+            self._history.clear()
 
     def _collect_or_keep(self) -> _RefreshAttempt:
         started_at, wall_seconds = self._clock.monotonic(), self._clock.wall()

@@ -14,6 +14,7 @@ from aggregator.errors import (
     NoTopologyError,
     PermissionDeniedError,
     RequestTooLargeError,
+    TooManyWatchesError,
     UnauthenticatedError,
     VersionGoneError,
     VersionMismatchError,
@@ -43,6 +44,7 @@ _ERROR_MAPPINGS: dict[type[AggregatorError], ErrorMapping] = {
     VersionGoneError: ErrorMapping(410, grpc.StatusCode.ABORTED, None),
     VersionMismatchError: ErrorMapping(412, grpc.StatusCode.FAILED_PRECONDITION, None),
     RequestTooLargeError: ErrorMapping(413, grpc.StatusCode.RESOURCE_EXHAUSTED, None),
+    TooManyWatchesError: ErrorMapping(429, grpc.StatusCode.RESOURCE_EXHAUSTED, None),
 }
 
 INTERNAL_ERROR = ErrorMapping(500, grpc.StatusCode.INTERNAL, "internal error")

@@ -8,6 +8,7 @@ from typing import Protocol
 from aggregator.errors import NoTopologyError, PermissionDeniedError
 from aggregator.models.grant import Grant
 from aggregator.models.quality import Quality
+from aggregator.refresh.history import VersionHistory
 from aggregator.refresh.snapshot import DocumentFormat, Snapshot
 from aggregator.util.content_coding import MIN_COMPRESSIBLE_BYTES
 
@@ -21,6 +22,10 @@ class SnapshotProvider(Protocol):
     @property
     def is_stopping(self) -> bool:
         """Whether the process is stopping, so that requests should not wait any longer."""
+
+    @property
+    def history(self) -> VersionHistory:
+        """The changes between the recent topologies."""
 
     def get_snapshot(self) -> Snapshot:
         """Return the current snapshot; raise NoTopologyError if there is none, or if it is too old."""

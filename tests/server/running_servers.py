@@ -20,6 +20,7 @@ from aggregator.server.http.responses import PUBLIC_PATHS
 from aggregator.server.http.server import HttpServer, HttpServerOptions, open_listener
 from aggregator.server.http.ui import WebPage
 from aggregator.server.status import Readiness
+from aggregator.server.watch_service import MAX_WATCHES
 from tests.server.snapshot_provider import FakeSnapshotProvider
 
 HOST = "127.0.0.1"
@@ -46,6 +47,7 @@ class ServerOptions:
     instrumentation: Instrumentation = field(default_factory=lambda: Instrumentation(OwnMetrics()))
     public_paths: frozenset[str] = PUBLIC_PATHS
     page: WebPage | None = None
+    max_watches: int = MAX_WATCHES
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _run_in_thread(config: _ServerConfig, started: "Future[tuple[ServerPorts, _S
             page=config.options.page,
             cors_origins=config.options.cors_origins,
             trusted_proxies=config.options.trusted_proxies,
+            max_watches=config.options.max_watches,
         )
         socket = open_listener("HTTP_PORT", HOST, 0)
         app = create_http_app(config.source, readiness, instrumentation, http_options)

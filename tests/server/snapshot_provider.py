@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aggregator.models.quality import Quality
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology, add_version
+from aggregator.refresh.history import VersionHistory
 from aggregator.refresh.snapshot import Gap, GapKind, RenderedTopology, Snapshot
 from aggregator.server.openapi.examples import QUALITY_EXAMPLE
 from aggregator.views.renderers import RENDERERS, ViewRenderer
@@ -76,6 +77,7 @@ class FakeSnapshotProvider:
     fresh_wait_count: int = 0
     current_quality: Quality = QUALITY_EXAMPLE
     is_stopping: bool = False
+    history: VersionHistory = field(default_factory=VersionHistory)
     waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
 
     def get_snapshot(self) -> Snapshot:
@@ -110,6 +112,8 @@ class FakeSnapshotProvider:
 
     def publish(self, snapshot: Snapshot) -> None:
         """Replace the current snapshot and wake up all waiters, from any thread."""
+        self.history.record(self.current_snapshot.topology)
+        self.history.record(snapshot.topology)
         self.current_snapshot = snapshot
         loops = {loop for loop, _ in self.waiters}
         while self.waiters:

@@ -42,9 +42,11 @@ from aggregator.server.http.responses import (
 from aggregator.server.http.routes import ApiServices, create_api, list_api_routes
 from aggregator.server.http.routes_candidates import CandidateResponder
 from aggregator.server.http.routes_v1 import LookupResponder, QualityResponder
+from aggregator.server.http.routes_watch import WatchResponder
 from aggregator.server.http.ui import WebPage
 from aggregator.server.status import Readiness
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider
+from aggregator.server.watch_service import MAX_WATCHES
 from aggregator.views.v1_format import render_quality_json
 
 TOPOLOGY_METHODS = ("GET", "HEAD", "POST")
@@ -62,7 +64,7 @@ _PAGE_HEADERS = {
 
 @dataclass(frozen=True)
 class HttpAppOptions:
-    """How the HTTP server treats requests: tokens, the default layout, the web page, CORS and trusted proxies."""
+    """How the HTTP server treats requests: tokens, layout, web page, CORS, trusted proxies, limit of watches."""
 
     guard: Guard | None = None
     public_paths: frozenset[str] = PUBLIC_PATHS
@@ -70,6 +72,7 @@ class HttpAppOptions:
     page: WebPage | None = None
     cors_origins: Sequence[str] = ()
     trusted_proxies: Sequence[IpNetwork] = ()
+    max_watches: int = MAX_WATCHES
 
 
 def create_http_app(
@@ -84,7 +87,9 @@ def create_http_app(
         LookupResponder(snapshots, document_responder),
         CandidateResponder(snapshots, document_responder),
     )
-    api = create_api(ApiServices(readiness, own_metrics, errors, document_responder, lookups, candidates, quality))
+    watches = WatchResponder(snapshots, own_metrics, options.max_watches)
+    services = ApiServices(readiness, own_metrics, errors, document_responder, lookups, candidates, quality, watches)
+    api = create_api(services)
     app: ASGIApp = Dispatcher(TopologyApp(document_responder, options.default_layout), api)
     app = McpDispatcher(app, McpApp(app, options.cors_origins))
     app = AuthMiddleware(app, options.guard, options.public_paths)
@@ -113,6 +118,8 @@ class Dispatcher:
             "path": decode_segments(scope["raw_path"]),
             # The server leaves out the body of a response to HEAD, so that routes declare GET alone.
             "method": "GET" if scope["method"] == "HEAD" else scope["method"],
+            # For routes whose response has no end.
+            "is_head": scope["method"] == "HEAD",
         }
         await self._api(api_scope, receive, send if uses_problem_details(scope["path"]) else _add_page_headers(send))
 

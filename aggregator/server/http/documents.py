@@ -17,6 +17,7 @@ from aggregator.errors import BadRequestError, UnauthenticatedError
 from aggregator.refresh.snapshot import DocumentFormat, RenderedTopology, Snapshot
 from aggregator.server.auth.guard import Access
 from aggregator.server.http.responses import (
+    API_V1_PATH,
     JSON_CONTENT_TYPE_HEADER,
     NO_STORE_HEADER,
     NOSNIFF_HEADER,
@@ -39,6 +40,7 @@ from aggregator.util.content_coding import (
 LAYOUTS = ("1.2.5", "2025")
 WAIT_PARAMETER = "wait"
 _WAIT_QUERY = f"{WAIT_PARAMETER}=".encode()
+WATCH_PATH = f"{API_V1_PATH}/watch"
 # Up to one minute, in seconds, milliseconds or as 1m. The OpenAPI document contains this pattern.
 WAIT_PATTERN = r"([0-5]?[0-9](?:\.[0-9]{1,3})?|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|1m"
 # Shorter than the timeout of common proxies.
@@ -110,22 +112,30 @@ class _Prepared(NamedTuple):
 _DEFAULT_PREFERENCES = RequestPreferences()
 
 
-@lru_cache(maxsize=64)
 def parse_wait_seconds(text: str) -> float:
     """Return the value of `wait=` in seconds, 0 if it is empty; raise BadRequestError for anything else."""
+    return parse_duration_seconds(text, WAIT_PARAMETER)
+
+
+@lru_cache(maxsize=64)
+def parse_duration_seconds(text: str, parameter: str) -> float:
+    """Return a duration of at most a minute in seconds, 0 if it is empty; raise BadRequestError for anything else."""
     if not text:
         return 0.0
     matched = _WAIT_PATTERN.fullmatch(text)
     if matched is None:
         raise BadRequestError(
-            f"wait must be a duration of at most 60s, such as 30s or 500ms, got {text[:80]!r}", parameter=WAIT_PARAMETER
+            f"{parameter} must be a duration of at most 60s, such as 30s or 500ms, got {text[:80]!r}",
+            parameter=parameter,
         )
     seconds, milliseconds = matched.groups()
     return float(seconds) if seconds else int(milliseconds) / 1000 if milliseconds else MAX_WAIT_SECONDS
 
 
 def asks_to_wait(scope: Scope) -> bool:
-    """Return whether a request may wait for a change or for a refresh before it is answered."""
+    """Return whether a request waits as long as it says: for a change, for a refresh, or as a watch."""
+    if scope["path"] == WATCH_PATH:
+        return True
     return _WAIT_QUERY in scope["query_string"] or any(_wants_refresh(key, value) for key, value in scope["headers"])
 
 
@@ -255,7 +265,7 @@ class DocumentResponder:
         """
         if not poll.seconds:
             return False
-        disconnect = asyncio.ensure_future(_wait_for_disconnect(poll.receive))
+        disconnect = asyncio.ensure_future(wait_for_disconnect(poll.receive))
         loop = asyncio.get_running_loop()
         poll_ends_at = loop.time() + poll.seconds
         deadline = min(poll_ends_at, access.expires_at)
@@ -320,7 +330,8 @@ def _build_content_headers(
     return headers
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the client disconnects; what it sends is dropped."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -72,6 +72,7 @@ PROBLEM_TYPES: Mapping[int, tuple[str, str]] = {
     410: ("version-gone", "The topology of the first page is no longer kept"),
     412: ("version-mismatch", "The topology has changed"),
     413: ("body-too-large", "The body of the request is too large"),
+    429: ("too-many-watches", "Too many watches are open"),
     500: ("internal-error", "The server failed"),
     503: ("unavailable", "No topology is available"),
 }
@@ -197,7 +198,7 @@ class ErrorResponder:
     def _build_error_headers(self, error: Exception, status: int) -> Headers:
         if isinstance(error, KeysUnavailableError):
             return [_build_retry_after_header(error.retry_after_seconds)]
-        if status == 503:
+        if status in (429, 503):
             return [_build_retry_after_header(self._snapshots.compute_seconds_until_refresh())]
         if isinstance(error, PermissionDeniedError):
             return [(b"www-authenticate", b'%s, error="insufficient_scope"' % _BEARER_CHALLENGE)]

@@ -25,7 +25,14 @@ from aggregator.errors import (
 )
 from aggregator.lookup.fields import suggest_names
 from aggregator.observability.metrics import OwnMetrics
-from aggregator.server.http import routes_candidates, routes_graph, routes_search, routes_summary, routes_v1
+from aggregator.server.http import (
+    routes_candidates,
+    routes_graph,
+    routes_search,
+    routes_summary,
+    routes_v1,
+    routes_watch,
+)
 from aggregator.server.http.documents import DocumentResponder
 from aggregator.server.http.responses import API_V1_PATH, METRICS_PATH, NO_STORE_HEADER, NOSNIFF_HEADER, ErrorResponder
 from aggregator.server.openapi import document
@@ -41,6 +48,7 @@ _API_ROUTERS = (
     routes_graph.router,
     routes_summary.router,
     routes_search.router,
+    routes_watch.router,
 )
 
 _OPENMETRICS_MEDIA_TYPE = "application/openmetrics-text"
@@ -57,6 +65,7 @@ class ApiServices:
     lookups: routes_v1.LookupResponder
     candidates: routes_candidates.CandidateResponder
     quality: routes_v1.QualityResponder
+    watches: routes_watch.WatchResponder
 
 
 def create_api(services: ApiServices | None = None) -> FastAPI:

@@ -21,6 +21,7 @@ _REMEDIES: Mapping[int, str] = {
     410: "Request the first page again, without `continue`.",
     412: "Decide again with the current topology, whose version is `version`.",
     413: "Send a smaller body.",
+    429: "Close other watches, or try again after the seconds in Retry-After.",
     500: "Report it with the value of the header X-Request-Id, under which the log has the details.",
     503: "Try again after the seconds in the header Retry-After. `detail` has the reason.",
 }

@@ -25,7 +25,7 @@ from aggregator.server.http.responses import (
     build_problem,
     build_unknown_parameter_error,
 )
-from aggregator.server.openapi import candidates, graph, search, summary
+from aggregator.server.openapi import candidates, graph, search, summary, watch
 from aggregator.server.openapi.examples import (
     COMMON_PROBLEM_EXAMPLES,
     EXAMPLE_NAMES,
@@ -78,6 +78,7 @@ PATH_NOT_FOUND_MESSAGE = "no such path; see /docs"
 CATCH_ALL_PATH = "/{path}"
 
 LOOKUP_TAG = "lookup"
+EVENT_STREAM = "text/event-stream"
 
 WAIT_DESCRIPTION = (
     "With If-None-Match: how long to wait for a change of this response, such as `30s` or `500ms`, at most `60s`. The "
@@ -105,6 +106,7 @@ _RETRY_AFTER_HEADERS = {
 _ERROR_HEADERS: Mapping[int, OpenApiObject] = {
     401: _CHALLENGE_HEADERS,
     403: _CHALLENGE_HEADERS,
+    429: _RETRY_AFTER_HEADERS,
     503: _RETRY_AFTER_HEADERS,
 }
 
@@ -375,6 +377,26 @@ def describe_search(parameters: Sequence[str]) -> dict[str, Any]:
         "response_class": Response,
         "responses": _describe_snapshot_responses(summary_text, content, problems),
         "openapi_extra": _SNAPSHOT_REQUEST,
+    }
+
+
+def describe_watch(parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for the watch."""
+    summary_text = "A snapshot and then changes"
+    problems = watch.build_watch_problem_examples(parameters)
+    return {
+        "tags": [watch.WATCH_TAG],
+        "summary": summary_text,
+        "operation_id": "v1_watch",
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": f"{summary_text}, as server-sent events; the response has no end",
+                "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": watch.STREAM_EXAMPLE}},
+            },
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
+        },
+        "openapi_extra": {"security": _OPTIONAL_TOKEN},
     }
 
 

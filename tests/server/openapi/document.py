@@ -14,7 +14,9 @@ OPERATIONS = [(path, method) for path, methods in OPENAPI_DOCUMENT["paths"].item
 GRAPH_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/graph")]
 SUMMARY_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/summary/")]
 FIELDS_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/fields/")]
-_OTHER_V1_PATHS = ("/api/v1/quality", "/api/v1/search", *GRAPH_PATHS, *SUMMARY_PATHS, *FIELDS_PATHS)
+# Its response has no end.
+WATCH_PATH = "/api/v1/watch"
+_OTHER_V1_PATHS = (WATCH_PATH, "/api/v1/quality", "/api/v1/search", *GRAPH_PATHS, *SUMMARY_PATHS, *FIELDS_PATHS)
 # The paths of lookups.
 V1_PATHS = [
     path

@@ -22,11 +22,13 @@ from aggregator.server.http.json_body import MAX_BODY_BYTES
 from aggregator.server.http.responses import METRICS_PATH, PUBLIC_PATHS
 from aggregator.server.openapi.candidates import REQUEST_EXAMPLES, RESPONSE_EXAMPLE, TOO_LARGE_SCENARIO
 from aggregator.server.openapi.examples import NO_TOPOLOGY_MESSAGE, NO_TOPOLOGY_SCENARIO
+from aggregator.server.openapi.watch import TOO_MANY_WATCHES_SCENARIO
 from tests.server.openapi.document import (
     FIELDS_PATHS,
     OPENAPI_DOCUMENT,
     OPERATIONS,
     V1_PATHS,
+    WATCH_PATH,
     assert_documented_response,
     fill_path,
     find_schema_errors,
@@ -111,7 +113,7 @@ def build_example_request(path: str, parameters: Mapping[tuple[str, str], Any]) 
 def list_example_requests() -> Iterator[ExampleRequest]:
     """Yield each path with each example of each parameter, and with the first examples of all parameters."""
     for path, methods in OPENAPI_DOCUMENT["paths"].items():
-        if "get" not in methods:
+        if "get" not in methods or path == WATCH_PATH:
             continue
         parameters = [each for each in methods["get"].get("parameters", ()) if each["in"] != "path"]
         values_by_parameter = {(each["in"], each["name"]): list_examples(each) for each in parameters}
@@ -149,6 +151,9 @@ class RefusalExample:
         if self.summary in NO_TOPOLOGY_SCENARIO.values():
             source.failure = NoTopologyError(NO_TOPOLOGY_MESSAGE)
             return send_request(ports.http, path, method)
+        if self.summary in TOO_MANY_WATCHES_SCENARIO.values():
+            with run_servers(source, None, options=ServerOptions(max_watches=0)) as full:
+                return send_request(full.http, path, method)
         guard, refused = refusing
         guard.error = ERRORS_BY_STATUS[self.status]
         return send_request(refused.http, path, method)

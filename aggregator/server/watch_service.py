@@ -1,0 +1,333 @@
+"""Watches: streams of a snapshot and then changes, for HTTP and gRPC.
+
+A watch stores only the version that it sent last. When its client has read the last event, the watch sends the changes
+since that version, so a slow client costs no memory, and its changes merge. Watches of one kind share encoded events.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from aggregator.errors import NotFoundError, NoTopologyError, TooManyWatchesError
+from aggregator.lookup.watch import WatchOptions, WatchPlan, create_watch_plan
+from aggregator.lookup.watch_events import Moment, WatchEncoder, WatchEvent
+from aggregator.models.grant import Grant
+from aggregator.observability.metrics import OwnMetrics
+from aggregator.refresh.history import VersionHistory
+from aggregator.refresh.snapshot import Gap, GapKind, Snapshot
+from aggregator.server.visibility import GENERIC_NO_TOPOLOGY_MESSAGE, SnapshotProvider, get_visible_snapshot
+
+# A watch without events gets a bookmark after this time, so that proxies and clients know that it is alive.
+BOOKMARK_INTERVAL_SECONDS = 30.0
+# How long the history of a restricted grant is kept after its last watch, for clients that reconnect.
+RESTRICTED_HISTORY_TTL_SECONDS = 60.0
+# How long encoded events are kept for other watches, which wake up at the same time.
+SHARED_EVENTS_TTL_SECONDS = 5.0
+# For watches of different kinds. Other requests have threads of their own.
+ENCODING_THREADS = 2
+# More gaps are counted.
+MAX_LISTED_GAPS = 100
+# The share of the connections of a server that watches may use, so that there are some for other requests.
+WATCH_SHARE = 0.75
+# With the default of MAX_CONNECTIONS.
+MAX_WATCHES = 7500
+
+TOO_MANY_WATCHES_MESSAGE = "too many watches are open"
+STOPPING_REASON = "the server is stopping"
+TOKEN_EXPIRED_REASON = "the token has expired"  # noqa: S105 - a text
+
+_Result = TypeVar("_Result")
+_Completeness = tuple[bool, tuple[str, ...]]
+
+
+def compute_max_watches(max_connections: int) -> int:
+    """Return how many watches a server with this limit of connections allows."""
+    return max(1, int(WATCH_SHARE * max_connections))
+
+
+@dataclass(frozen=True)
+class WatchRequest:
+    """What to watch, how often, and what the client has. `expires_at` is the time of the loop at which it ends."""
+
+    options: WatchOptions
+    known_version: str = ""
+    min_interval_seconds: float = 0.0
+    expires_at: float = math.inf
+
+
+class WatchService:
+    """Opens watches, and encodes their events in one format. Used on the event loop; encoding runs on threads."""
+
+    def __init__(
+        self,
+        snapshots: SnapshotProvider,
+        create_encoder: Callable[[WatchPlan], WatchEncoder],
+        own_metrics: OwnMetrics,
+        max_watches: int = MAX_WATCHES,
+    ) -> None:
+        self._snapshots = snapshots
+        self._create_encoder = create_encoder
+        self._own_metrics = own_metrics
+        self._max_watches = max_watches
+        self._shared: dict[tuple[Grant, WatchOptions], _SharedWatch] = {}
+        self._restricted_histories: dict[Grant, VersionHistory] = {}
+        self._executor = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="watch")
+
+    @property
+    def watch_count(self) -> int:
+        """The number of open watches."""
+        return sum(shared.watch_count for shared in self._shared.values())
+
+    async def open(self, grant: Grant, request: WatchRequest) -> "Watch":
+        """Return a watch; raise an error if the request is invalid, or there is no topology, or too many watches."""
+        plan = create_watch_plan(request.options)
+        if self.watch_count >= self._max_watches:
+            raise TooManyWatchesError(TOO_MANY_WATCHES_MESSAGE)
+        visible = await get_visible_snapshot(self._snapshots, grant)
+        cluster = request.options.cluster
+        if cluster and not request.known_version and cluster not in visible.topology.clusters:
+            raise NotFoundError(f"cluster not found: {cluster[:80]!r}", parameter="cluster")
+        return Watch(self, grant, plan, request)
+
+    def join(self, grant: Grant, plan: WatchPlan) -> "_SharedWatch":
+        """Count a watch that begins, and return what it shares with others."""
+        key = grant, plan.options
+        shared = self._shared.get(key)
+        if shared is None:
+            history = self._snapshots.history
+            if not grant.is_unrestricted:
+                history = self._restricted_histories.setdefault(grant, VersionHistory())
+            shared = self._shared[key] = _SharedWatch(
+                self._snapshots, grant, plan, self._create_encoder(plan), history, self._executor
+            )
+        shared.add_watch()
+        return shared
+
+    def leave(self, shared: "_SharedWatch") -> None:
+        """Forget a watch that has ended."""
+        shared.remove_watch()
+        if shared.watch_count:
+            return
+        del self._shared[shared.grant, shared.plan.options]
+        if not shared.grant.is_unrestricted:
+            asyncio.get_running_loop().call_later(
+                RESTRICTED_HISTORY_TTL_SECONDS, self._drop_restricted_history, shared.grant
+            )
+
+    def _drop_restricted_history(self, grant: Grant) -> None:
+        if not any(shared.grant == grant for shared in self._shared.values()):
+            self._restricted_histories.pop(grant, None)
+
+    def count_event(self, event: WatchEvent) -> None:
+        """Count an event that is sent."""
+        self._own_metrics.record_watch_event(event.name)
+
+
+class _SharedWatch:
+    """What all watches with the same options and grant share: their plan, their history, and encoded events."""
+
+    def __init__(
+        self,
+        snapshots: SnapshotProvider,
+        grant: Grant,
+        plan: WatchPlan,
+        encoder: WatchEncoder,
+        history: VersionHistory,
+        executor: ThreadPoolExecutor,
+    ) -> None:
+        self._snapshots = snapshots
+        self.grant = grant
+        self.plan = plan
+        self.encoder = encoder
+        self._history = history
+        self._executor = executor
+        self.watch_count = 0
+        # Events that lead to the current version, by the version before, "" for the snapshot.
+        self._version = ""
+        self._events: dict[str, asyncio.Future[list[WatchEvent] | None]] = {}
+
+    def add_watch(self) -> None:
+        """Count a watch that begins."""
+        self.watch_count += 1
+        self._history.full_watch_count += not self.plan.needs_only_structure
+
+    def remove_watch(self) -> None:
+        """Count a watch that has ended."""
+        self.watch_count -= 1
+        self._history.full_watch_count -= not self.plan.needs_only_structure
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the process is stopping."""
+        return self._snapshots.is_stopping
+
+    async def wait_for_change(self) -> None:
+        """Wait until the next refresh has ended."""
+        await self._snapshots.wait_for_change()
+
+    def peek(self) -> Snapshot | None:
+        """Return the current snapshot with all clusters, None without one: another object after each refresh."""
+        try:
+            return self._snapshots.get_snapshot()
+        except NoTopologyError:
+            return None
+
+    async def read_current(self) -> tuple[Snapshot | None, _Completeness]:
+        """Return the part of the current snapshot that the watch may show, and whether it is complete."""
+        try:
+            visible = await get_visible_snapshot(self._snapshots, self.grant)
+        except NoTopologyError as error:
+            return None, self._describe_absence(error)
+        if not self.grant.is_unrestricted and visible.topology.version != self._history.newest_version:
+            # The refresher records only whole topologies.
+            await self._run(self._history.record, visible.topology)
+        return visible, self._describe_completeness(visible)
+
+    async def encode_snapshot(self, snapshot: Snapshot) -> list[WatchEvent]:
+        """Return the events with all objects."""
+        seconds = snapshot.rendered_topology.reference_seconds
+        encode = partial(self.encoder.encode_snapshot, snapshot.topology, seconds)
+        return await self._encode_once("", snapshot.topology.version, encode) or []
+
+    async def encode_changes(self, known_version: str, snapshot: Snapshot) -> list[WatchEvent] | None:
+        """Return the events with the changes since a version, None if they are not known, or not any longer."""
+        version, seconds = snapshot.topology.version, snapshot.rendered_topology.reference_seconds
+        if known_version == version:
+            return [self.encoder.encode_bookmark(Moment(version, seconds))]
+        encode = partial(self._encode_delta, known_version, version, seconds)
+        return await self._encode_once(known_version, version, encode)
+
+    def _encode_delta(self, known_version: str, version: str, seconds: float) -> list[WatchEvent] | None:
+        is_structure = self.plan.needs_only_structure
+        delta = self._history.find_delta(known_version, version, is_structure=is_structure)
+        return None if delta is None else self.encoder.encode_delta(delta, seconds)
+
+    async def _encode_once(
+        self, known_version: str, version: str, encode: Callable[[], list[WatchEvent] | None]
+    ) -> list[WatchEvent] | None:
+        """Return events that lead to a version, encoded once for all watches."""
+        if version != self._version:
+            self._version, self._events = version, {}
+        events = self._events.get(known_version)
+        if events is None:
+            events = self._events[known_version] = asyncio.ensure_future(self._run(encode))
+            asyncio.get_running_loop().call_later(SHARED_EVENTS_TTL_SECONDS, self._forget, known_version, events)
+        try:
+            # Shielded: a client that disconnects does not cancel the task for the others.
+            return await asyncio.shield(events)
+        except Exception:
+            # The next watch tries again: the error may be temporary, such as a lack of memory.
+            self._forget(known_version, events)
+            raise
+
+    def _forget(self, known_version: str, events: asyncio.Future[list[WatchEvent] | None]) -> None:
+        if self._events.get(known_version) is events:
+            del self._events[known_version]
+
+    async def _run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    def _describe_completeness(self, snapshot: Snapshot) -> _Completeness:
+        """Return whether a snapshot is complete, and what is missing. Counts change often and are left out.
+
+        The texts of gaps that are about no cluster may name upstreams of clusters that a restricted caller may not see.
+        """
+        texts = [
+            f"{gap.subject}: {gap.kind.value}: {gap.detail}"
+            for gap in snapshot.gaps
+            if gap.kind.is_missing_data and (self.grant.is_unrestricted or gap.cluster is not None)
+        ]
+        unique_texts = list(dict.fromkeys(texts))
+        hidden_count = len(unique_texts) - MAX_LISTED_GAPS
+        more = [f"and {hidden_count} more"] if hidden_count > 0 else []
+        return snapshot.is_complete, (*unique_texts[:MAX_LISTED_GAPS], *more)
+
+    def _describe_absence(self, error: NoTopologyError) -> _Completeness:
+        """Return the completeness while there is no topology to serve."""
+        gap = Gap(GapKind.FAILED, "refresh", str(error) if self.grant.is_unrestricted else GENERIC_NO_TOPOLOGY_MESSAGE)
+        return False, (f"{gap.subject}: {gap.kind.value}: {gap.detail}",)
+
+
+class Watch:
+    """One stream of events. Iterate over `stream` once, and close it."""
+
+    def __init__(self, service: WatchService, grant: Grant, plan: WatchPlan, request: WatchRequest) -> None:
+        self._service = service
+        self._grant = grant
+        self._plan = plan
+        self._request = request
+        self._loop = asyncio.get_running_loop()
+        # The version that the client has, "" before the first snapshot.
+        self._version = request.known_version
+        self._is_confirmed = not request.known_version
+        self._seconds = 0.0
+        self._completeness: _Completeness | None = None
+        self._sent_at = self._loop.time()
+        # When the next changes may be sent.
+        self._due_at = -math.inf
+
+    async def stream(self) -> AsyncGenerator[WatchEvent]:
+        """Yield events until the token expires or the process stops."""
+        shared = self._service.join(self._grant, self._plan)
+        try:
+            async for event in self._produce(shared):
+                self._service.count_event(event)
+                yield event
+                self._sent_at = self._loop.time()
+        finally:
+            self._service.leave(shared)
+
+    async def _produce(self, shared: "_SharedWatch") -> AsyncGenerator[WatchEvent]:
+        while (end_reason := self._find_end_reason(shared)) is None:
+            # Read first, so that no refresh between reading and waiting is missed.
+            latest = shared.peek()
+            snapshot, completeness = await shared.read_current()
+            if completeness != self._completeness:
+                self._completeness = completeness
+                yield shared.encoder.encode_completeness(*completeness)
+            if snapshot is not None and self._needs(snapshot):
+                async for event in self._catch_up(shared, snapshot):
+                    yield event
+            elif self._loop.time() >= self._sent_at + BOOKMARK_INTERVAL_SECONDS:
+                yield shared.encoder.encode_bookmark(Moment(self._version, self._seconds))
+            if shared.peek() is latest:
+                await self._wait(shared, is_behind=snapshot is not None and snapshot.topology.version != self._version)
+        yield shared.encoder.encode_end(end_reason)
+
+    def _needs(self, snapshot: Snapshot) -> bool:
+        """Return whether to send the changes that lead to a snapshot now."""
+        is_new = snapshot.topology.version != self._version or not self._is_confirmed
+        return is_new and self._loop.time() >= self._due_at
+
+    async def _catch_up(self, shared: "_SharedWatch", snapshot: Snapshot) -> AsyncGenerator[WatchEvent]:
+        events = await shared.encode_changes(self._version, snapshot) if self._version else None
+        if events is None:
+            if self._version:
+                yield shared.encoder.encode_restart(f"the changes since version {self._version[:80]} are not known")
+            events = await shared.encode_snapshot(snapshot)
+        for event in events:
+            if self._find_end_reason(shared) is not None:
+                return
+            yield event
+        self._version, self._seconds = snapshot.topology.version, snapshot.rendered_topology.reference_seconds
+        self._is_confirmed = True
+        self._due_at = self._loop.time() + self._request.min_interval_seconds
+
+    def _find_end_reason(self, shared: "_SharedWatch") -> str | None:
+        if shared.is_stopping:
+            return STOPPING_REASON
+        return TOKEN_EXPIRED_REASON if self._loop.time() >= self._request.expires_at else None
+
+    async def _wait(self, shared: "_SharedWatch", *, is_behind: bool) -> None:
+        """Wait for the next refresh, or until there is something else to do."""
+        deadline = min(self._sent_at + BOOKMARK_INTERVAL_SECONDS, self._request.expires_at)
+        if is_behind:
+            deadline = min(deadline, self._due_at)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await shared.wait_for_change()

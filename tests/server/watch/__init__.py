@@ -1,0 +1,1 @@
+"""Watches, with the real service and real servers."""
