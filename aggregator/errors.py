@@ -24,6 +24,7 @@
     ├── RecordingError              the file is not a valid recording: choose another
     ├── RegistryError               the registry file or the list of agents is not usable: fix its path or permissions
     ├── NoTopologyError             no usable snapshot: retry later
+    ├── PastSnapshotError           no snapshot of a past instant now: retry later
     ├── RequestError
     │   ├── BadRequestError         fix the request, whose problem the text describes
     │   ├── NotFoundError           request an object that exists; similar names are suggested
@@ -209,6 +210,21 @@ class NoTopologyError(AggregatorError):
     def __init__(self, summary: str, detail: str = "") -> None:
         super().__init__(f"{summary}: {detail}" if detail else summary)
         self.summary = summary
+
+
+class PastSnapshotError(AggregatorError):
+    """The snapshot of a past instant was not collected. With `is_refused`, it was not tried: too many are requested.
+
+    The text is the reason: `summary`, and a detail that may name upstreams.
+    """
+
+    def __init__(
+        self, summary: str, detail: str = "", retry_after_seconds: float = 1.0, *, is_refused: bool = True
+    ) -> None:
+        super().__init__(f"{summary}: {detail}" if detail else summary)
+        self.summary = summary
+        self.retry_after_seconds = retry_after_seconds
+        self.is_refused = is_refused
 
 
 class RequestError(AggregatorError):

@@ -21,7 +21,8 @@ from aggregator.models.catalog.default_catalog import compose_default_catalog
 from aggregator.querier.prometheus.client import PrometheusClient, QueryLimits, UpstreamAddress
 from aggregator.querier.prometheus.source import PrometheusSource
 from aggregator.refresh.collector import CollectorConfig, SnapshotCollector, ViewSet
-from aggregator.refresh.refresher import Clock, Refresher, RefreshSchedule
+from aggregator.refresh.refresher import Refresher
+from aggregator.refresh.schedule import Clock, RefreshSchedule
 from aggregator.util.runtime import GC_THRESHOLDS, SWITCH_INTERVAL_SECONDS
 from aggregator.views.renderers import RENDERERS
 from benchmarks.prebuilt_snapshots import POD_COUNT, PrebuiltCollector

@@ -18,7 +18,8 @@ class PrebuiltCollector(SnapshotCollector):
     def __init__(self, number: int) -> None:
         super().__init__([], CollectorConfig(compose_default_catalog(), 300.0), ViewSet(RENDERERS, ()))
         self._snapshots = [
-            Snapshot(RenderedTopology(_build_fleet_topology(), 0.0, RENDERERS), (), 0.0, 0.0) for _ in range(number)
+            Snapshot(RenderedTopology(_build_fleet_topology(), 0.0, RENDERERS), (), 0.0, 0.0, 0.0)
+            for _ in range(number)
         ]
 
     def collect(self, _wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:

@@ -1,5 +1,6 @@
 """Create the sources that the settings name: Prometheus upstreams, or a recording that replaces them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.models.catalog.default_catalog import compose_default_catalog
@@ -12,7 +13,9 @@ from aggregator.querier.prometheus.source import PrometheusSource, Upstream
 from aggregator.querier.recording.replay import RecordingReader, ReplayClock, ReplayUpstream
 from aggregator.querier.source import WALL_CLOCK, SourceClock, SourceInfo
 from aggregator.refresh.collector import CollectorConfig, SnapshotCollector, ViewSet
+from aggregator.refresh.past import PastSnapshots, PastSources
 from aggregator.settings.gateway import Settings
+from aggregator.views.renderers import ViewRenderer
 
 # The compressed responses of one refresh and the cached responses may together use as many bytes as one decompressed
 # response (MAX_ANSWER_BYTES), but at least this many.
@@ -92,7 +95,40 @@ def build_snapshot_collector(
     own_metrics: OwnMetrics | None = None,
 ) -> SnapshotCollector:
     """Return a collector of snapshots from these sources."""
-    config = CollectorConfig(
+    return SnapshotCollector(
+        build_prometheus_sources(settings, upstream_set, own_metrics),
+        _build_collector_config(settings, rows),
+        views,
+        upstream_set.source_clock,
+    )
+
+
+def build_past_snapshots(
+    settings: Settings,
+    upstream_set: UpstreamSet,
+    rows: tuple[Row, ...],
+    views: Mapping[str, ViewRenderer],
+    own_metrics: OwnMetrics | None = None,
+) -> PastSnapshots:
+    """Return the snapshots of past instants from the same upstreams, or from the recording that replaces them.
+
+    It has connections of its own, because the end of a collection may abort those that it uses, and fewer.
+    """
+    recording = upstream_set.recording
+    few = settings.model_copy(update={"QUERY_CONCURRENCY": max(1, settings.QUERY_CONCURRENCY // 2)})
+    own_upstreams = upstream_set if recording is not None else build_upstream_set(few, upstream_set.redactor)
+    sources = PastSources(
+        build_prometheus_sources(few, own_upstreams),
+        _build_collector_config(settings, rows),
+        views,
+        upstream_set.source_clock,
+        () if recording is None else recording.timestamps,
+    )
+    return PastSnapshots(sources, own_metrics=own_metrics)
+
+
+def _build_collector_config(settings: Settings, rows: tuple[Row, ...]) -> CollectorConfig:
+    return CollectorConfig(
         rows,
         settings.MAX_STALE,
         settings.REFRESH_TIMEOUT,
@@ -100,9 +136,6 @@ def build_snapshot_collector(
         requires_complete=settings.PARTIAL_RESPONSE == "abort",
         disappearance_notice_seconds=settings.VANISHED_NOTICE,
         cluster_labels=settings.CLUSTER_LABELS,
-    )
-    return SnapshotCollector(
-        build_prometheus_sources(settings, upstream_set, own_metrics), config, views, upstream_set.source_clock
     )
 
 

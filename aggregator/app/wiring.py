@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator import __version__
-from aggregator.app.sources import UpstreamSet, build_snapshot_collector, build_upstream_set, compose_catalog_of
+from aggregator.app.sources import (
+    UpstreamSet,
+    build_past_snapshots,
+    build_snapshot_collector,
+    build_upstream_set,
+    compose_catalog_of,
+)
 from aggregator.errors import NoTopologyError
 from aggregator.models.catalog.row import Row
 from aggregator.observability.instrumentation import Instrumentation, start_tracing
@@ -15,7 +21,8 @@ from aggregator.observability.logs import get_logger
 from aggregator.observability.metrics import OwnMetrics
 from aggregator.observability.redaction import Redactor
 from aggregator.refresh.collector import ViewSet
-from aggregator.refresh.refresher import Refresher, RefreshSchedule
+from aggregator.refresh.refresher import Refresher
+from aggregator.refresh.schedule import RefreshSchedule
 from aggregator.refresh.snapshot import Snapshot
 from aggregator.server.auth.guard import Guard, TokenGuard, build_access_policy, build_key_source
 from aggregator.server.auth.jwks import KeySource
@@ -114,7 +121,8 @@ def _build_refresher(
         settings, upstream_set, rows, ViewSet(RENDERERS, tuple(eager_views)), own_metrics
     )
     schedule = RefreshSchedule(settings.REFRESH_INTERVAL, settings.MAX_STALE)
-    return Refresher(collector, schedule, own_metrics=own_metrics)
+    past = build_past_snapshots(settings, upstream_set, rows, RENDERERS, own_metrics)
+    return Refresher(collector, schedule, own_metrics=own_metrics, past=past)
 
 
 def _log_replay(upstream_set: UpstreamSet) -> None:

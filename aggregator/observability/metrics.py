@@ -95,6 +95,20 @@ METRICS = (
     ),
     MetricDefinition("aggregator_refresh_failures_total", Counter, (), "Refreshes that produced no topology."),
     MetricDefinition(
+        "aggregator_past_requests_total",
+        Counter,
+        ("result",),
+        "Requests for the topology of a past instant: ok, no_data (no cluster at that time), failed (no responses), "
+        "refused (too many instants at the same time, or Retry-After).",
+    ),
+    MetricDefinition(
+        "aggregator_past_collection_duration_seconds",
+        Histogram,
+        (),
+        "Duration of the collection of a topology of a past instant. Requests for the same instant share one.",
+        _REFRESH_DURATION_BUCKETS_SECONDS,
+    ),
+    MetricDefinition(
         "aggregator_ready",
         Gauge,
         (),
@@ -161,6 +175,7 @@ METRICS = (
 # "too_slow" is a timeout, "refused" an HTTP error status.
 QUERY_RESULTS = ("ok", "unreachable", "too_slow", "refused", "too_large", "malformed", "failed")
 OBJECT_KINDS = ("cluster", "node", "pod", "container")
+PAST_REQUEST_RESULTS = ("ok", "no_data", "failed", "refused")
 DROP_REASONS = ("unplaced", "dropped", "conflict")
 # The reasons of AccessError; a test compares them with the sources.
 AUTH_FAILURE_REASONS = (
@@ -183,6 +198,14 @@ _INITIAL_GRPC_CODES = ("OK", "CANCELLED", "UNAUTHENTICATED", "PERMISSION_DENIED"
 _INITIAL_HTTP_CODES = (200, 401, 503)
 _INITIAL_HTTP_METHODS = ("GET", "HEAD")
 _INITIAL_TOPOLOGY_POST_CODES = (200, 400, 401, 403, 500, 503)
+
+# The metrics with one label, and its values.
+_INITIAL_LABEL_VALUES = {
+    "aggregator_auth_failures_total": (*AUTH_FAILURE_REASONS, OTHER),
+    "aggregator_dropped_samples_total": DROP_REASONS,
+    "aggregator_past_requests_total": PAST_REQUEST_RESULTS,
+    "aggregator_topology_objects": OBJECT_KINDS,
+}
 
 _RESULT_BY_ERROR_TYPE: tuple[tuple[type[QueryError], str], ...] = (
     (UnreachableError, "unreachable"),
@@ -340,6 +363,16 @@ class OwnMetrics:
         finally:
             self._histograms["aggregator_refresh_duration_seconds"].observe(perf_counter() - start)
 
+    @contextmanager
+    def measure_past_collection(self) -> Iterator[None]:
+        """Measure the collection of a past snapshot in this block."""
+        with self._histograms["aggregator_past_collection_duration_seconds"].time():
+            yield
+
+    def record_past_request(self, result: str) -> None:
+        """Count a request for a past instant; `result` is one of PAST_REQUEST_RESULTS."""
+        self._counters["aggregator_past_requests_total"].labels(result).inc()
+
     def record_refresh_join(self) -> None:
         """Record that the current request waited for a refresh that was already running."""
         if self.tracing is not None:
@@ -391,8 +424,6 @@ class OwnMetrics:
                 self._get_http_durations(handler, handler)
         for code in _INITIAL_TOPOLOGY_POST_CODES:
             self._get_http_counter("topology", "POST", code)
-        for reason in (*AUTH_FAILURE_REASONS, OTHER):
-            self._counters["aggregator_auth_failures_total"].labels(reason)
         for query in queries:
             self._histograms["aggregator_query_duration_seconds"].labels(query)
             for result in QUERY_RESULTS:
@@ -400,8 +431,7 @@ class OwnMetrics:
         for source in sources:
             for result in QUERY_RESULTS:
                 self._counters["aggregator_source_queries_total"].labels(source, result)
-        for reason in DROP_REASONS:
-            self._counters["aggregator_dropped_samples_total"].labels(reason)
-        for kind in OBJECT_KINDS:
-            self._gauges["aggregator_topology_objects"].labels(kind)
+        for name, values in _INITIAL_LABEL_VALUES.items():
+            for value in values:
+                (self._counters.get(name) or self._gauges[name]).labels(value)
         self._gauges["aggregator_build_info"].labels(__version__).set(1)

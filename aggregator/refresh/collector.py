@@ -357,7 +357,11 @@ class SnapshotCollector:
         gaps = (*results.gaps, *self._disappearance_detector.detect(topology, now), *list_build_gaps(stats))
         topology = self._disappearance_detector.add_gone_nodes(topology, at_seconds)
         snapshot = Snapshot(
-            self._reuse_or_create_rendered_topology(topology, at_seconds), gaps, now, results.oldest_response_at
+            self._reuse_or_create_rendered_topology(topology, at_seconds),
+            gaps,
+            now,
+            results.oldest_response_at,
+            at_seconds,
         )
         disappeared = tuple(gap.detail for gap in gaps if gap.kind is GapKind.VANISHED)
         self.quality = replace(self.quality, complete=snapshot.is_complete, vanished=disappeared)
@@ -374,7 +378,7 @@ class SnapshotCollector:
     def _reuse_or_create_rendered_topology(self, topology: Topology, at_seconds: float) -> RenderedTopology:
         """Return the rendered topology, that of the last refresh if nothing changed since."""
         last = self._last_rendered_topology() if self._last_rendered_topology is not None else None
-        if last is not None and not last.is_stale and last.topology.version == topology.version:
+        if last is not None and not last.has_own_ages and last.topology.version == topology.version:
             return last
         self._requested_formats = frozenset(last.requested_formats) if last is not None else frozenset()
         rendered_topology = RenderedTopology(topology, at_seconds, self._views.by_name)

@@ -2,66 +2,27 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
-from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError, UpstreamStatusError
+from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError
 from aggregator.models.quality import Quality
 from aggregator.observability.logs import get_logger
 from aggregator.observability.metrics import DROP_REASONS, OwnMetrics, RefreshOutcome
 from aggregator.refresh.collector import SnapshotCollector
 from aggregator.refresh.history import VersionHistory
-from aggregator.refresh.snapshot import Gap, GapKind, Snapshot, free_snapshots
+from aggregator.refresh.past import PastSnapshots
+from aggregator.refresh.schedule import (
+    MIN_ON_DEMAND_PAUSE_SECONDS,
+    Clock,
+    RefreshSchedule,
+    find_max_retry_after_seconds,
+)
+from aggregator.refresh.snapshot import INTERNAL_ERROR_REASON, Gap, GapKind, Snapshot, free_snapshots
 
 _log = get_logger(__name__)
-
-
-# A pause of three times the duration keeps the upstream busy at most a quarter of the time.
-PAUSE_TO_DURATION_RATIO = 3.0
-
-# Requests with `Cache-Control: no-cache` start at most one refresh in this time, however fast the upstream is.
-MIN_ON_DEMAND_PAUSE_SECONDS = 1.0
-
-# While there is no topology to serve, the pause after the first failed refresh. It doubles with each further failure.
-FIRST_RETRY_PAUSE_SECONDS = 1.0
-
-# The public text; the log contains the exception.
-INTERNAL_ERROR_REASON = "internal error, see the log"
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The two clocks: seconds since the epoch, and monotonic seconds."""
-
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-
-
-@dataclass(frozen=True)
-class RefreshSchedule:
-    """How often to refresh, how long a snapshot may be served, and the pauses between refreshes."""
-
-    interval_seconds: float
-    max_stale_seconds: float
-
-    def compute_cooldown(self, duration_seconds: float, retry_after_seconds: float) -> float:
-        """Return how long the upstream receives no queries after a refresh of this duration.
-
-        Both parts are limited, so that the next refresh ends before the topology exceeds its maximum age.
-        """
-        after_load = min(
-            PAUSE_TO_DURATION_RATIO * duration_seconds,
-            max(duration_seconds, self.max_stale_seconds / 2 - duration_seconds),
-        )
-        return max(after_load, min(retry_after_seconds, self.max_stale_seconds / 2))
-
-    def compute_retry_pause(self, failure_count: int) -> float:
-        """Return the pause after `failure_count` failed refreshes in a row without a topology to serve."""
-        # The exponent is limited because a float overflows at 2.0**1024.
-        return min(FIRST_RETRY_PAUSE_SECONDS * 2.0 ** min(failure_count - 1, 64), self.interval_seconds)
 
 
 @dataclass(frozen=True)
@@ -83,7 +44,10 @@ class Refresher:
         schedule: RefreshSchedule,
         clock: Clock | None = None,
         own_metrics: OwnMetrics | None = None,
+        past: PastSnapshots | None = None,
     ) -> None:
+        """`past` is needed by servers only."""
+        self._past = past
         self._own_metrics = own_metrics or OwnMetrics()
         self._collector = collector
         self._schedule = schedule
@@ -108,6 +72,12 @@ class Refresher:
     def history(self) -> VersionHistory:
         """The changes between the recent topologies."""
         return self._history
+
+    @property
+    def past(self) -> PastSnapshots:
+        """The snapshots of past instants."""
+        assert self._past is not None, "servers need past snapshots"  # noqa: S101
+        return self._past
 
     def get_snapshot(self) -> Snapshot:
         """Return the current snapshot; raise NoTopologyError if there is none, or if it is too old."""
@@ -173,6 +143,8 @@ class Refresher:
         """Close threads and connections. A refresh that this aborts is not logged."""
         self._is_closed = True
         self._collector.close()
+        if self._past is not None:
+            self._past.close()
         self._refresh_executor.shutdown(wait=False, cancel_futures=True)
 
     async def wait_for_refresh_end(self, timeout_seconds: float) -> None:
@@ -199,7 +171,7 @@ class Refresher:
             )
             self._replace_snapshot(attempt.snapshot)
             self._quality = attempt.quality
-            retry_after_seconds = _max_retry_after_seconds(attempt.failures)
+            retry_after_seconds = find_max_retry_after_seconds(attempt.failures)
         finally:
             self._refresh_task = None
             if not self._is_stopping:
@@ -311,16 +283,6 @@ class Refresher:
 
     def _elapsed_ms(self, started_at: float) -> int:
         return round(1000 * (self._clock.monotonic() - started_at))
-
-
-def _max_retry_after_seconds(failures: Iterable[QueryError]) -> float:
-    """Return the longest Retry-After of the failed queries."""
-    delays_seconds = [
-        failure.retry_after_seconds
-        for failure in failures
-        if isinstance(failure, UpstreamStatusError) and failure.retry_after_seconds is not None
-    ]
-    return max(delays_seconds, default=0.0)
 
 
 def _log_refresh(snapshot: Snapshot, duration_ms: int) -> None:

@@ -23,6 +23,9 @@ MAX_RESTRICTED_BYTES = 128 * 2**20
 # What a node or pod costs in a restricted copy: its key and dictionary entry. The object itself is shared.
 _RESTRICTED_OBJECT_BYTES = 200
 
+# The public text; the log contains the exception.
+INTERNAL_ERROR_REASON = "internal error, see the log"
+
 # Limit for the grants of a snapshot whose visible part is cached.
 MAX_CACHED_GRANTS = 4096
 
@@ -37,7 +40,8 @@ class DocumentFormat(NamedTuple):
 class RenderedTopology:
     """A topology with its documents, each rendered on first use, and its restricted copies.
 
-    Ages in the documents are computed for `reference_seconds`, on the wall clock.
+    Ages in the documents are computed for `reference_seconds`, on the wall clock. With `has_own_ages`, they differ from
+    those in other documents of the same topology version.
     """
 
     def __init__(
@@ -46,12 +50,12 @@ class RenderedTopology:
         reference_seconds: float,
         views: Mapping[str, ViewRenderer],
         *,
-        is_stale: bool = False,
+        has_own_ages: bool = False,
         max_restricted_bytes: int = MAX_RESTRICTED_BYTES,
     ) -> None:
         self.topology = topology
         self.reference_seconds = reference_seconds
-        self.is_stale = is_stale
+        self.has_own_ages = has_own_ages
         self.requested_formats: set[DocumentFormat] = set()
         self._views = views
         self._bodies: dict[DocumentFormat, bytes] = {}
@@ -86,8 +90,7 @@ class RenderedTopology:
 
     def get_version(self, view: str) -> str:
         """Return a version of a view; replicas with equal bytes have equal versions."""
-        # After a failed refresh, the documents of the same topology contain other ages.
-        if self.is_stale and view not in VIEWS_WITHOUT_AGES:
+        if self.has_own_ages and view not in VIEWS_WITHOUT_AGES:
             return f"{self.topology.version}@{self.reference_seconds:.3f}"
         return self.topology.version
 
@@ -107,7 +110,7 @@ class RenderedTopology:
                     restrict_topology(self.topology, cluster_uids),
                     self.reference_seconds,
                     self._views,
-                    is_stale=self.is_stale,
+                    has_own_ages=self.has_own_ages,
                 )
                 restricted._original = weakref.ref(self)
                 restricted.last_used_ns = time.monotonic_ns()
@@ -134,17 +137,17 @@ class RenderedTopology:
         object_count = len(self.topology.nodes) + len(self.topology.pods)
         return _RESTRICTED_OBJECT_BYTES * object_count + sum(len(body) for body in list(self._bodies.values()))
 
-    def copy_as_stale(self, reference_seconds: float) -> "RenderedTopology":
-        """Return a copy for the same topology, with ages computed for a later time."""
-        stale_documents = RenderedTopology(self.topology, reference_seconds, self._views, is_stale=True)
-        stale_documents._bodies.update(
+    def copy_with_ages(self, reference_seconds: float) -> "RenderedTopology":
+        """Return a copy for the same topology, with ages computed for another time."""
+        copied = RenderedTopology(self.topology, reference_seconds, self._views, has_own_ages=True)
+        copied._bodies.update(
             {
                 document_format: body
                 for document_format, body in self._bodies.copy().items()
                 if document_format.view in VIEWS_WITHOUT_AGES
             }
         )
-        return stale_documents
+        return copied
 
     def list_objects_to_free(self) -> list[list[object]]:
         """Return lists with the last references to bodies and to the objects of the topology, for `free_snapshots`."""
@@ -216,16 +219,19 @@ class _VisiblePart(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The result of a refresh. Times are on the monotonic clock.
+    """The result of a refresh, or the topology of a past instant. Times are on the monotonic clock.
 
     `created_at` is the time of the refresh. `oldest_response_at` is the time of the oldest query whose response is in
     the topology; it is earlier than the refresh if a stale response was used.
+
+    `evaluated_at_seconds` is the evaluation time of its queries, on the wall clock.
     """
 
     rendered_topology: RenderedTopology
     gaps: tuple[Gap, ...]
     created_at: float
     oldest_response_at: float
+    evaluated_at_seconds: float
     _visible_parts: dict[Grant, _VisiblePart] = field(default_factory=dict, repr=False)
 
     @property
@@ -279,7 +285,17 @@ class Snapshot:
 
     def copy_as_stale(self, reasons: Iterable[Gap], now_seconds: float) -> "Snapshot":
         """Return the snapshot to serve after a failed refresh: the same topology, older, with the reasons as gaps."""
-        return self._copy_with(rendered_topology=self.rendered_topology.copy_as_stale(now_seconds), gaps=tuple(reasons))
+        return self._copy_with(
+            rendered_topology=self.rendered_topology.copy_with_ages(now_seconds), gaps=tuple(reasons)
+        )
+
+    def copy_as_past(self) -> "Snapshot":
+        """Return this snapshot as the one of a past instant: its documents have ages of their own."""
+        return self.copy_with_documents(self.rendered_topology.copy_with_ages(self.evaluated_at_seconds))
+
+    def copy_with_documents(self, rendered_topology: RenderedTopology) -> "Snapshot":
+        """Return this snapshot with other documents of the same topology."""
+        return self._copy_with(rendered_topology=rendered_topology)
 
     def replace_gaps(self, gaps: tuple[Gap, ...]) -> "Snapshot":
         """Return this snapshot with other gaps and the same documents."""

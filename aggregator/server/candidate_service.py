@@ -48,9 +48,14 @@ class CandidateService:
         self._encode = encode
         self._indexes: WeakKeyDictionary[RenderedTopology, CandidateIndex] = WeakKeyDictionary()
 
-    async def find(self, grant: Grant, request: pb.FindCandidatesRequest) -> CandidateResponse:
-        """Return the candidates that a caller may see; raise a RequestError if the request is invalid."""
-        visible = await get_visible_snapshot(self._snapshots, grant)
+    async def find(
+        self, grant: Grant, request: pb.FindCandidatesRequest, past: Snapshot | None = None
+    ) -> CandidateResponse:
+        """Return the candidates that a caller may see, in a past snapshot or else the current one.
+
+        Raises a RequestError if the request is invalid.
+        """
+        visible = await get_visible_snapshot(self._snapshots, grant, past)
         index = self._indexes.setdefault(visible.rendered_topology, CandidateIndex(visible.topology))
         return CandidateResponse(visible, await asyncio.to_thread(self._find, index, request))
 

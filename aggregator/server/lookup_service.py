@@ -138,20 +138,30 @@ class LookupService:
         self._indexes: WeakKeyDictionary[RenderedTopology, TopologyIndex] = WeakKeyDictionary()
         self._cache_warmer = CacheWarmer(snapshots, self._prepare_node_encoding)
 
-    def find_cached(self, grant: Grant, request_key: bytes) -> LookupResponse | None:
-        """Return the cached response of the current topology to a request with the same key."""
-        visible = get_cached_visible_snapshot(self._snapshots, grant)
+    def find_cached(self, grant: Grant, request_key: bytes, past: Snapshot | None = None) -> LookupResponse | None:
+        """Return the cached response to a request with the same key, from a past snapshot or else the current one."""
+        visible = get_cached_visible_snapshot(self._snapshots, grant, past)
         if visible is None:
             return None
         result = self._results.find((visible.topology.version, request_key))
         return None if result is None else LookupResponse(visible, result)
 
-    async def look_up(self, grant: Grant, request_key: bytes, request: IndexRequest) -> LookupResponse:
-        """Return the response to a request; raise a RequestError if it is invalid or names an unknown object."""
-        visible = await get_visible_snapshot(self._snapshots, grant)
+    async def look_up(
+        self, grant: Grant, request_key: bytes, request: IndexRequest, past: Snapshot | None = None
+    ) -> LookupResponse:
+        """Return the response to a request, from a past snapshot or else the current one.
+
+        Raises a RequestError if the request is invalid or names an unknown object.
+        """
+        visible = await get_visible_snapshot(self._snapshots, grant, past)
         snapshot, index = self._select_index(grant, visible, request.continue_token)
         result = await self._run_once((snapshot.topology.version, request_key), index, request)
-        if request.is_node_list and grant.is_unrestricted and index.are_most_nodes_encoded(self._encoder.name):
+        if (
+            past is None
+            and request.is_node_list
+            and grant.is_unrestricted
+            and index.are_most_nodes_encoded(self._encoder.name)
+        ):
             self._cache_warmer.schedule(snapshot.topology.version)
         if result.has_next_page:
             self._retain_for_paging(grant, snapshot, index)
@@ -253,7 +263,7 @@ class PagedSnapshotCache:
         self._entries.pop(key, None)
         # Without the documents of all views: only pages are requested from it.
         rendered_topology = RenderedTopology(snapshot.topology, snapshot.rendered_topology.reference_seconds, {})
-        reduced_snapshot = Snapshot(rendered_topology, snapshot.gaps, snapshot.created_at, snapshot.oldest_response_at)
+        reduced_snapshot = snapshot.copy_with_documents(rendered_topology)
         self._entries[key] = (self._clock() + PAGED_SNAPSHOT_TTL_SECONDS, reduced_snapshot, index)
         self.evict()
 

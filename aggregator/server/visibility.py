@@ -1,4 +1,4 @@
-"""What a caller may see of the current snapshot and of the quality of the last refresh, for HTTP and gRPC."""
+"""What a caller may see of the current snapshot, of past ones and of the quality of a refresh, for HTTP and gRPC."""
 
 import asyncio
 import threading
@@ -9,6 +9,7 @@ from aggregator.errors import NoTopologyError, PermissionDeniedError
 from aggregator.models.grant import Grant
 from aggregator.models.quality import Quality
 from aggregator.refresh.history import VersionHistory
+from aggregator.refresh.past import PastSnapshot
 from aggregator.refresh.snapshot import DocumentFormat, Snapshot
 from aggregator.util.content_coding import MIN_COMPRESSIBLE_BYTES
 
@@ -16,8 +17,23 @@ from aggregator.util.content_coding import MIN_COMPRESSIBLE_BYTES
 GENERIC_NO_TOPOLOGY_MESSAGE = "no topology available"
 
 
+class PastSnapshotProvider(Protocol):
+    """Provides the snapshots of past instants. `PastSnapshots` implements it."""
+
+    @property
+    def now_seconds(self) -> float:
+        """The current time at the sources, from which relative instants count back."""
+
+    async def get(self, at_seconds: int, parameter: str) -> PastSnapshot:
+        """Return the snapshot of an instant, or raise the error of `PastSnapshots.get`."""
+
+
 class SnapshotProvider(Protocol):
     """Provides the current snapshot. The refresher implements it."""
+
+    @property
+    def past(self) -> PastSnapshotProvider:
+        """The snapshots of past instants."""
 
     @property
     def is_stopping(self) -> bool:
@@ -46,19 +62,22 @@ class SnapshotProvider(Protocol):
         """Wait until the next refresh has ended, or until the process is stopping."""
 
 
-async def get_visible_snapshot(snapshots: SnapshotProvider, grant: Grant) -> Snapshot:
-    """Return the part of the current snapshot that a caller may see. A part that is not cached is built on a thread.
+async def get_visible_snapshot(snapshots: SnapshotProvider, grant: Grant, past: Snapshot | None = None) -> Snapshot:
+    """Return the part that a caller may see of a past snapshot, or of the current one without `past`.
 
-    Raises NoTopologyError. Its text names upstreams only to callers who may see everything.
+    A part that is not cached is built on a thread. Raises NoTopologyError. Its text names upstreams only to callers who
+    may see everything.
     """
-    snapshot = _get_current_snapshot(snapshots, grant)
+    snapshot = past or _get_current_snapshot(snapshots, grant)
     cached = snapshot.find_restricted(grant)
     return cached if cached is not None else await asyncio.to_thread(snapshot.restrict, grant)
 
 
-def get_cached_visible_snapshot(snapshots: SnapshotProvider, grant: Grant) -> Snapshot | None:
+def get_cached_visible_snapshot(
+    snapshots: SnapshotProvider, grant: Grant, past: Snapshot | None = None
+) -> Snapshot | None:
     """Return what `get_visible_snapshot` returns, or None if that part is not cached."""
-    return _get_current_snapshot(snapshots, grant).find_restricted(grant)
+    return (past or _get_current_snapshot(snapshots, grant)).find_restricted(grant)
 
 
 def _get_current_snapshot(snapshots: SnapshotProvider, grant: Grant) -> Snapshot:
@@ -87,8 +106,14 @@ async def render_document(snapshot: Snapshot, document_format: DocumentFormat) -
     return document_format, body
 
 
+def check_quality_access(grant: Grant) -> None:
+    """Raise PermissionDeniedError for a caller who may not see the quality, which counts samples of all clusters."""
+    if not grant.is_unrestricted:
+        raise PermissionDeniedError("quality of all clusters")
+
+
 class RenderedQuality:
-    """The quality of the last refresh in one format, rendered once."""
+    """The quality of the last refresh in one format, rendered once; that of a past instant for each request."""
 
     def __init__(self, get_quality: Callable[[], Quality], render: Callable[[Quality], bytes]) -> None:
         self._get_quality = get_quality
@@ -96,10 +121,11 @@ class RenderedQuality:
         self._cached: tuple[Quality, bytes] | None = None
         self._lock = threading.Lock()
 
-    async def render_for(self, grant: Grant) -> bytes:
-        """Return the bytes, which count samples of all clusters; raise PermissionDeniedError for a restricted grant."""
-        if not grant.is_unrestricted:
-            raise PermissionDeniedError("quality of all clusters")
+    async def render_for(self, grant: Grant, past: Quality | None = None) -> bytes:
+        """Return the bytes; raise PermissionDeniedError for a restricted grant."""
+        check_quality_access(grant)
+        if past is not None:
+            return await asyncio.to_thread(self._render, past)
         quality, cached = self._get_quality(), self._cached
         if cached is not None and cached[0] is quality:
             return cached[1]

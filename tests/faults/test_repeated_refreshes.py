@@ -13,7 +13,8 @@ import aggregator
 from aggregator.errors import UpstreamStatusError
 from aggregator.querier.prometheus.source import PrometheusSource
 from aggregator.refresh.collector import CollectorConfig, SnapshotCollector, ViewSet
-from aggregator.refresh.refresher import Refresher, RefreshSchedule
+from aggregator.refresh.refresher import Refresher
+from aggregator.refresh.schedule import RefreshSchedule
 from aggregator.views.renderers import RENDERERS
 from tests.support.catalog import CATALOG
 from tests.support.fake_upstream import FakeUpstream, build_cluster_responses, build_uptime_response

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from aggregator.refresh.refresher import Clock
+from aggregator.refresh.schedule import Clock
 
 WAIT_SECONDS = 10.0
 START_SECONDS = 1795208200.0

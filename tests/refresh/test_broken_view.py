@@ -4,7 +4,8 @@ import asyncio
 
 from aggregator.querier.prometheus.source import PrometheusSource
 from aggregator.refresh.collector import CollectorConfig, SnapshotCollector, ViewSet
-from aggregator.refresh.refresher import Refresher, RefreshSchedule
+from aggregator.refresh.refresher import Refresher
+from aggregator.refresh.schedule import RefreshSchedule
 from tests.refresh.manual_clock import ManualClock, wait_until
 from tests.support.catalog import CATALOG
 from tests.support.fake_upstream import FakeUpstream, build_cluster_responses

@@ -91,7 +91,7 @@ def test_completeness_of_a_cluster_does_not_depend_on_others(
         a=remaining_count, **{name: max(0, size - other_losses) for name, size in others.items()}
     )
     detector.detect(before, 0.0)
-    snapshot = Snapshot(RenderedTopology(after, 0.0, {}), tuple(detector.detect(after, 10.0)), 10.0, 10.0)
+    snapshot = Snapshot(RenderedTopology(after, 0.0, {}), tuple(detector.detect(after, 10.0)), 10.0, 10.0, 0.0)
     assert snapshot.restrict(Grant(frozenset({"a"}))).is_complete is is_complete
 
 

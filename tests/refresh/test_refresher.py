@@ -13,7 +13,8 @@ from aggregator.errors import NotListeningError, NoTopologyError, UnreachableErr
 from aggregator.models.topology import Topology
 from aggregator.querier.prometheus.source import PrometheusSource
 from aggregator.refresh.collector import CollectorConfig, SnapshotCollector, ViewSet
-from aggregator.refresh.refresher import Refresher, RefreshSchedule
+from aggregator.refresh.refresher import Refresher
+from aggregator.refresh.schedule import RefreshSchedule
 from aggregator.views.renderers import RENDERERS
 from tests.refresh.manual_clock import START_SECONDS, WAIT_SECONDS, ManualClock, wait_until
 from tests.support.catalog import CATALOG

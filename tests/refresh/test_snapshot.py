@@ -37,7 +37,13 @@ class CountingView:
 
 def build_view_snapshot(view: CountingView, *gaps: Gap) -> Snapshot:
     """Return a snapshot with one view."""
-    return Snapshot(RenderedTopology(Topology(), 100.0, {"v": view}), gaps, created_at=5.0, oldest_response_at=5.0)
+    return Snapshot(
+        RenderedTopology(Topology(), 100.0, {"v": view}),
+        gaps,
+        created_at=5.0,
+        oldest_response_at=5.0,
+        evaluated_at_seconds=100.0,
+    )
 
 
 def test_a_document_is_rendered_once() -> None:
@@ -80,7 +86,7 @@ def test_a_failed_rendering_is_repeated() -> None:
             raise failures.pop()
         return b"fine"
 
-    snapshot = Snapshot(RenderedTopology(Topology(), 0.0, {"v": view}), (), 0.0, 0.0)
+    snapshot = Snapshot(RenderedTopology(Topology(), 0.0, {"v": view}), (), 0.0, 0.0, 0.0)
     with pytest.raises(RuntimeError, match="broken"):
         snapshot.get_body("v")
     assert snapshot.get_body("v") == b"fine"
@@ -140,7 +146,7 @@ def test_stale_documents_with_ages_have_another_version() -> None:
 def test_stale_documents_without_ages_are_reused() -> None:
     """Documents without ages keep their bytes and their version after a failed refresh."""
     view = CountingView()
-    snapshot = Snapshot(RenderedTopology(Topology(), 100.0, {"etim": view}), (), 0.0, 0.0)
+    snapshot = Snapshot(RenderedTopology(Topology(), 100.0, {"etim": view}), (), 0.0, 0.0, 0.0)
     snapshot.get_body("etim")
     stale = snapshot.copy_as_stale((), 130.0)
     assert stale.get_body("etim") is snapshot.get_body("etim")
@@ -154,7 +160,7 @@ def test_freed_snapshots_are_released() -> None:
         ("c", str(number)): Pod(cluster="c", key=str(number), name="x")
         for number in range(2 * OBJECTS_FREED_PER_CHUNK + 1)
     }
-    retired = [Snapshot(RenderedTopology(Topology(pods=pods), 0.0, {"v": CountingView()}), (), 0.0, 0.0)]
+    retired = [Snapshot(RenderedTopology(Topology(pods=pods), 0.0, {"v": CountingView()}), (), 0.0, 0.0, 0.0)]
     retired[0].get_body("v")
     first, reference = pods["c", "0"], weakref.ref(retired[0])
     del pods
@@ -167,7 +173,7 @@ def test_freed_snapshots_are_released() -> None:
 def test_freed_snapshots_stay_intact_for_others() -> None:
     """A snapshot that is still referenced stays intact when it is freed."""
     pods = {("c", "p"): Pod(cluster="c", key="p", name="p")}
-    snapshot = Snapshot(RenderedTopology(Topology(pods=pods), 0.0, {"v": CountingView()}), (), 0.0, 0.0)
+    snapshot = Snapshot(RenderedTopology(Topology(pods=pods), 0.0, {"v": CountingView()}), (), 0.0, 0.0, 0.0)
     snapshot.get_body("v")
     free_snapshots([snapshot])
     assert snapshot.topology.pods == {("c", "p"): Pod(cluster="c", key="p", name="p")}
@@ -185,7 +191,7 @@ def build_multi_cluster_topology(*names: str, max_restricted_bytes: int = 2**20)
 
 def test_roles_that_show_the_same_clusters_share_a_copy() -> None:
     """A hundred roles that show two different sets of clusters need two copies, whatever their patterns are."""
-    snapshot = Snapshot(build_multi_cluster_topology("a-1", "a-2", "b-1"), (), 0.0, 0.0)
+    snapshot = Snapshot(build_multi_cluster_topology("a-1", "a-2", "b-1"), (), 0.0, 0.0, 0.0)
     grants = [Grant(frozenset({f"{letter}-*", f"unused-{number}"})) for number in range(50) for letter in "ab"]
     assert len({id(snapshot.restrict(grant).rendered_topology) for grant in grants}) == 2
     for grant in grants:
@@ -196,7 +202,7 @@ def test_roles_that_show_the_same_clusters_share_a_copy() -> None:
 
 def test_a_restricted_copy_is_built_on_first_use() -> None:
     """Until then only an unrestricted caller can be served without building one."""
-    snapshot = Snapshot(build_multi_cluster_topology("a"), (), 0.0, 0.0)
+    snapshot = Snapshot(build_multi_cluster_topology("a"), (), 0.0, 0.0, 0.0)
     assert snapshot.find_restricted(Grant(frozenset({"a"}))) is None
     assert snapshot.find_restricted(UNRESTRICTED) is snapshot
 
@@ -204,7 +210,7 @@ def test_a_restricted_copy_is_built_on_first_use() -> None:
 def test_grants_that_show_the_same_clusters_may_show_different_gaps() -> None:
     """A cluster that vanished is reported to those who would see it, although they share a copy with others."""
     gone = Gap(GapKind.VANISHED, "clusters", "cluster b", cluster="uid-b", cluster_name="b")
-    snapshot = Snapshot(build_multi_cluster_topology("a"), (gone,), 0.0, 0.0)
+    snapshot = Snapshot(build_multi_cluster_topology("a"), (gone,), 0.0, 0.0, 0.0)
     one, both = snapshot.restrict(Grant(frozenset({"a"}))), snapshot.restrict(Grant(frozenset({"a", "b"})))
     assert one.rendered_topology is both.rendered_topology
     assert (one.is_complete, both.is_complete) == (True, False)

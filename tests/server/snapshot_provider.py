@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aggregator.models.quality import Quality
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology, add_version
 from aggregator.refresh.history import VersionHistory
+from aggregator.refresh.past import PastSnapshot, build_no_data_error
 from aggregator.refresh.snapshot import Gap, GapKind, RenderedTopology, Snapshot
 from aggregator.server.openapi.examples import QUALITY_EXAMPLE
 from aggregator.views.renderers import RENDERERS, ViewRenderer
 
 COLLECTED_AT_SECONDS = 1_795_208_230.0
+COLLECTED_AT = "2026-11-20T20:57:10Z"
 CLUSTER_UID = "08c66cd5-0000-4336-99c8-000000000001"
 TOPOLOGY = add_version(
     Topology(
@@ -59,10 +61,36 @@ def build_snapshot(
     *gaps: Gap, topology: Topology = TOPOLOGY, views: Mapping[str, ViewRenderer] = RENDERERS
 ) -> Snapshot:
     """Return a snapshot of a topology collected just now."""
-    return Snapshot(RenderedTopology(topology, COLLECTED_AT_SECONDS, views), gaps, time.monotonic(), time.monotonic())
+    rendered_topology = RenderedTopology(topology, COLLECTED_AT_SECONDS, views)
+    return Snapshot(rendered_topology, gaps, time.monotonic(), time.monotonic(), COLLECTED_AT_SECONDS)
 
 
 FAILED_GAP = Gap(GapKind.FAILED, "memory_bytes", "HTTP 503: Service Unavailable")
+
+
+PAST_NOW_SECONDS = COLLECTED_AT_SECONDS + 10
+
+
+@dataclass
+class FakePastSnapshots:
+    """Returns the snapshot of the provider for every instant but 0, at which there are no data, or raises `failure`."""
+
+    provider: "FakeSnapshotProvider"
+    now_seconds: float = PAST_NOW_SECONDS
+    failure: Exception | None = None
+    snapshot: Snapshot | None = None
+    requested: list[int] = field(default_factory=list)
+
+    async def get(self, at_seconds: int, parameter: str) -> PastSnapshot:
+        """Return the snapshot as one of the instant, or raise."""
+        self.requested.append(at_seconds)
+        if self.failure is not None:
+            raise self.failure
+        if not at_seconds:
+            raise build_no_data_error(at_seconds, parameter)
+        snapshot = self.snapshot or self.provider.current_snapshot
+        past = replace(snapshot, evaluated_at_seconds=at_seconds).copy_as_past()
+        return PastSnapshot(past, self.provider.current_quality)
 
 
 @dataclass
@@ -78,7 +106,12 @@ class FakeSnapshotProvider:
     current_quality: Quality = QUALITY_EXAMPLE
     is_stopping: bool = False
     history: VersionHistory = field(default_factory=VersionHistory)
+    past: FakePastSnapshots = field(init=False)
     waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Add past snapshots."""
+        self.past = FakePastSnapshots(self)
 
     def get_snapshot(self) -> Snapshot:
         """Return the current snapshot, or raise."""
@@ -131,3 +164,4 @@ class FakeSnapshotProvider:
     def reset(self) -> None:
         """Restore the initial state."""
         self.__dict__.update(FakeSnapshotProvider().__dict__)
+        self.past = FakePastSnapshots(self)

@@ -17,7 +17,7 @@ from aggregator.settings.auth import RSA_ALGORITHMS, parse_cluster_roles
 from tests.lookup.candidates.fleets import build_fleet, build_node, build_taints
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.server.running_servers import ServerPorts, run_servers
-from tests.server.snapshot_provider import FAILED_GAP, FakeSnapshotProvider, build_snapshot
+from tests.server.snapshot_provider import COLLECTED_AT, FAILED_GAP, FakeSnapshotProvider, build_snapshot
 from tests.support.grpc_client import CallResult, Metadata, call_method
 from tests.support.http_client import ClientResponse, send_raw, send_request
 
@@ -92,7 +92,12 @@ def test_the_headers(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
     """The response has the age, completeness and version of the topology, also over gRPC, and must not be stored."""
     source.snapshot_age_seconds, source.current_snapshot = 3.2, build_snapshot(FAILED_GAP, topology=FLEET)
     answer = post(ports, {})
-    expected = {"age": "3", "x-topology-complete": "false", "x-topology-version": FLEET.version}
+    expected = {
+        "age": "3",
+        "x-topology-complete": "false",
+        "x-topology-time": COLLECTED_AT,
+        "x-topology-version": FLEET.version,
+    }
     assert {name: answer.headers[name] for name in expected} == expected
     assert (answer.headers["Cache-Control"], answer.headers["Content-Type"]) == ("no-store", "application/json")
     assert call(ports, pb.FindCandidatesRequest()).trailing_metadata == expected

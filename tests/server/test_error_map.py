@@ -12,6 +12,7 @@ from aggregator.errors import (
     KeysUnavailableError,
     MalformedResponseError,
     NoTopologyError,
+    PastSnapshotError,
     PermissionDeniedError,
     PortInUseError,
     RequestError,
@@ -75,7 +76,7 @@ def test_all_client_errors_are_mapped(kind: type[AggregatorError]) -> None:
         assert get_error_mapping(kind("x")).http_status in (401, 403, 503)
     elif issubclass(kind, RequestError) and kind is not RequestError:
         assert get_error_mapping(kind("x")).http_status in (400, 404, 405, 410, 412, 413, 429)
-    elif kind is not NoTopologyError:
+    elif kind not in (NoTopologyError, PastSnapshotError):
         assert get_error_mapping(kind.__new__(kind)).http_status == 500
 
 

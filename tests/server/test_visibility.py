@@ -6,7 +6,7 @@ import grpc
 import pytest
 from hypothesis import assume, given, settings
 
-from aggregator.errors import NoTopologyError
+from aggregator.errors import NoTopologyError, PastSnapshotError
 from aggregator.models.grant import UNRESTRICTED, Grant
 from aggregator.models.topology import Cluster, Node, Topology
 from aggregator.refresh.snapshot import Gap, GapKind
@@ -26,7 +26,10 @@ POLICY = AccessPolicy(
     required_role=parse_role("user"),
     cluster_roles=dict(parse_cluster_roles(f"tenant={OWN_CLUSTER_PATTERN}; dash:admin=*")),
 )
-PATHS = ["/", "/aggregator", "/?layout=2025", "/?layout=1.2.5", "//x", "/api/v1/topology", "/api/v1/quality"]
+PATHS = [
+    *("/", "/aggregator", "/?layout=2025", "/?layout=1.2.5", "//x", "/api/v1/topology", "/api/v1/quality"),
+    *("/?time=1795208000", "/api/v1/topology?time=1795208000", "/api/v1/quality?time=1795208000"),
+]
 
 
 def hides_foreign_clusters(fleet: TwoTenantFleet) -> bool:
@@ -164,6 +167,19 @@ def test_responses_do_not_reveal_other_clusters(
     with_others = collect_responses(ports, token)
     source.current_snapshot = build_snapshot(*fleet.list_own_gaps(), topology=fleet.build_own_topology())
     assert with_others == collect_responses(ports, token)
+
+
+def test_errors_of_past_instants_name_no_upstreams(
+    tenants: tuple[FakeSnapshotProvider, ServerPorts], realm: FakeRealm
+) -> None:
+    """Only a caller who sees all clusters reads which upstream failed at an instant."""
+    source, ports = tenants
+    source.reset()
+    source.past.failure = PastSnapshotError("no topology at this time", "query nodes at secret.example: refused")
+    restricted = request_path(ports, "/?time=1795208000", "GET", issue_tenant_token(realm, "user", "tenant"))
+    assert (restricted.status, restricted.json()) == (503, {"error": "no topology at this time"})
+    administrator = issue_tenant_token(realm, "user", clients={"dash": {"roles": ["admin"]}})
+    assert "secret.example" in request_path(ports, "/?time=1795208000", "GET", administrator).json()["error"]
 
 
 def test_an_administrator_sees_everything(tenants: tuple[FakeSnapshotProvider, ServerPorts], realm: FakeRealm) -> None:

@@ -12,11 +12,13 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from aggregator.errors import BadRequestError, VersionMismatchError
+from aggregator.lookup.instants import format_instant
 from aggregator.lookup.request import LookupOptions, Resource
 from aggregator.lookup.results import PROTOBUF_ENCODER
 from aggregator.models.grant import Grant
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.pb.etim import server_pb2
+from aggregator.refresh.past import PastSnapshot
 from aggregator.refresh.snapshot import DocumentFormat, Snapshot
 from aggregator.server.candidate_service import CandidateService, encode_candidates_protobuf
 from aggregator.server.grpc.interceptors import (
@@ -24,10 +26,18 @@ from aggregator.server.grpc.interceptors import (
     Continuation,
     MethodHandler,
     add_trailing_metadata,
+    list_metadata_values,
 )
 from aggregator.server.grpc.limits import UnreadBudget
+from aggregator.server.instants import find_past_snapshot
 from aggregator.server.lookup_service import LookupRequest, LookupService
-from aggregator.server.visibility import RenderedQuality, SnapshotProvider, get_visible_snapshot, render_document
+from aggregator.server.visibility import (
+    RenderedQuality,
+    SnapshotProvider,
+    check_quality_access,
+    get_visible_snapshot,
+    render_document,
+)
 from aggregator.views import v1_protobuf
 from aggregator.views.etim import ETIM
 
@@ -36,6 +46,8 @@ ETIM_SERVICE = server_pb2.DESCRIPTOR.services_by_name["Aggregator"]
 GET_TOPOLOGY = "GetTopology"
 FIND_CANDIDATES = "FindCandidates"
 _VERSION_KEY = "x-topology-version"
+# In the metadata of a call, the past instant that it requests; in the trailing metadata, the time of the topology.
+TIME_METADATA_KEY = "x-topology-time"
 
 # Called with the grant of the caller, the request bytes and the context of the call; returns the response bytes.
 UnaryMethod = Callable[[Grant, bytes, Any], Awaitable[bytes]]
@@ -135,12 +147,15 @@ class TopologyService:
         )
 
     async def _look_up(self, name: str, grant: Grant, request: bytes, context: Any) -> bytes:
+        past = await self._find_past(grant, context)
         cache_key = name.encode() + b" " + request
-        response = self._lookup_service.find_cached(grant, cache_key)
+        response = self._lookup_service.find_cached(grant, cache_key, past)
         if response is None:
             method = LOOKUP_METHODS[name]
             message = parse_request_message(getattr(pb, f"{name}Request"), request)
-            response = await self._lookup_service.look_up(grant, cache_key, convert_request_message(method, message))
+            response = await self._lookup_service.look_up(
+                grant, cache_key, convert_request_message(method, message), past
+            )
         body = response.result.body
         await self._unread_budget.reserve(body, context)
         add_topology_metadata(context, self._snapshots, response.snapshot)
@@ -148,8 +163,9 @@ class TopologyService:
 
     async def _find_candidates(self, grant: Grant, request: bytes, context: Any) -> bytes:
         message = parse_request_message(pb.FindCandidatesRequest, request)
+        past = await self._find_past(grant, context)
         try:
-            response = await self._candidate_service.find(grant, message)
+            response = await self._candidate_service.find(grant, message, past)
         except VersionMismatchError as error:
             add_trailing_metadata(context, (_VERSION_KEY, error.version))
             raise
@@ -176,7 +192,7 @@ class TopologyService:
         if not_modified is not None:
             await context.write(not_modified)
             return
-        snapshot = await get_visible_snapshot(self._snapshots, grant)
+        snapshot = await get_visible_snapshot(self._snapshots, grant, await self._find_past(grant, context))
         _, rendered = await render_document(snapshot, DocumentFormat(v1_protobuf.V1_CHUNKS))
         add_topology_metadata(context, self._snapshots, snapshot)
         # A slow client must not keep a snapshot alive that has been replaced.
@@ -187,7 +203,9 @@ class TopologyService:
                 await context.write(chunk)
 
     async def _get_quality(self, grant: Grant, _requests: Any, context: Any) -> bytes:
-        body = await self._quality.render_for(grant)
+        check_quality_access(grant)
+        past = await find_past_of_call(self._snapshots, grant, context)
+        body = await self._quality.render_for(grant, None if past is None else past.quality)
         await self._unread_budget.reserve(body, context)
         return body
 
@@ -195,11 +213,15 @@ class TopologyService:
         """Return a response with nothing but the version if the client has this version, else None."""
         if not known_version:
             return None
-        snapshot = await get_visible_snapshot(self._snapshots, grant)
+        snapshot = await get_visible_snapshot(self._snapshots, grant, await self._find_past(grant, context))
         if snapshot.topology.version != known_version:
             return None
         add_topology_metadata(context, self._snapshots, snapshot)
         return pb.Topology(version=known_version).SerializeToString()
+
+    async def _find_past(self, grant: Grant, context: Any) -> Snapshot | None:
+        past = await find_past_of_call(self._snapshots, grant, context)
+        return None if past is None else past.snapshot
 
 
 def build_services(snapshots: SnapshotProvider, max_unread_bytes: int) -> tuple[MethodTable, MethodTable]:
@@ -248,7 +270,8 @@ def create_document_method(snapshots: SnapshotProvider, unread_budget: UnreadBud
     """Return a method whose response is the document of a view."""
 
     async def get_document(grant: Grant, _request: Any, context: Any) -> bytes:
-        snapshot = await get_visible_snapshot(snapshots, grant)
+        past = await find_past_of_call(snapshots, grant, context)
+        snapshot = await get_visible_snapshot(snapshots, grant, None if past is None else past.snapshot)
         _, body = await render_document(snapshot, DocumentFormat(view))
         await unread_budget.reserve(body, context)
         add_topology_metadata(context, snapshots, snapshot)
@@ -257,11 +280,24 @@ def create_document_method(snapshots: SnapshotProvider, unread_budget: UnreadBud
     return get_document
 
 
+async def find_past_of_call(snapshots: SnapshotProvider, grant: Grant, context: Any) -> PastSnapshot | None:
+    """Return the whole snapshot of the instant in the metadata of a call, None if there is none.
+
+    Metadata, because the requests of the legacy contract have no fields: docs/decisions/0051-past-instants.md.
+    """
+    values = list_metadata_values(context.invocation_metadata(), TIME_METADATA_KEY)
+    if len(values) > 1:
+        raise BadRequestError(f"{TIME_METADATA_KEY} must be given only once", parameter=TIME_METADATA_KEY)
+    text = values[0].decode("utf-8", "replace") if values else ""
+    return await find_past_snapshot(snapshots, grant, text, TIME_METADATA_KEY)
+
+
 def add_topology_metadata(context: Any, snapshots: SnapshotProvider, snapshot: Snapshot) -> None:
-    """Add the age, completeness and version of a snapshot to the trailing metadata of a call."""
+    """Add the age, completeness, time and version of a snapshot to the trailing metadata of a call."""
     add_trailing_metadata(
         context,
         ("age", str(int(snapshots.get_age_seconds(snapshot)))),
         ("x-topology-complete", "true" if snapshot.is_complete else "false"),
+        (TIME_METADATA_KEY, format_instant(snapshot.evaluated_at_seconds)),
         (_VERSION_KEY, snapshot.topology.version),
     )

@@ -6,16 +6,19 @@ route takes several times as long to return them (docs/decisions/0006-asgi-front
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggregator.errors import MethodNotAllowedError
+from aggregator.lookup.instants import TIME_PARAMETER
 from aggregator.observability.instrumentation import Instrumentation
 from aggregator.server.auth.guard import Guard
 from aggregator.server.http.documents import (
     LAYOUTS,
+    WAIT_PARAMETER,
     DocumentResponder,
     LongPoll,
     parse_preferences,
@@ -44,6 +47,7 @@ from aggregator.server.http.routes_candidates import CandidateResponder
 from aggregator.server.http.routes_v1 import LookupResponder, QualityResponder
 from aggregator.server.http.routes_watch import WatchResponder
 from aggregator.server.http.ui import WebPage
+from aggregator.server.instants import find_past_snapshot, refuse_wait
 from aggregator.server.status import Readiness
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider
 from aggregator.server.watch_service import MAX_WATCHES
@@ -82,7 +86,8 @@ def create_http_app(
     own_metrics = instrumentation.own_metrics
     errors = ErrorResponder(snapshots, own_metrics)
     document_responder = DocumentResponder(snapshots, has_guard=options.guard is not None)
-    quality = QualityResponder(RenderedQuality(snapshots.get_quality, render_quality_json), document_responder)
+    rendered_quality = RenderedQuality(snapshots.get_quality, render_quality_json)
+    quality = QualityResponder(snapshots, rendered_quality, document_responder)
     lookups, candidates = (
         LookupResponder(snapshots, document_responder),
         CandidateResponder(snapshots, document_responder),
@@ -90,7 +95,7 @@ def create_http_app(
     watches = WatchResponder(snapshots, own_metrics, options.max_watches)
     services = ApiServices(readiness, own_metrics, errors, document_responder, lookups, candidates, quality, watches)
     api = create_api(services)
-    app: ASGIApp = Dispatcher(TopologyApp(document_responder, options.default_layout), api)
+    app: ASGIApp = Dispatcher(TopologyApp(snapshots, document_responder, options.default_layout), api)
     app = McpDispatcher(app, McpApp(app, options.cors_origins))
     app = AuthMiddleware(app, options.guard, options.public_paths)
     if options.page is not None:
@@ -151,7 +156,8 @@ class PageMiddleware:
 class TopologyApp:
     """Answers with the legacy topology, as the Go service does on any path."""
 
-    def __init__(self, document_responder: DocumentResponder, default_layout: str) -> None:
+    def __init__(self, snapshots: SnapshotProvider, document_responder: DocumentResponder, default_layout: str) -> None:
+        self._snapshots = snapshots
         self._document_responder = document_responder
         self._default_layout = default_layout
 
@@ -159,23 +165,38 @@ class TopologyApp:
         """Answer one request; raise a RequestError if it is invalid."""
         if scope["method"] not in TOPOLOGY_METHODS:
             raise MethodNotAllowedError(f"method {scope['method'][:20]} is not allowed here", allowed=TOPOLOGY_METHODS)
-        layout, wait_seconds = self._default_layout, 0.0
+        query = _TopologyQuery(self._default_layout)
         if scope["query_string"]:
-            layout, wait_seconds = self._parse_query(scope["query_string"])
+            query = self._parse_query(scope["query_string"])
+        access = scope["state"]["access"]
+        past = await find_past_snapshot(self._snapshots, access.grant, query.time)
         response = await self._document_responder.build_document_response(
-            layout,
-            scope["state"]["access"],
+            query.layout,
+            access,
             parse_preferences(scope["method"], scope["headers"]),
-            LongPoll(wait_seconds, receive),
+            LongPoll(query.wait_seconds, receive),
+            None if past is None else past.snapshot,
         )
         await response(scope, receive, send)
 
-    def _parse_query(self, query_string: bytes) -> tuple[str, float]:
-        """Return layout and wait. Other parameters are ignored, as by the Go service."""
+    def _parse_query(self, query_string: bytes) -> "_TopologyQuery":
+        """Return the parameters. Others are ignored, as by the Go service."""
         parameters = parse_qs(query_string.decode("latin-1"))
-        layout = parameters.get("layout", [self._default_layout])[-1]
+        layout, wait, time = (
+            parameters.get(name, [default])[-1]
+            for name, default in (("layout", self._default_layout), (WAIT_PARAMETER, ""), (TIME_PARAMETER, ""))
+        )
         validate_layout(layout)
-        return layout, parse_wait_seconds(parameters.get("wait", [""])[-1])
+        refuse_wait(time, wait)
+        return _TopologyQuery(layout, parse_wait_seconds(wait), time)
+
+
+class _TopologyQuery(NamedTuple):
+    """The parameters of a request for the legacy topology."""
+
+    layout: str
+    wait_seconds: float = 0.0
+    time: str = ""
 
 
 def _add_page_headers(send: Send) -> Send:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from starlette.types import Receive, Scope
 
 from aggregator.errors import BadRequestError, UnauthenticatedError
+from aggregator.lookup.instants import TIME_PARAMETER, format_instant
 from aggregator.refresh.snapshot import DocumentFormat, RenderedTopology, Snapshot
 from aggregator.server.auth.guard import Access
 from aggregator.server.http.responses import (
@@ -39,8 +40,9 @@ from aggregator.util.content_coding import (
 # The JSON formats of the Go service, selected with `layout=`.
 LAYOUTS = ("1.2.5", "2025")
 WAIT_PARAMETER = "wait"
-_WAIT_QUERY = f"{WAIT_PARAMETER}=".encode()
 WATCH_PATH = f"{API_V1_PATH}/watch"
+# A query string with a parameter because of which the response may take longer.
+_WAITING_QUERY_PATTERN = re.compile(f"(?:^|&)(?:{WAIT_PARAMETER}|{TIME_PARAMETER})=".encode())
 # Up to one minute, in seconds, milliseconds or as 1m. The OpenAPI document contains this pattern.
 WAIT_PATTERN = r"([0-5]?[0-9](?:\.[0-9]{1,3})?|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|1m"
 # Shorter than the timeout of common proxies.
@@ -133,10 +135,12 @@ def parse_duration_seconds(text: str, parameter: str) -> float:
 
 
 def asks_to_wait(scope: Scope) -> bool:
-    """Return whether a request waits as long as it says: for a change, for a refresh, or as a watch."""
+    """Return whether a request waits: for a change, a refresh or a past instant, or as a watch."""
     if scope["path"] == WATCH_PATH:
         return True
-    return _WAIT_QUERY in scope["query_string"] or any(_wants_refresh(key, value) for key, value in scope["headers"])
+    return _WAITING_QUERY_PATTERN.search(scope["query_string"]) is not None or any(
+        _wants_refresh(key, value) for key, value in scope["headers"]
+    )
 
 
 def _wants_refresh(key: bytes, value: bytes) -> bool:
@@ -204,12 +208,15 @@ class DocumentResponder:
         self._prepared: WeakKeyDictionary[RenderedTopology, dict[DocumentFormat, _Prepared]] = WeakKeyDictionary()
 
     async def build_document_response(
-        self, view: str, access: Access, preferences: RequestPreferences, poll: LongPoll
+        self, view: str, access: Access, preferences: RequestPreferences, poll: LongPoll, past: Snapshot | None = None
     ) -> HttpResponse:
-        """Return the response with the document of a view, or 304; raise NoTopologyError without a snapshot."""
-        if preferences.wants_refresh:
+        """Return the response with the document of a view, or 304, from a past snapshot or else the current one.
+
+        Raises NoTopologyError without a snapshot.
+        """
+        if preferences.wants_refresh and past is None:
             await self._snapshots.wait_for_refresh()
-        snapshot = await get_visible_snapshot(self._snapshots, access.grant)
+        snapshot = await get_visible_snapshot(self._snapshots, access.grant, past)
 
         async def is_changed(current: Snapshot) -> bool:
             nonlocal snapshot
@@ -313,6 +320,7 @@ class DocumentResponder:
     def _build_snapshot_headers(self, snapshot: Snapshot) -> Headers:
         return [
             (b"x-topology-complete", b"true" if snapshot.is_complete else b"false"),
+            (b"x-topology-time", format_instant(snapshot.evaluated_at_seconds).encode()),
             (b"age", b"%d" % self._snapshots.get_age_seconds(snapshot)),
         ]
 

@@ -28,7 +28,7 @@ CORS_ALLOWED_HEADERS = (
     # Of MCP clients.
     *("Mcp-Method", "Mcp-Name", "MCP-Protocol-Version"),
 )
-CORS_EXPOSED_HEADERS = ("Age", "ETag", "Retry-After", "X-Request-Id", "X-Topology-Complete")
+CORS_EXPOSED_HEADERS = ("Age", "ETag", "Retry-After", "X-Request-Id", "X-Topology-Complete", "X-Topology-Time")
 # How long a browser may cache the response to a preflight request.
 CORS_MAX_AGE_SECONDS = 600
 

@@ -19,6 +19,7 @@ from aggregator.errors import (
     BadRequestError,
     KeysUnavailableError,
     MethodNotAllowedError,
+    PastSnapshotError,
     PermissionDeniedError,
     RequestError,
     UnauthenticatedError,
@@ -196,7 +197,7 @@ class ErrorResponder:
         return HttpResponse(status, [*headers, *self._build_error_headers(error, status)], body)
 
     def _build_error_headers(self, error: Exception, status: int) -> Headers:
-        if isinstance(error, KeysUnavailableError):
+        if isinstance(error, (KeysUnavailableError, PastSnapshotError)):
             return [_build_retry_after_header(error.retry_after_seconds)]
         if status in (429, 503):
             return [_build_retry_after_header(self._snapshots.compute_seconds_until_refresh())]

@@ -26,8 +26,10 @@ from aggregator.server.http.responses import (
     build_length_header,
 )
 from aggregator.server.http.routes_v1 import (
+    TIME_FIELD,
     LookupResponder,
     QueryParameters,
+    Time,
     Wait,
     build_static_response,
     check_query_string,
@@ -57,6 +59,7 @@ class GraphParameters(QueryParameters):
     labels: str = Field("", description=graph.LABELS_DESCRIPTION, examples=list(LABEL_SELECTOR_EXAMPLES)[:1])
     limit: _Limit = Field(None, description=graph.LIMIT_DESCRIPTION, examples=[DEFAULT_GRAPH_LIMIT])
     wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
+    time: Time = TIME_FIELD
 
     def to_graph_request(self) -> GraphRequest:
         """Return the request; raise BadRequestError for an unknown level."""
@@ -90,7 +93,7 @@ async def get_graph_data(request: Request, parameters: Annotated[GraphParameters
 
 async def _respond(request: Request, parameters: GraphParameters) -> Response:
     lookups: LookupResponder = request.app.state.services.lookups
-    return await lookups.build_response(request, parameters.to_graph_request(), parameters.wait)
+    return await lookups.build_response(request, parameters.to_graph_request(), parameters.wait, parameters.time)
 
 
 @router.get(graph.FIELDS_PATH, **document.describe_graph_fields(GraphParameters.list_names()))

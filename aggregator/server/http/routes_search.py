@@ -14,8 +14,10 @@ from aggregator.lookup.search import DEFAULT_SEARCH_LIMIT, MAX_QUERY_CHARACTERS,
 from aggregator.server.http.documents import StaticBody
 from aggregator.server.http.responses import API_V1_PATH
 from aggregator.server.http.routes_v1 import (
+    TIME_FIELD,
     LookupResponder,
     QueryParameters,
+    Time,
     Wait,
     build_static_response,
     check_query_string,
@@ -39,6 +41,7 @@ class SearchParameters(QueryParameters):
     query: _Query = Field("", description=search.QUERY_DESCRIPTION)
     limit: _Limit = Field(None, description=search.LIMIT_DESCRIPTION, examples=[DEFAULT_SEARCH_LIMIT])
     wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
+    time: Time = TIME_FIELD
 
     def to_search_request(self) -> SearchRequest:
         """Return the request."""
@@ -56,7 +59,7 @@ async def search_objects(request: Request, parameters: Annotated[SearchParameter
     with the text in another field; among equals those that have failed, then those with a warning.
     """
     lookups: LookupResponder = request.app.state.services.lookups
-    return await lookups.build_response(request, parameters.to_search_request(), parameters.wait)
+    return await lookups.build_response(request, parameters.to_search_request(), parameters.wait, parameters.time)
 
 
 def _add_fields_route(kind: ObjectKind) -> None:

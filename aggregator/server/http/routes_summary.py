@@ -10,8 +10,10 @@ from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.summary import SummaryRequest
 from aggregator.server.http.responses import API_V1_PATH
 from aggregator.server.http.routes_v1 import (
+    TIME_FIELD,
     LookupResponder,
     QueryParameters,
+    Time,
     Wait,
     check_query_string,
     describe_filter_parameter,
@@ -26,6 +28,7 @@ class _SummaryParameters(QueryParameters):
 
     filter: str = ""
     wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
+    time: Time = TIME_FIELD
 
 
 class ClusterSummaryParameters(_SummaryParameters):
@@ -62,7 +65,7 @@ router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(check_query_string)
 )
 async def summarize_clusters(request: Request, parameters: Annotated[ClusterSummaryParameters, Query()]) -> Response:
     """Return the clusters as columns, with sums over their nodes and pods for which a value is known."""
-    return await _respond(request, SummaryRequest(ObjectKind.CLUSTERS, parameters.filter), parameters.wait)
+    return await _respond(request, SummaryRequest(ObjectKind.CLUSTERS, parameters.filter), parameters)
 
 
 @router.get(
@@ -72,7 +75,7 @@ async def summarize_clusters(request: Request, parameters: Annotated[ClusterSumm
 async def summarize_nodes(request: Request, parameters: Annotated[NodeSummaryParameters, Query()]) -> Response:
     """Return the nodes of all clusters as columns."""
     summary_request = SummaryRequest(ObjectKind.NODES, parameters.filter, parameters.labels)
-    return await _respond(request, summary_request, parameters.wait)
+    return await _respond(request, summary_request, parameters)
 
 
 @router.get(
@@ -80,7 +83,7 @@ async def summarize_nodes(request: Request, parameters: Annotated[NodeSummaryPar
 )
 async def summarize_pods(request: Request, parameters: Annotated[PodSummaryParameters, Query()]) -> Response:
     """Return the pods of all clusters as columns, with sums over their containers."""
-    return await _respond(request, SummaryRequest(ObjectKind.PODS, parameters.filter), parameters.wait)
+    return await _respond(request, SummaryRequest(ObjectKind.PODS, parameters.filter), parameters)
 
 
 @router.get(
@@ -91,9 +94,9 @@ async def summarize_containers(
     request: Request, parameters: Annotated[ContainerSummaryParameters, Query()]
 ) -> Response:
     """Return the containers of all pods as columns."""
-    return await _respond(request, SummaryRequest(ObjectKind.CONTAINERS, parameters.filter), parameters.wait)
+    return await _respond(request, SummaryRequest(ObjectKind.CONTAINERS, parameters.filter), parameters)
 
 
-async def _respond(request: Request, summary_request: SummaryRequest, wait: str) -> Response:
+async def _respond(request: Request, summary_request: SummaryRequest, parameters: _SummaryParameters) -> Response:
     lookups: LookupResponder = request.app.state.services.lookups
-    return await lookups.build_response(request, summary_request, wait)
+    return await lookups.build_response(request, summary_request, parameters.wait, parameters.time)

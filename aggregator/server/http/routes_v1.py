@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from aggregator.errors import BadRequestError
 from aggregator.lookup.fields import ObjectKind
+from aggregator.lookup.instants import INSTANT_PATTERN
 from aggregator.lookup.request import MAX_LIMIT, LookupOptions, Resource
 from aggregator.lookup.results import JSON_ENCODER
 from aggregator.refresh.snapshot import Snapshot
@@ -35,14 +36,16 @@ from aggregator.server.http.responses import (
     build_unknown_parameter_error,
     decode_segment,
 )
+from aggregator.server.instants import find_past_snapshot, refuse_wait
 from aggregator.server.lookup_service import IndexRequest, LookupRequest, LookupResponse, LookupService
 from aggregator.server.openapi import document
 from aggregator.server.openapi.examples import (
     FIELDS_EXAMPLES,
     FILTER_EXAMPLES,
     LABEL_SELECTOR_EXAMPLES,
+    TIME_EXAMPLES,
 )
-from aggregator.server.visibility import RenderedQuality, SnapshotProvider, get_visible_snapshot
+from aggregator.server.visibility import RenderedQuality, SnapshotProvider, check_quality_access, get_visible_snapshot
 from aggregator.util.content_coding import COMPACT_CONTENT_CODINGS, CONTENT_CODINGS, IDENTITY
 from aggregator.views import v1_format
 
@@ -76,16 +79,21 @@ class LookupResponder:
         self._lookup_service = LookupService(snapshots, JSON_ENCODER)
         self._encoded_lists = EncodedListCache()
 
-    async def build_response(self, http_request: Request, request: IndexRequest, wait: str) -> HttpResponse:
+    async def build_response(self, http_request: Request, request: IndexRequest, wait: str, time: str) -> HttpResponse:
         """Return the response to a lookup; raise a RequestError if it is invalid."""
+        refuse_wait(time, wait)
         scope, access = http_request.scope, get_access(http_request)
         preferences = parse_preferences(scope["method"], scope["headers"])
         poll = LongPoll(parse_wait_seconds(wait), http_request.receive)
+        found_past = await find_past_snapshot(self._snapshots, access.grant, time)
+        past = None if found_past is None else found_past.snapshot
         if request == _WHOLE_TOPOLOGY:
-            return await self._document_responder.build_document_response(v1_format.V1_JSON, access, preferences, poll)
-        if preferences.wants_refresh:
+            return await self._document_responder.build_document_response(
+                v1_format.V1_JSON, access, preferences, poll, past
+            )
+        if preferences.wants_refresh and past is None:
             await self._snapshots.wait_for_refresh()
-        found = await self._look_up(access, request)
+        found = await self._look_up(access, request, past)
 
         async def is_changed(current: Snapshot) -> bool:
             nonlocal found
@@ -103,10 +111,10 @@ class LookupResponder:
         """Raise NoTopologyError unless there is a topology."""
         await get_visible_snapshot(self._snapshots, access.grant)
 
-    async def _look_up(self, access: Access, request: IndexRequest) -> LookupResponse:
+    async def _look_up(self, access: Access, request: IndexRequest, past: Snapshot | None = None) -> LookupResponse:
         request_key = request.cache_key
-        cached = self._lookup_service.find_cached(access.grant, request_key)
-        return cached or await self._lookup_service.look_up(access.grant, request_key, request)
+        cached = self._lookup_service.find_cached(access.grant, request_key, past)
+        return cached or await self._lookup_service.look_up(access.grant, request_key, request, past)
 
     async def _build_lookup_response(
         self, entity_tag: EntityTag, found: LookupResponse, preferences: RequestPreferences
@@ -126,15 +134,21 @@ class LookupResponder:
 
 
 class QualityResponder:
-    """Builds the responses with the quality of the last refresh."""
+    """Builds the responses with the quality of the last refresh, or of a past instant."""
 
-    def __init__(self, quality: RenderedQuality, document_responder: DocumentResponder) -> None:
+    def __init__(
+        self, snapshots: SnapshotProvider, quality: RenderedQuality, document_responder: DocumentResponder
+    ) -> None:
+        self._snapshots = snapshots
         self._quality = quality
         self._document_responder = document_responder
 
-    async def build_response(self, http_request: Request) -> HttpResponse:
+    async def build_response(self, http_request: Request, time: str) -> HttpResponse:
         """Return the response; raise PermissionDeniedError for a caller who may not see all clusters."""
-        body = await self._quality.render_for(get_access(http_request).grant)
+        grant = get_access(http_request).grant
+        check_quality_access(grant)
+        past = await find_past_snapshot(self._snapshots, grant, time)
+        body = await self._quality.render_for(grant, None if past is None else past.quality)
         preferences = parse_preferences(http_request.scope["method"], http_request.scope["headers"])
         return await self._document_responder.build_unversioned_response(body, preferences.coding)
 
@@ -211,6 +225,13 @@ Wait = Annotated[
 ]
 
 
+Time = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": f"^({INSTANT_PATTERN})?$", "examples": list(TIME_EXAMPLES)}),
+]
+TIME_FIELD: Any = Field("", description=document.TIME_DESCRIPTION)
+
+
 class QueryParameters(BaseModel):
     """The query parameters of a path. A parameter that the model does not have is an error."""
 
@@ -234,10 +255,11 @@ class _LookupParameters(QueryParameters):
 
     fields: str = ""
     wait: Wait = Field("", description=document.WAIT_DESCRIPTION)
+    time: Time = TIME_FIELD
 
     def to_lookup_options(self) -> LookupOptions:
         """Return the request, as gRPC makes it too."""
-        values = self.model_dump(exclude={"fields", "wait"})
+        values = self.model_dump(exclude={"fields", "wait", "time"})
         return LookupOptions(**values, fields=tuple(self.fields.split(",")) if self.fields else ())
 
 
@@ -351,7 +373,7 @@ async def _respond(
 ) -> Response:
     lookups: LookupResponder = request.app.state.services.lookups
     return await lookups.build_response(
-        request, LookupRequest(resource, names, parameters.to_lookup_options()), parameters.wait
+        request, LookupRequest(resource, names, parameters.to_lookup_options()), parameters.wait, parameters.time
     )
 
 
@@ -429,8 +451,14 @@ async def list_containers(request: Request, parameters: Annotated[ContainerListP
     return await _respond(request, Resource.CONTAINERS, (), parameters)
 
 
-@router.get("/quality", dependencies=[Depends(refuse_parameters)], **document.describe_quality())
-async def get_quality(request: Request) -> Response:
+class QualityParameters(QueryParameters):
+    """The query parameters of the quality."""
+
+    time: Time = TIME_FIELD
+
+
+@router.get("/quality", **document.describe_quality(QualityParameters.list_names()))
+async def get_quality(request: Request, parameters: Annotated[QualityParameters, Query()]) -> Response:
     """Return the result of each query of the last refresh. docs/metrics.md lists the queries.
 
     It has the results, durations and samples of each query, what was left out, and the fields that no sample fills,
@@ -439,4 +467,4 @@ async def get_quality(request: Request) -> Response:
     mapping of the response to aggregator.v1.TopologyService/GetQuality.
     """
     quality: QualityResponder = request.app.state.services.quality
-    return await quality.build_response(request)
+    return await quality.build_response(request, parameters.time)

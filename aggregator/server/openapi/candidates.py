@@ -17,10 +17,16 @@ from aggregator.lookup.candidates.request import (
 from aggregator.lookup.candidates.scheduling import EQUAL_TOLERATION, EXISTS_TOLERATION
 from aggregator.lookup.candidates.search import VERSION_MISMATCH_MESSAGE
 from aggregator.lookup.fields import get_descriptor, list_descriptor_fields
+from aggregator.lookup.instants import TIME_PARAMETER
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server.http.json_body import TOO_LARGE_MESSAGE, parse_json_message
 from aggregator.server.http.responses import API_V1_PATH, build_problem, build_unknown_parameter_error
-from aggregator.server.openapi.examples import COMMON_PROBLEM_EXAMPLES, OpenApiExamples, build_example
+from aggregator.server.openapi.examples import (
+    COMMON_PROBLEM_EXAMPLES,
+    OpenApiExamples,
+    build_example,
+    build_no_data_example,
+)
 from aggregator.server.openapi.schemas import build_object_schema
 from aggregator.views.v1_format import is_map_field
 
@@ -180,11 +186,12 @@ PROBLEM_EXAMPLES: Mapping[int, OpenApiExamples] = {
     400: {
         **build_example(
             {"unknown parameter": f"POST {API_V1_PATH}{CANDIDATES_PATH}?colour=blue"},
-            build_problem(build_unknown_parameter_error("colour", ())),
+            build_problem(build_unknown_parameter_error("colour", (TIME_PARAMETER,))),
         ),
         **_build_body_example("unknown field", _capture(_UNKNOWN_FIELD_BODY), _UNKNOWN_FIELD_BODY),
         **_build_body_example("invalid value", _capture(_INVALID_VALUE_BODY), _INVALID_VALUE_BODY),
     },
+    404: build_no_data_example(f"POST {API_V1_PATH}{CANDIDATES_PATH}"),
     412: _build_body_example(
         "another version",
         VersionMismatchError(VERSION_MISMATCH_MESSAGE, parameter="if_version", version=RESPONSE_EXAMPLE["version"]),

@@ -13,8 +13,10 @@ from starlette.responses import Response
 from aggregator.errors import KeysUnavailableError, PermissionDeniedError, RequestError, UnauthenticatedError
 from aggregator.lookup.fields import ObjectKind, get_descriptor, list_descriptor_fields, list_filter_field_names
 from aggregator.lookup.filter_parser import MAX_REQUIREMENTS
+from aggregator.lookup.instants import INSTANT_PATTERN, TIME_PARAMETER
 from aggregator.lookup.request import Resource
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.refresh.past import build_no_data_error
 from aggregator.server.http.documents import LAYOUTS, WAIT_PATTERN, parse_wait_seconds, validate_layout
 from aggregator.server.http.responses import (
     API_V1_PATH,
@@ -38,8 +40,10 @@ from aggregator.server.openapi.examples import (
     NO_TOPOLOGY_SCENARIO,
     QUALITY_EXAMPLE,
     RESPONSE_EXAMPLES,
+    TIME_EXAMPLES,
     OpenApiExamples,
     build_example,
+    build_no_data_example,
     build_problem_examples,
 )
 from aggregator.server.openapi.schemas import build_object_schema
@@ -85,6 +89,11 @@ WAIT_DESCRIPTION = (
     "response is the new one as soon as it differs, else 304. A wait ends with 401 when the token expires."
 )
 
+TIME_DESCRIPTION = (
+    "The topology as it was at this time: RFC 3339, Unix seconds, or a duration before now such as `-1h30m`. Fractions "
+    "of a second are cut off. Empty: the current topology. It cannot be combined with `wait`."
+)
+
 LABELS_DESCRIPTION = "A label selector in the Kubernetes syntax, for the labels of nodes."
 
 CONTINUE_DESCRIPTION = (
@@ -120,6 +129,10 @@ _SNAPSHOT_HEADERS = {
     },
     "X-Topology-Version": {"description": "The same for the same content", "schema": {"type": "string"}},
     "Age": {"description": "Seconds since the oldest query result in it was requested", "schema": {"type": "integer"}},
+    "X-Topology-Time": {
+        "description": "The time at which the queries were evaluated, in whole seconds",
+        "schema": {"type": "string", "format": "date-time"},
+    },
     "X-Topology-Complete": {
         "description": (
             "`false` if measured data is missing or old: a query failed, an old result is used, the upstream warned, "
@@ -491,12 +504,12 @@ def _describe_graph_operation(path: str, summary: str) -> dict[str, Any]:
     }
 
 
-def describe_quality() -> dict[str, Any]:
+def describe_quality(parameters: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of FastAPI's decorator for the quality."""
     content = {"schema": reference_schema("Quality"), "example": json.loads(render_quality_json(QUALITY_EXAMPLE))}
     unknown_parameter = build_example(
         {"unknown parameter": f"GET {API_V1_PATH}/quality?colour=blue"},
-        build_problem(build_unknown_parameter_error("colour", ())),
+        build_problem(build_unknown_parameter_error("colour", parameters)),
     )
     return {
         "tags": ["quality"],
@@ -504,10 +517,12 @@ def describe_quality() -> dict[str, Any]:
         "operation_id": "v1_quality",
         "response_class": Response,
         "responses": {
-            200: {"description": "The quality of the last refresh", "content": {"application/json": content}},
+            200: {"description": "The quality of the refresh", "content": {"application/json": content}},
             400: _describe_problem(400, unknown_parameter),
             401: _describe_problem(401, COMMON_PROBLEM_EXAMPLES[401]),
             403: _describe_problem(403, COMMON_PROBLEM_EXAMPLES[403]),
+            404: _describe_problem(404, build_no_data_example(f"GET {API_V1_PATH}/quality")),
+            503: _describe_problem(503, build_example(NO_KEYS_SCENARIO, build_problem(KeysUnavailableError("keys")))),
         },
         "openapi_extra": {"security": _OPTIONAL_TOKEN},
     }
@@ -664,6 +679,14 @@ def _build_topology_operation(method: str) -> OpenApiObject:
                 "schema": {"type": "string", "pattern": f"^({WAIT_PATTERN})?$"},
                 "example": "1s",
             },
+            {
+                "name": TIME_PARAMETER,
+                "in": "query",
+                "required": False,
+                "description": TIME_DESCRIPTION,
+                "schema": {"type": "string", "pattern": f"^({INSTANT_PATTERN})?$"},
+                "example": TIME_EXAMPLES[0],
+            },
         ],
         "responses": {
             "200": {"description": "The topology", "headers": _SNAPSHOT_HEADERS, **content},
@@ -678,13 +701,18 @@ def _describe_topology_errors(method: str) -> OpenApiObject:
         **build_example({"invalid layout": f"{method.upper()} /?layout=3000"}, _capture(validate_layout, "3000")),
         **build_example({"invalid wait": f"{method.upper()} /?wait=1h"}, _capture(parse_wait_seconds, "1h")),
     }
+    no_data_example = build_example(
+        {"no data at this time": f"{method.upper()} /?{TIME_PARAMETER}=0"},
+        _build_error_body(build_no_data_error(0, TIME_PARAMETER)),
+    )
     unavailable_examples = {
         **build_example(NO_TOPOLOGY_SCENARIO, {"error": NO_TOPOLOGY_MESSAGE}),
         **build_example(NO_KEYS_SCENARIO, _build_error_body(KeysUnavailableError("keys"))),
     }
     return {
-        "400": _describe_error("`layout` or `wait` is invalid", invalid_examples),
+        "400": _describe_error("`layout`, `wait` or `time` is invalid", invalid_examples),
         **{str(status): response for status, response in _describe_refusals().items()},
+        "404": _describe_error("There are no data at this time", no_data_example),
         "503": _describe_error(
             "No topology is available, or no keys to verify the token", unavailable_examples, _RETRY_AFTER_HEADERS
         ),
@@ -716,5 +744,6 @@ def _build_catch_all_operation(method: str, operation: OpenApiObject) -> OpenApi
         "summary": "The same at any other path",
         "operationId": f"{operation['operationId']}_at_any_path",
         "parameters": [path, *operation["parameters"]],
-        "responses": operation["responses"] | {"404": _describe_error("This reserved path does not exist", not_found)},
+        "responses": operation["responses"]
+        | {"404": _describe_error("This reserved path does not exist, or there are no data at this time", not_found)},
     }

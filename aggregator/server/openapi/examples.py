@@ -18,6 +18,7 @@ from aggregator.errors import (
     VersionGoneError,
 )
 from aggregator.lookup.fields import ObjectKind
+from aggregator.lookup.instants import TIME_PARAMETER
 from aggregator.lookup.request import CONTINUE_PARAMETER, ContinueToken, LookupOptions, LookupPlan, Resource
 from aggregator.lookup.results import CLUSTER_NOT_FOUND_MESSAGE, VERSION_GONE_MESSAGE, compute_request_digest
 from aggregator.models.builder.merge import Contradiction, UnplacedTarget
@@ -36,6 +37,7 @@ from aggregator.models.quality import (
     UnfilledField,
     UnplacedObjects,
 )
+from aggregator.refresh.past import build_no_data_error
 from aggregator.server.http.responses import (
     API_V1_PATH,
     PROBLEM_TYPE_BASE_URL,
@@ -95,6 +97,8 @@ FIELDS_EXAMPLES: Mapping[ObjectKind | None, tuple[str, ...]] = {
     ObjectKind.PODS: ("name,namespace,phase", "name,containers.image"),
     ObjectKind.CONTAINERS: ("pod,name,image",),
 }
+
+TIME_EXAMPLES = ("2026-11-20T20:57:08Z", "1795208228", "-1h")
 
 _NODE_EXAMPLE = {
     "id": "cd613e30-d8f1-4adf-91b7-584a2265b1f5/b2221a58008a05a6c4647159c324c985",
@@ -299,18 +303,29 @@ COMMON_PROBLEM_EXAMPLES: Mapping[int, OpenApiExamples] = {
 }
 
 
+def build_no_data_example(request_line: str) -> OpenApiExamples:
+    """Return the example of the problem with an instant before the data, for a request line without a query string."""
+    return build_example(
+        {"no data at this time": f"{request_line}?{TIME_PARAMETER}=0"},
+        build_problem(build_no_data_error(0, TIME_PARAMETER)),
+    )
+
+
 def build_problem_examples(path: str, resource: Resource, parameters: Sequence[str]) -> Mapping[int, OpenApiExamples]:
     """Return the examples of all problems at a path below /api/v1, by status."""
     names = [segment.strip("{}") for segment in path.split("/") if segment.startswith("{")]
-    examples = {400: _build_bad_request_examples(path, resource, parameters), **COMMON_PROBLEM_EXAMPLES}
+    examples: dict[int, OpenApiExamples] = {
+        400: _build_bad_request_examples(path, resource, parameters),
+        **COMMON_PROBLEM_EXAMPLES,
+    }
+    examples[404] = build_no_data_example(_format_request_line(path, EXAMPLE_NAMES))
     if names:
         misspelled_names = {**EXAMPLE_NAMES, "cluster": MISSPELLED_CLUSTER}
         not_found = NotFoundError(
             f"{CLUSTER_NOT_FOUND_MESSAGE} {MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north")
         )
-        examples[404] = build_example(
-            {"unknown cluster": _format_request_line(path, misspelled_names)}, build_problem(not_found)
-        )
+        unknown_cluster = {"unknown cluster": _format_request_line(path, misspelled_names)}
+        examples[404] = {**examples[404], **build_example(unknown_cluster, build_problem(not_found))}
     if not resource.is_single:
         request_digest = compute_request_digest(
             LookupPlan(resource, LookupOptions(limit=1)), [EXAMPLE_NAMES[name] for name in names]

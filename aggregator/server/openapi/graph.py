@@ -21,6 +21,7 @@ from aggregator.server.openapi.examples import (
     MISSPELLED_CLUSTER,
     OpenApiExamples,
     build_example,
+    build_no_data_example,
 )
 from aggregator.server.openapi.schemas import build_object_schema
 
@@ -93,11 +94,12 @@ def build_graph_problem_examples(path: str, parameters: Sequence[str]) -> Mappin
 
 
 def build_cluster_problem_examples(path: str) -> OpenApiExamples:
-    """Return the example of the problem with a cluster that does not exist."""
+    """Return the examples of the problems with a cluster that does not exist, and with a time without data."""
     error = NotFoundError(f"{CLUSTER_NOT_FOUND_MESSAGE} {MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north"))
-    return build_example(
+    unknown_cluster = build_example(
         {"unknown cluster": f"GET {API_V1_PATH}{path}?cluster={MISSPELLED_CLUSTER}"}, build_problem(error)
     )
+    return {**unknown_cluster, **build_no_data_example(f"GET {API_V1_PATH}{path}")}
 
 
 def _capture_level_error(text: str) -> RequestError:

@@ -21,7 +21,12 @@ from aggregator.lookup.search import (
     SEARCHED_KINDS,
 )
 from aggregator.server.http.responses import API_V1_PATH, build_problem, build_unknown_parameter_error
-from aggregator.server.openapi.examples import COMMON_PROBLEM_EXAMPLES, OpenApiExamples, build_example
+from aggregator.server.openapi.examples import (
+    COMMON_PROBLEM_EXAMPLES,
+    OpenApiExamples,
+    build_example,
+    build_no_data_example,
+)
 from aggregator.server.openapi.schemas import build_object_schema
 
 SEARCH_TAG = "search"
@@ -66,6 +71,7 @@ def build_search_problem_examples(parameters: Sequence[str]) -> Mapping[int, Ope
             **build_example({"unknown parameter": f"{line}?colour=blue"}, build_problem(unknown_parameter)),
             **build_example({"invalid limit": f"{line}?limit=0"}, build_problem(_capture_limit_error())),
         },
+        404: build_no_data_example(line),
         **COMMON_PROBLEM_EXAMPLES,
     }
 

@@ -16,7 +16,7 @@ from aggregator.views import etim
 from aggregator.views.renderers import RENDERERS
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.server.running_servers import ServerPorts
-from tests.server.snapshot_provider import FAILED_GAP, TOPOLOGY, FakeSnapshotProvider, build_snapshot
+from tests.server.snapshot_provider import COLLECTED_AT, FAILED_GAP, TOPOLOGY, FakeSnapshotProvider, build_snapshot
 from tests.support.grpc_client import (
     CALL_TIMEOUT_SECONDS,
     CONNECT_TO_QUERIER_METHOD,
@@ -99,9 +99,14 @@ def test_large_topologies_are_streamed_in_small_chunks(source: FakeSnapshotProvi
 
 
 def test_trailing_metadata_has_age_and_completeness(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
-    """Trailing metadata contains the age and completeness of the topology, as HTTP headers do."""
+    """Trailing metadata contains the age, completeness and time of the topology, as HTTP headers do."""
     source.snapshot_age_seconds = 12.7
-    expected = {"age": "12", "x-topology-complete": "true", "x-topology-version": TOPOLOGY.version}
+    expected = {
+        "age": "12",
+        "x-topology-complete": "true",
+        "x-topology-time": COLLECTED_AT,
+        "x-topology-version": TOPOLOGY.version,
+    }
     assert call_method(ports.grpc).trailing_metadata == expected
     source.current_snapshot = build_snapshot(FAILED_GAP)
     assert call_method(ports.grpc).trailing_metadata == {**expected, "x-topology-complete": "false"}

@@ -16,7 +16,7 @@ from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server.grpc import services
 from tests.server.http.test_routes_v1 import PODS, build_api_topology
 from tests.server.running_servers import ServerPorts
-from tests.server.snapshot_provider import FAILED_GAP, TOPOLOGY, FakeSnapshotProvider, build_snapshot
+from tests.server.snapshot_provider import COLLECTED_AT, FAILED_GAP, TOPOLOGY, FakeSnapshotProvider, build_snapshot
 from tests.support import parity_cases
 from tests.support.grpc_client import CallResult, call_method, call_on_channel
 from tests.support.http_client import send_request
@@ -114,6 +114,7 @@ def test_a_node_by_name(source: FakeSnapshotProvider, ports: ServerPorts) -> Non
     assert reply.trailing_metadata == {
         "age": "12",
         "x-topology-complete": "false",
+        "x-topology-time": COLLECTED_AT,
         "x-topology-version": TOPOLOGY.version,
     }
 

@@ -141,7 +141,7 @@ def run(script: str, port: int) -> str:
 def test_the_page_has_examples() -> None:
     """The examples of the page are found."""
     assert len(CURL_COMMANDS) > 4
-    assert len(GRPC_COMMANDS) == 1
+    assert len(GRPC_COMMANDS) == 2
     assert len(list_kind_examples()) > 15
     assert len(list_requirement_examples()) > 10
 
@@ -165,12 +165,16 @@ def test_grpcurl_examples_work(source: FakeSnapshotProvider, ports: ServerPorts)
     """Each request of a grpcurl command is valid and returns objects."""
     assert source.failure is None
     for command in GRPC_COMMANDS:
-        matched = re.fullmatch(r"grpcurl -plaintext -d '(.*)' localhost:8181 aggregator\.v1\.(\w+)/(\w+)", command)
+        matched = re.fullmatch(
+            r"grpcurl -plaintext(?: -d '(.*)')?(?: -H '(.*): (.*)')? localhost:8181 aggregator\.v1\.(\w+)/(\w+)",
+            command,
+        )
         assert matched is not None
-        text, service, method = matched.groups()
+        text, key, value, service, method = matched.groups()
         request_type: type[Message] = getattr(pb, f"{method}Request")
-        request = json_format.Parse(text, request_type())
-        result = call_method(ports.grpc, f"/aggregator.v1.{service}/{method}", request=request.SerializeToString())
+        request = json_format.Parse(text or "{}", request_type()).SerializeToString()
+        metadata = [(key, value)] if key else []
+        result = call_method(ports.grpc, f"/aggregator.v1.{service}/{method}", metadata, request)
         assert result.code is grpc.StatusCode.OK
         assert len(result.body) > 100
 

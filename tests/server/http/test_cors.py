@@ -12,7 +12,7 @@ from tests.server.snapshot_provider import FakeSnapshotProvider
 from tests.support.http_client import ClientResponse, send_request
 
 ORIGIN = "https://dashboard.example"
-EXPOSED_HEADERS = {"age", "etag", "retry-after", "x-request-id", "x-topology-complete"}
+EXPOSED_HEADERS = {"age", "etag", "retry-after", "x-request-id", "x-topology-complete", "x-topology-time"}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from aggregator.lookup import request
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology, add_version
 from tests.integration.gateway_process import wait_until
 from tests.server.running_servers import ServerPorts
-from tests.server.snapshot_provider import FAILED_GAP, TOPOLOGY, FakeSnapshotProvider, build_snapshot
+from tests.server.snapshot_provider import COLLECTED_AT, FAILED_GAP, TOPOLOGY, FakeSnapshotProvider, build_snapshot
 from tests.support.http_client import ClientResponse, send_request
 
 CLUSTER_PATH = "/api/v1/clusters/icos-cluster-a"
@@ -64,6 +64,7 @@ def test_a_node_by_name(source: FakeSnapshotProvider, ports: ServerPorts) -> Non
         "content-length": str(len(answer.body)),
         "age": "3",
         "x-topology-complete": "true",
+        "x-topology-time": COLLECTED_AT,
         "x-topology-version": TOPOLOGY.version,
         "etag": answer.headers["ETag"],
         "vary": "accept-encoding",
@@ -207,7 +208,7 @@ def test_encoded_slashes_do_not_separate(ports: ServerPorts, path: str) -> None:
             None,
             "no such path: /api/v1/clusters/nuvlabox/1/nodes; write a slash within a name as %2F",
         ),
-        ("clusters/icos-cluster-a?filter=a", "filter", "allowed: fields, wait, depth"),
+        ("clusters/icos-cluster-a?filter=a", "filter", "allowed: fields, wait, time, depth"),
         ("pods?labels=a", "labels", "unknown parameter 'labels'"),
         ("containers?depth=3", "depth", "unknown parameter 'depth'"),
         ("nodes?filter=free_memory%3E1", "filter", "did you mean free_memory_bytes, "),
@@ -225,7 +226,7 @@ def test_encoded_slashes_do_not_separate(ports: ServerPorts, path: str) -> None:
         ("clusters/%FF", None, "must be UTF-8"),
         ("topology?wait=x", "wait", "wait must be a duration of at most 60s"),
         ("nodes?wait=1h", "wait", "wait must be a duration of at most 60s"),
-        ("topology?layout=2025", "layout", "allowed: fields, wait, depth"),
+        ("topology?layout=2025", "layout", "allowed: fields, wait, time, depth"),
         ("topology?fields=clusters.node", "fields", "did you mean clusters.nodes"),
     ],
 )

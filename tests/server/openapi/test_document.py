@@ -137,4 +137,4 @@ def test_operation_ids_are_unique() -> None:
 def test_every_parameter_of_an_operation_is_documented(path: str) -> None:
     """The documented query parameters are those of the resource."""
     told = {each["name"] for each in OPENAPI_DOCUMENT["paths"][path]["get"]["parameters"] if each["in"] == "query"}
-    assert told == {*find_resource(path).parameters, "wait"}
+    assert told == {*find_resource(path).parameters, "wait", "time"}

@@ -117,7 +117,11 @@ def list_example_requests() -> Iterator[ExampleRequest]:
             continue
         parameters = [each for each in methods["get"].get("parameters", ()) if each["in"] != "path"]
         values_by_parameter = {(each["in"], each["name"]): list_examples(each) for each in parameters}
-        yield build_example_request(path, {place: values[0] for place, values in values_by_parameter.items()})
+        first_examples = {place: values[0] for place, values in values_by_parameter.items()}
+        # A past topology does not change, so that these two cannot be combined.
+        for excluded in (("query", "wait"), ("query", "time")):
+            combined = {place: value for place, value in first_examples.items() if place != excluded}
+            yield build_example_request(path, combined)
         yield from (
             build_example_request(path, {place: value})
             for place, values in values_by_parameter.items()
