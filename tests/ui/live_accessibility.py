@@ -25,6 +25,21 @@ def test_screens_are_accessible(open_page: OpenSession, small_url: str, screen: 
     check_in_all_looks(session)
 
 
+@pytest.mark.parametrize("fleet", ["medium_url", "large_url"])
+def test_screens_of_large_fleets_are_accessible(
+    open_page: OpenSession, request: pytest.FixtureRequest, fleet: str
+) -> None:
+    """The main screens have no violation either with 200 nodes and 3,000 pods, and with ten times as many."""
+    url: str = request.getfixturevalue(fleet)
+    session = open_page(url, viewport=WIDE)
+    problems = []
+    for screen in ("overview", "map", "nodes", "candidates", "quality"):
+        session.open(SCREEN_PATHS[screen])
+        wait_until_complete(session.page)
+        problems += [f"{screen}: {violation}" for violation in session.find_violations()]
+    assert not problems, "\n".join(problems)
+
+
 def open_palette(page: Page) -> None:
     """Search for something that is there."""
     page.keyboard.press(":")

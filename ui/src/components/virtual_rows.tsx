@@ -57,17 +57,19 @@ export function withSpacers(
 /** What is in sight of `count` rows. With the name `memory`, back and forward find the table as it was scrolled. */
 export function useVirtualizer(count: number, scroller: Scroller, focused: number | null, memory?: string) {
   const [, draw] = useReducer((changes: number) => changes + 1, 0);
+  // Once, and not for each of the rows: the browser would compute the style of the document as often.
+  const height = rowHeight();
   const options = {
     count,
     getScrollElement: () => scroller.current,
-    estimateSize: rowHeight,
+    estimateSize: () => height,
     overscan: OVERSCAN,
     initialOffset: () => (memory === undefined ? 0 : recallScroll(memory)),
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
     // The header covers the first row.
-    scrollPaddingStart: rowHeight(),
+    scrollPaddingStart: height,
     onChange: (instance: TableVirtualizer) => {
       if (memory !== undefined) rememberScroll(memory, instance.scrollOffset ?? 0);
       draw(undefined);

@@ -1,20 +1,27 @@
-/** A table whose rows are all in the document: for some rows, not for thousands. */
+/** A table whose rows are all in the document: for hundreds of rows, not for thousands. */
 
-import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { type ComponentChildren, toChildArray } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+/** So many rows are drawn in one frame, so that the page answers in between. */
+const ROWS_PER_FRAME = 25;
 
 interface PlainTableProps {
   readonly caption: string;
   readonly columns: readonly string[];
+  /** Where the rows are that it does not have. */
   readonly all?: { readonly href: string; readonly text: string } | null;
+  /** The rows. */
   readonly children: ComponentChildren;
 }
 
 export function PlainTable({ caption, columns, all = null, children }: PlainTableProps) {
+  const rows = toChildArray(children);
+  const drawnCount = useGrowingCount(rows.length);
   return (
     <>
       <Scroller label={caption}>
-        <table class="plain-table">
+        <table class="plain-table" aria-busy={drawnCount < rows.length}>
           <caption class="visually-hidden">{caption}</caption>
           <thead>
             <tr>
@@ -25,7 +32,7 @@ export function PlainTable({ caption, columns, all = null, children }: PlainTabl
               ))}
             </tr>
           </thead>
-          <tbody>{children}</tbody>
+          <tbody>{rows.slice(0, drawnCount)}</tbody>
         </table>
       </Scroller>
       {all !== null && (
@@ -35,6 +42,17 @@ export function PlainTable({ caption, columns, all = null, children }: PlainTabl
       )}
     </>
   );
+}
+
+/** How many of `count` rows to draw: more with each frame, until it is all of them. */
+function useGrowingCount(count: number): number {
+  const [drawn, setDrawn] = useState(ROWS_PER_FRAME);
+  useEffect(() => {
+    if (drawn >= count) return;
+    const frame = requestAnimationFrame(() => setDrawn(drawn + ROWS_PER_FRAME));
+    return () => cancelAnimationFrame(frame);
+  }, [drawn, count]);
+  return Math.min(drawn, count);
 }
 
 /** Scrolls sideways if its content is too wide. Then it can have the focus: the keyboard scrolls what has it. */

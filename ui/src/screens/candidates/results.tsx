@@ -21,8 +21,6 @@ import {
 } from "./answer";
 import { MAXIMUM_LIMIT, nextLimit } from "./question";
 
-/** A high score is no warning. */
-
 interface CandidateListProps {
   readonly candidates: Kept<Candidate>;
   readonly answer: CandidatesResponse;
