@@ -219,7 +219,9 @@ def _build_grpc_server(settings: Settings, port: int, components: Components, ma
         _log.warning("grpc requires no tokens", reason="GRPC_AUTH=off")
         guard = None
     options = GrpcServerOptions(
-        max_connections, _build_certificate_reloader("grpc", settings.grpc_tls, components.instrumentation.own_metrics)
+        max_connections,
+        compute_max_watches(max_connections),
+        _build_certificate_reloader("grpc", settings.grpc_tls, components.instrumentation.own_metrics),
     )
     server = GrpcServer(
         components.refresher, guard, components.readiness, settings.GRACE, options, components.instrumentation

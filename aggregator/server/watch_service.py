@@ -28,6 +28,7 @@ BOOKMARK_INTERVAL_SECONDS = 30.0
 RESTRICTED_HISTORY_TTL_SECONDS = 60.0
 # How long encoded events are kept for other watches, which wake up at the same time.
 SHARED_EVENTS_TTL_SECONDS = 5.0
+MAX_MIN_INTERVAL_SECONDS = 60.0
 # For watches of different kinds. Other requests have threads of their own.
 ENCODING_THREADS = 2
 # More gaps are counted.

@@ -162,6 +162,7 @@ class FakeSnapshotProvider:
             waiter[1].set()
 
     def reset(self) -> None:
-        """Restore the initial state."""
-        self.__dict__.update(FakeSnapshotProvider().__dict__)
+        """Restore the initial state. Watches that are still open have the same history."""
+        self.history.clear()
+        self.__dict__.update(FakeSnapshotProvider(history=self.history).__dict__)
         self.past = FakePastSnapshots(self)

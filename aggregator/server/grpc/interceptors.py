@@ -214,9 +214,15 @@ class CallLimitInterceptor(grpc.aio.ServerInterceptor):
     """Ends calls whose request message does not arrive, and limits the number of concurrent streaming calls."""
 
     def __init__(
-        self, public_methods: Container[str], request_timeout_seconds: float, max_streaming_calls: int
+        self,
+        public_methods: Container[str],
+        request_timeout_seconds: float,
+        max_streaming_calls: int,
+        self_limiting_methods: Container[str] = (),
     ) -> None:
         self._public_methods = public_methods
+        # Streams that are not counted, because their methods have another limit.
+        self._self_limiting_methods = self_limiting_methods
         self._request_timeout_seconds = request_timeout_seconds
         self._max_streaming_calls = max_streaming_calls
         # Counted separately, so that clients without a token cannot use up the streaming calls of those with one.
@@ -230,6 +236,8 @@ class CallLimitInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         serialization = handler.request_deserializer, handler.response_serializer
+        if handler.response_streaming and handler_call_details.method in self._self_limiting_methods:
+            return grpc.stream_stream_rpc_method_handler(self._read_then_handle(handler.unary_stream), *serialization)
         if handler.response_streaming:
             is_public = handler_call_details.method in self._public_methods
             return grpc.stream_stream_rpc_method_handler(self._limit_streaming(handler, is_public), *serialization)

@@ -8,10 +8,12 @@ from typing import Any
 import grpc
 
 from aggregator.server.tls import CertificateReloader
+from aggregator.server.watch_service import MAX_WATCHES
 
 # From the header of a call to its request message, which clients send at once.
 REQUEST_MESSAGE_TIMEOUT_SECONDS = 5.0
-# Calls that last as long as the client likes: topology streams, health watches and reflection.
+# Calls that last as long as the client likes: topology streams, health watches and reflection. Watches of the topology
+# have a limit of their own, because they store nothing for slow clients.
 MAX_STREAMING_CALLS = 100
 # A health watch is a call, too, so one connection must not be able to use up all calls.
 MAX_CONCURRENT_CALLS_PER_CONNECTION = 1000
@@ -25,6 +27,7 @@ class GrpcServerOptions:
     """Connection limits, timeouts, and TLS if `reloader` is set."""
 
     max_connections: int = 10_000
+    max_watches: int = MAX_WATCHES
     reloader: CertificateReloader | None = None
     # For the TLS handshake and the first HTTP/2 frames together; the default of gRPC is two minutes.
     handshake_timeout_seconds: float = 10.0

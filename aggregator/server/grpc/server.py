@@ -23,7 +23,14 @@ from aggregator.server.grpc.interceptors import (
     InstrumentationInterceptor,
 )
 from aggregator.server.grpc.limits import GrpcServerOptions, build_channel_arguments
-from aggregator.server.grpc.services import ETIM_SERVICE, TOPOLOGY_SERVICE, MethodInterceptor, build_services
+from aggregator.server.grpc.services import (
+    ETIM_SERVICE,
+    TOPOLOGY_SERVICE,
+    WATCH_TOPOLOGY,
+    MethodInterceptor,
+    build_method_path,
+    build_services,
+)
 from aggregator.server.grpc.supervisor import GenericRegistration, SupervisedServer
 from aggregator.server.http.server import open_listener
 from aggregator.server.status import Readiness
@@ -55,14 +62,21 @@ class GrpcServer:
         self._grace_seconds = grace_seconds
         self._options = options or GrpcServerOptions()
         self._health = health.aio.HealthServicer()
-        services = build_services(snapshots, self._options.max_unread_bytes)
         instrumentation = instrumentation or Instrumentation(OwnMetrics())
+        services = build_services(
+            snapshots, self._options.max_unread_bytes, instrumentation.own_metrics, self._options.max_watches
+        )
         # Outermost first.
         self._interceptors = (
             InstrumentationInterceptor(instrumentation, _FILES),
             ErrorInterceptor(instrumentation.own_metrics),
             AuthInterceptor(guard, PUBLIC_METHODS, instrumentation.own_metrics),
-            CallLimitInterceptor(PUBLIC_METHODS, limits.REQUEST_MESSAGE_TIMEOUT_SECONDS, limits.MAX_STREAMING_CALLS),
+            CallLimitInterceptor(
+                PUBLIC_METHODS,
+                limits.REQUEST_MESSAGE_TIMEOUT_SECONDS,
+                limits.MAX_STREAMING_CALLS,
+                {build_method_path(WATCH_TOPOLOGY)},
+            ),
             MethodInterceptor(services),
         )
         self._server: SupervisedServer | None = None

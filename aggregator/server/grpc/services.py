@@ -3,6 +3,7 @@
 Requests and responses of TopologyService are those under /api/v1, as protobuf.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,10 @@ from aggregator.errors import BadRequestError, VersionMismatchError
 from aggregator.lookup.instants import format_instant
 from aggregator.lookup.request import LookupOptions, Resource
 from aggregator.lookup.results import PROTOBUF_ENCODER
+from aggregator.lookup.watch import WatchOptions
+from aggregator.lookup.watch_events import MessageEncoder
 from aggregator.models.grant import Grant
+from aggregator.observability.metrics import OwnMetrics
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.pb.etim import server_pb2
 from aggregator.refresh.past import PastSnapshot
@@ -38,6 +42,7 @@ from aggregator.server.visibility import (
     get_visible_snapshot,
     render_document,
 )
+from aggregator.server.watch_service import MAX_MIN_INTERVAL_SECONDS, MAX_WATCHES, WatchRequest, WatchService
 from aggregator.views import v1_protobuf
 from aggregator.views.etim import ETIM
 
@@ -45,6 +50,7 @@ TOPOLOGY_SERVICE = pb.DESCRIPTOR.services_by_name["TopologyService"]
 ETIM_SERVICE = server_pb2.DESCRIPTOR.services_by_name["Aggregator"]
 GET_TOPOLOGY = "GetTopology"
 FIND_CANDIDATES = "FindCandidates"
+WATCH_TOPOLOGY = "WatchTopology"
 _VERSION_KEY = "x-topology-version"
 # In the metadata of a call, the past instant that it requests; in the trailing metadata, the time of the topology.
 TIME_METADATA_KEY = "x-topology-time"
@@ -125,8 +131,12 @@ LOOKUP_METHODS: Mapping[str, LookupMethod] = {
 class TopologyService:
     """The methods of aggregator.v1.TopologyService."""
 
-    def __init__(self, snapshots: SnapshotProvider, unread_budget: UnreadBudget) -> None:
+    def __init__(
+        self, snapshots: SnapshotProvider, unread_budget: UnreadBudget, own_metrics: OwnMetrics, max_watches: int
+    ) -> None:
         self._snapshots = snapshots
+        self._watch_service = WatchService(snapshots, MessageEncoder, own_metrics, max_watches)
+        own_metrics.set_gauge_function("aggregator_watches", lambda: self._watch_service.watch_count, "grpc")
         self._unread_budget = unread_budget
         self._lookup_service = LookupService(snapshots, PROTOBUF_ENCODER)
         self._candidate_service = CandidateService(snapshots, encode_candidates_protobuf)
@@ -142,7 +152,10 @@ class TopologyService:
         unary_methods[build_method_path(FIND_CANDIDATES)] = self._find_candidates
         return MethodTable(
             unary_methods,
-            {build_method_path("StreamTopology"): self._stream_topology},
+            {
+                build_method_path("StreamTopology"): self._stream_topology,
+                build_method_path(WATCH_TOPOLOGY): self._watch_topology,
+            },
             {build_method_path("GetQuality"): self._get_quality},
         )
 
@@ -202,6 +215,18 @@ class TopologyService:
                 # Waits until the client has room for the chunk.
                 await context.write(chunk)
 
+    async def _watch_topology(self, grant: Grant, request: bytes, context: Any) -> None:
+        message = parse_request_message(pb.WatchTopologyRequest, request)
+        # The token of the call has its own timeout.
+        watch = await self._watch_service.open(grant, convert_watch_request(message))
+        async with contextlib.aclosing(watch.stream()) as events:
+            async for event in events:
+                if event.name == "end":
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, event.body.decode())
+                async with self._unread_budget.reserve_shared(event.body, context):
+                    # Waits until the client has room for the event.
+                    await context.write(event.body)
+
     async def _get_quality(self, grant: Grant, _requests: Any, context: Any) -> bytes:
         check_quality_access(grant)
         past = await find_past_of_call(self._snapshots, grant, context)
@@ -224,13 +249,16 @@ class TopologyService:
         return None if past is None else past.snapshot
 
 
-def build_services(snapshots: SnapshotProvider, max_unread_bytes: int) -> tuple[MethodTable, MethodTable]:
+def build_services(
+    snapshots: SnapshotProvider, max_unread_bytes: int, own_metrics: OwnMetrics, max_watches: int = MAX_WATCHES
+) -> tuple[MethodTable, MethodTable]:
     """Return the methods of TopologyService and of the ETIM contract; both share one unread budget."""
     unread_budget = UnreadBudget(max_unread_bytes)
     # The request of the ETIM contract has no fields.
     connect_to_querier = create_document_method(snapshots, unread_budget, ETIM)
     etim_methods = MethodTable(requestless_methods={f"/{ETIM_SERVICE.full_name}/ConnectToQuerier": connect_to_querier})
-    return TopologyService(snapshots, unread_budget).list_methods(), etim_methods
+    topology_service = TopologyService(snapshots, unread_budget, own_metrics, max_watches)
+    return topology_service.list_methods(), etim_methods
 
 
 def build_method_path(name: str) -> str:
@@ -256,6 +284,27 @@ def convert_request_message(method: LookupMethod, request: Any) -> LookupRequest
             continue_token=request.continue_token if "continue" in parameters else "",
         ),
     )
+
+
+def convert_watch_request(message: pb.WatchTopologyRequest) -> WatchRequest:
+    """Return the watch that a request message asks for."""
+    min_interval = message.min_interval
+    min_interval_seconds = min_interval.seconds + min_interval.nanos / 1e9
+    if not 0 <= min_interval_seconds <= MAX_MIN_INTERVAL_SECONDS:
+        raise BadRequestError(
+            f"min_interval must be between 0 and {MAX_MIN_INTERVAL_SECONDS:g} seconds, got {min_interval_seconds:g}",
+            parameter="min_interval",
+        )
+    options = WatchOptions(
+        message.kind,
+        message.cluster,
+        message.filter,
+        message.label_selector,
+        tuple(message.fields.paths),
+        message.depth or None,
+        message.changes,
+    )
+    return WatchRequest(options, message.known_version, min_interval_seconds)
 
 
 def parse_request_message(message_type: type[RequestMessage], request: bytes) -> RequestMessage:
