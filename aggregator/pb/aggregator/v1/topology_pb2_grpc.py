@@ -91,6 +91,11 @@ class TopologyServiceStub:
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesRequest.SerializeToString,
                 response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesResponse.FromString,
                 _registered_method=True)
+        self.WatchTopology = channel.unary_stream(
+                '/aggregator.v1.TopologyService/WatchTopology',
+                request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchTopologyRequest.SerializeToString,
+                response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchEvent.FromString,
+                _registered_method=True)
 
 
 class TopologyServiceServicer:
@@ -171,6 +176,13 @@ class TopologyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchTopology(self, request, context):
+        """Returns the objects and then their changes, until the client cancels the call: docs/watch.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TopologyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -228,6 +240,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
                     servicer.FindCandidates,
                     request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesRequest.FromString,
                     response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesResponse.SerializeToString,
+            ),
+            'WatchTopology': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTopology,
+                    request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchTopologyRequest.FromString,
+                    response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchEvent.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -529,6 +546,33 @@ class TopologyService:
             '/aggregator.v1.TopologyService/FindCandidates',
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesRequest.SerializeToString,
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.FindCandidatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aggregator.v1.TopologyService/WatchTopology',
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchTopologyRequest.SerializeToString,
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchEvent.FromString,
             options,
             channel_credentials,
             insecure,
