@@ -191,13 +191,13 @@ class _SharedWatch:
 
     async def encode_snapshot(self, snapshot: Snapshot) -> list[WatchEvent]:
         """Return the events with all objects."""
-        seconds = snapshot.rendered_topology.reference_seconds
+        seconds = snapshot.evaluated_at_seconds
         encode = partial(self.encoder.encode_snapshot, snapshot.topology, seconds)
         return await self._encode_once("", snapshot.topology.version, encode) or []
 
     async def encode_changes(self, known_version: str, snapshot: Snapshot) -> list[WatchEvent] | None:
         """Return the events with the changes since a version, None if they are not known, or not any longer."""
-        version, seconds = snapshot.topology.version, snapshot.rendered_topology.reference_seconds
+        version, seconds = snapshot.topology.version, snapshot.evaluated_at_seconds
         if known_version == version:
             return [self.encoder.encode_bookmark(Moment(version, seconds))]
         encode = partial(self._encode_delta, known_version, version, seconds)
@@ -315,7 +315,7 @@ class Watch:
             if self._find_end_reason(shared) is not None:
                 return
             yield event
-        self._version, self._seconds = snapshot.topology.version, snapshot.rendered_topology.reference_seconds
+        self._version, self._seconds = snapshot.topology.version, snapshot.evaluated_at_seconds
         self._is_confirmed = True
         self._due_at = self._loop.time() + self._request.min_interval_seconds
 

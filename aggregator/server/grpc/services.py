@@ -217,6 +217,10 @@ class TopologyService:
 
     async def _watch_topology(self, grant: Grant, request: bytes, context: Any) -> None:
         message = parse_request_message(pb.WatchTopologyRequest, request)
+        if list_metadata_values(context.invocation_metadata(), TIME_METADATA_KEY):
+            raise BadRequestError(
+                f"a watch begins now and cannot have {TIME_METADATA_KEY}", parameter=TIME_METADATA_KEY
+            )
         # The token of the call has its own timeout.
         watch = await self._watch_service.open(grant, convert_watch_request(message))
         async with contextlib.aclosing(watch.stream()) as events:

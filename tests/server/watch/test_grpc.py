@@ -138,6 +138,13 @@ def test_more_watches_than_other_streams() -> None:
             call.cancel()
 
 
+def test_the_watch_of_a_past_instant_is_refused(ports: ServerPorts) -> None:
+    """A watch is about the present."""
+    with open_watch(ports.grpc, (("x-topology-time", "-1h"),)) as stream:
+        expected = "a watch begins now and cannot have x-topology-time"
+        assert stream.read_status() == (grpc.StatusCode.INVALID_ARGUMENT, expected)
+
+
 @pytest.mark.parametrize(
     ("fields", "details"),
     [
