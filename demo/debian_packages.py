@@ -43,6 +43,26 @@ def obtain_packages(folder: Path, packages: Sequence[str], report: Callable[[str
             (Path(work) / "root").rename(folder)
 
 
+def obtain_cached_packages(
+    name: str, list_packages: Callable[[], Sequence[str]], report: Callable[[str], None]
+) -> Path:
+    """Return the folder in the cache with the unpacked packages; download them first if it does not exist.
+
+    Raises PackageError if that fails.
+    """
+    folder = find_cache_folder() / name
+    if not folder.is_dir():
+        packages = list_packages()
+        report(f"downloading {', '.join(packages)} with apt-get (once; they are cached)")
+        obtain_packages(folder, packages, report)
+    return folder
+
+
+def build_library_path(root: Path) -> str:
+    """Return the LD_LIBRARY_PATH of programs in unpacked packages."""
+    return ":".join(sorted(map(str, (*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu")))))
+
+
 def find_missing_libraries(packages: Sequence[str], report: Callable[[str], None]) -> list[str]:
     """Return the packages with libraries that the packages depend on and that are not installed."""
     if not shutil.which("apt-get"):

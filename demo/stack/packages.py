@@ -3,12 +3,17 @@
 import os
 import pwd
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.cache import find_cache_folder
-from demo.debian_packages import PackageError, find_missing_libraries, find_package_version, obtain_packages
+from demo.debian_packages import (
+    PackageError,
+    build_library_path,
+    find_missing_libraries,
+    find_package_version,
+    obtain_cached_packages,
+)
 
 MONITORING_PACKAGES = (
     "prometheus-node-exporter",
@@ -44,8 +49,7 @@ class ServerPrograms:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that the programs need to find their libraries."""
-        folders = [*self.root.glob("usr/lib/*-linux-gnu"), *self.root.glob("lib/*-linux-gnu")]
-        return {"LD_LIBRARY_PATH": ":".join(map(str, sorted(folders))), "PATH": os.environ.get("PATH", os.defpath)}
+        return {"LD_LIBRARY_PATH": build_library_path(self.root), "PATH": os.environ.get("PATH", os.defpath)}
 
     def copy_for(self, user: str | None, folder: Path) -> "ServerPrograms":
         """Return programs that the user can run: for another user a copy in a folder, because root's cache is private.
@@ -78,14 +82,14 @@ class StackPrograms:
 def obtain_stack_programs(report: Callable[[str], None] = lambda _text: None) -> StackPrograms:
     """Return the programs from the cache; download them first if necessary. Raises PackageError if that fails."""
     return StackPrograms(
-        _obtain("stack-monitoring", lambda: MONITORING_PACKAGES, report),
+        obtain_cached_packages("stack-monitoring", lambda: MONITORING_PACKAGES, report),
         obtain_server_programs(report),
     )
 
 
 def obtain_server_programs(report: Callable[[str], None] = lambda _text: None) -> ServerPrograms:
     """Do the same for PostgreSQL and Apache."""
-    return ServerPrograms(_obtain("stack-servers", lambda: _list_server_packages(report), report))
+    return ServerPrograms(obtain_cached_packages("stack-servers", lambda: _list_server_packages(report), report))
 
 
 def find_unprivileged_user() -> str | None:
@@ -99,15 +103,6 @@ def give_folder(folder: Path, user: str | None) -> None:
         account = pwd.getpwnam(user)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid)
-
-
-def _obtain(name: str, list_packages: Callable[[], Sequence[str]], report: Callable[[str], None]) -> Path:
-    folder = find_cache_folder() / name
-    if not folder.is_dir():
-        packages = list_packages()
-        report(f"downloading {', '.join(packages)} with apt-get (once; they are cached)")
-        obtain_packages(folder, packages, report)
-    return folder
 
 
 def _list_server_packages(report: Callable[[str], None]) -> list[str]:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demo.cache import find_cache_folder
-from demo.debian_packages import PackageError, find_missing_libraries, obtain_packages
+from demo.debian_packages import PackageError, build_library_path, find_missing_libraries, obtain_cached_packages
 from tools.parts.go_module import LogProgress
 
 PROGRAMS = ("chromium", "google-chrome-stable", "google-chrome")
@@ -30,13 +29,12 @@ def obtain_chromium(log_progress: LogProgress = lambda _text: None) -> ChromiumP
     installed = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if installed is not None:
         return ChromiumProgram(Path(installed))
-    root = find_cache_folder() / "chromium-debian"
-    if not root.is_dir():
-        log_progress("downloading Chromium with apt-get (once; it is cached)")
-        libraries = find_missing_libraries(DEBIAN_PACKAGES, log_progress)
-        obtain_packages(root, [*DEBIAN_PACKAGES, *libraries], log_progress)
-    folders = [*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu")]
-    return ChromiumProgram(root / "usr/lib/chromium/chromium", {"LD_LIBRARY_PATH": ":".join(map(str, sorted(folders)))})
+    root = obtain_cached_packages(
+        "chromium-debian",
+        lambda: [*DEBIAN_PACKAGES, *find_missing_libraries(DEBIAN_PACKAGES, log_progress)],
+        log_progress,
+    )
+    return ChromiumProgram(root / "usr/lib/chromium/chromium", {"LD_LIBRARY_PATH": build_library_path(root)})
 
 
 def main() -> None:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from demo.cache import find_cache_folder
-from demo.debian_packages import find_missing_libraries, obtain_packages
+from demo.debian_packages import find_missing_libraries, obtain_cached_packages
 from tools.parts.go_module import LogProgress
 
 SYSTEMD_PACKAGES = ("systemd",)
@@ -29,8 +28,6 @@ def obtain_podman(log_progress: LogProgress = lambda _text: None) -> Path:
 
 
 def _obtain(name: str, packages: tuple[str, ...], log_progress: LogProgress) -> Path:
-    folder = find_cache_folder() / f"{name}-debian"
-    if not folder.is_dir():
-        log_progress(f"downloading {', '.join(packages)} with apt-get (once; they are cached)")
-        obtain_packages(folder, [*packages, *find_missing_libraries(packages, log_progress)], log_progress)
-    return folder
+    return obtain_cached_packages(
+        f"{name}-debian", lambda: [*packages, *find_missing_libraries(packages, log_progress)], log_progress
+    )

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demo.cache import find_cache_folder
-from demo.debian_packages import obtain_packages
+from demo.debian_packages import build_library_path, obtain_cached_packages
 from tools.parts.go_module import GoModule, LogProgress
 
 ENGINE_29 = GoModule("docker-engine", "github.com/moby/moby/v2")
@@ -37,8 +36,8 @@ def obtain_engine(version: str, log_progress: LogProgress = lambda _text: None) 
     """Return the programs of a version from the cache; download or build them first if necessary."""
     if version != VERSIONS[1]:
         root = _obtain_packages(log_progress)
-        libraries = ":".join(map(str, sorted(root.glob("usr/lib/*-linux-gnu")) + sorted(root.glob("lib/*-linux-gnu"))))
-        return EnginePrograms(version, (root / "usr/sbin", root / "usr/bin"), {"LD_LIBRARY_PATH": libraries})
+        environment = {"LD_LIBRARY_PATH": build_library_path(root)}
+        return EnginePrograms(version, (root / "usr/sbin", root / "usr/bin"), environment)
     # It is built without libseccomp.
     return EnginePrograms(version, (_build_engine(log_progress),), options=("--seccomp-profile=unconfined",))
 
@@ -49,11 +48,7 @@ def find_busybox() -> Path:
 
 
 def _obtain_packages(log_progress: LogProgress) -> Path:
-    folder = find_cache_folder() / "docker-engine-debian"
-    if not folder.is_dir():
-        log_progress(f"downloading {', '.join(DEBIAN_PACKAGES)} with apt-get (once; they are cached)")
-        obtain_packages(folder, DEBIAN_PACKAGES, log_progress)
-    return folder
+    return obtain_cached_packages("docker-engine-debian", lambda: DEBIAN_PACKAGES, log_progress)
 
 
 def _build_engine(log_progress: LogProgress) -> Path:

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.cache import find_cache_folder
-from demo.debian_packages import PackageError, obtain_packages
+from demo.debian_packages import PackageError, obtain_cached_packages
 from tools.parts.go_module import BuildError, GoModule, LogProgress
 
 KUBERNETES = GoModule("kubernetes", "k8s.io/kubernetes")
@@ -45,7 +44,7 @@ def obtain_kubernetes_programs(log_progress: LogProgress = lambda _text: None) -
     """Return the programs from the cache; build or download them first if necessary."""
     common_version = "github.com/prometheus/common/version.Version"
     return KubernetesPrograms(
-        runtime=_obtain_runtime(log_progress),
+        runtime=obtain_cached_packages("container-runtime", lambda: RUNTIME_PACKAGES, log_progress),
         etcd=_build(ETCD, {"etcd": ETCD.main}, {}, log_progress),
         node_exporter=_build(
             NODE_EXPORTER,
@@ -100,14 +99,6 @@ def _kubernetes_version_variables() -> dict[str, str]:
         for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
         for name, value in (("gitVersion", KUBERNETES.version), ("gitMajor", major), ("gitMinor", minor))
     }
-
-
-def _obtain_runtime(log_progress: LogProgress) -> Path:
-    folder = find_cache_folder() / "container-runtime"
-    if not folder.is_dir():
-        log_progress(f"downloading {', '.join(RUNTIME_PACKAGES)} with apt-get (once; they are cached)")
-        obtain_packages(folder, RUNTIME_PACKAGES, log_progress)
-    return folder
 
 
 def main() -> None:
