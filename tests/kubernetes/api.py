@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 Manifest = dict[str, Any]
 
@@ -63,6 +64,17 @@ class KubernetesApi:
         """Return the objects of a collection, such as api/v1/pods."""
         items: list[Manifest] = self._send_successfully("GET", path).json()["items"]
         return items
+
+    def count_requests(self, resource: str, verb: str) -> int:
+        """Return how many requests of a verb the API server has answered, such as LIST of pods."""
+        families = text_string_to_metric_families(self._send_successfully("GET", "metrics").text)
+        return sum(
+            int(sample.value)
+            for family in families
+            for sample in family.samples
+            if sample.name == "apiserver_request_total"
+            and (sample.labels["resource"], sample.labels["verb"]) == (resource, verb)
+        )
 
     def apply_file(self, path: Path) -> None:
         """Create or update the objects in a YAML file, in their order."""

@@ -21,7 +21,6 @@ NODE_COUNT = 10
 POD_COUNT = NODE_COUNT * PODS_PER_NODE
 PODS = f"api/v1/namespaces/{NAMESPACE}/pods"
 WAIT_SECONDS = 600.0
-# So that what arrives has arrived through the watch.
 NEVER_AGAIN = "24h"
 
 # Names and addresses of pods.
@@ -82,23 +81,37 @@ def test_all_pods_are_targets(server: ApiServer, tmp_path: Path) -> None:
     assert targets == list_pods(server)
 
 
+@contextmanager
+def forbid_lists(server: ApiServer) -> Iterator[None]:
+    """Fail if anybody lists pods while the block runs: what arrives has arrived through the watch."""
+    before = server.api.count_requests("pods", "LIST")
+    assert before > 0
+    yield
+    assert server.api.count_requests("pods", "LIST") == before
+
+
 def test_a_change_arrives_through_the_watch(server: ApiServer, tmp_path: Path) -> None:
     """A pod among 5,000 that gets another job is a target of that job, without another list."""
     with run_discovery(server, tmp_path) as process:
         name, address = next(iter(wait_for_all(process).items()))
         metadata = {"name": name, "namespace": NAMESPACE, "labels": {JOB_LABEL: "moved"}}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
-        server.api.set_labels(pod)
-        wait_until(lambda: find_targets(process, "moved") == {name: address}, "the target of the new job", WAIT_SECONDS)
-        assert name not in find_targets(process)
-        server.api.delete(pod)
-        assert wait_for_all(process, {name}) == list_pods(server)
+        with forbid_lists(server):
+            server.api.set_labels(pod)
+            moved = {name: address}
+            wait_until(lambda: find_targets(process, "moved") == moved, "the target of the new job", WAIT_SECONDS)
+            assert name not in find_targets(process)
+            server.api.delete(pod)
+            targets = wait_for_all(process, {name})
+        assert targets == list_pods(server)
 
 
 def test_no_pod_is_lost_when_all_are_replaced(server: ApiServer, tmp_path: Path) -> None:
     """While all 5,000 pods are deleted and replaced, each change arrives through the watch."""
     with run_discovery(server, tmp_path) as process:
         before = wait_for_all(process)
-        for number in range(NODE_COUNT):
-            server.api.delete_matching(PODS, f"node=fake-{number}")
-        assert wait_for_all(process, before) == list_pods(server)
+        with forbid_lists(server):
+            for number in range(NODE_COUNT):
+                server.api.delete_matching(PODS, f"node=fake-{number}")
+            targets = wait_for_all(process, before)
+        assert targets == list_pods(server)
