@@ -66,7 +66,8 @@ def run_demo(ports: GatewayPorts, fleet_name: FleetName) -> None:
         upstream = start_live_fleet(stack, folder, fleet_name, obtain_prometheus) or use_recorded_fleet()
         with report_step("4/4 gateway: start and first refresh"):
             aggregator = start_gateway(stack, folder, upstream.address, ports)
-        print_line(format_instructions(ports, upstream, has_key=bool(os.environ.get("KEY"))))
+        has_key = bool(os.environ.get("KEY"))
+        print_line(format_instructions(ports, upstream, has_key=has_key, has_page=is_page_built()))
         # The first step of the shutdown: nothing may interrupt the others.
         stack.callback(processes.ignore_stop_signals)
         supervise_processes([aggregator, *upstream.processes])
@@ -180,9 +181,9 @@ def start_gateway(stack: contextlib.ExitStack, folder: Path, address: str, ports
     return process
 
 
-def format_instructions(ports: GatewayPorts, upstream: DemoUpstream, *, has_key: bool) -> str:
+def format_instructions(ports: GatewayPorts, upstream: DemoUpstream, *, has_key: bool, has_page: bool) -> str:
     """Return the URLs and commands to try."""
-    page = f"http://localhost:{ports.http}/ui" if is_page_built() else "not built: `make setup` says why"
+    page = f"http://localhost:{ports.http}/ui" if has_page else "not built: `make setup` says why"
     token = " -H 'Authorization: Bearer TOKEN'" if has_key else ""
     source = (
         f"Prometheus   {upstream.page}" if upstream.processes else "RECORDED     not live: there is no Prometheus"

@@ -13,7 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aggregator.server.http.ui import is_page_built
 from demo import gateway, processes
 from demo.__main__ import DemoUpstream, format_agents, format_instructions, start_live_fleet, use_recorded_fleet
 from demo.agents import RunningAgents
@@ -199,9 +198,10 @@ def test_the_instructions_contain_urls_and_commands(tmp_path: Path) -> None:
     prometheus = start_child(tmp_path, "")
     prometheus.process.wait()
     upstream = DemoUpstream("http://127.0.0.1:9090", (prometheus,), page="http://127.0.0.1:9090/targets")
-    text = format_instructions(PORTS, upstream, has_key=False)
-    assert text.splitlines()[1].startswith("  web page     ")
-    assert ("http://localhost:8080/ui\n" in text) is is_page_built()
+    text = format_instructions(PORTS, upstream, has_key=False, has_page=True)
+    assert text.splitlines()[1] == "  web page     http://localhost:8080/ui"
+    without_page = format_instructions(PORTS, upstream, has_key=False, has_page=False)
+    assert without_page.splitlines()[1] == "  web page     not built: `make setup` says why"
     for expected in (
         "http://localhost:8080/\n",
         "http://localhost:8080/docs",
@@ -221,7 +221,9 @@ def test_the_instructions_name_agent_and_scrape_server(tmp_path: Path) -> None:
     child = start_child(tmp_path, "")
     child.process.wait()
     agents = RunningAgents("vm", "127.0.0.1:1", "127.0.0.1:2", None, child, child)
-    text = format_instructions(PORTS, DemoUpstream("http://127.0.0.1:9090", (child,), agents), has_key=False)
+    text = format_instructions(
+        PORTS, DemoUpstream("http://127.0.0.1:9090", (child,), agents), has_key=False, has_page=False
+    )
     assert "http://127.0.0.1:1/metrics  this machine as the node vm, with a simulated Docker Engine\n" in text
     assert "http://127.0.0.1:2/metrics" in text
     real = replace(agents, engine="unix:///var/run/docker.sock")
@@ -242,7 +244,7 @@ def test_without_prometheus_the_recording_is_replayed(tmp_path: Path, capsys: py
     output = capsys.readouterr().out
     assert "cannot use Prometheus: none was found" in output
     assert "the demo uses the recording demo/fleet.recording" in output
-    assert "RECORDED     not live" in format_instructions(PORTS, upstream, has_key=False)
+    assert "RECORDED     not live" in format_instructions(PORTS, upstream, has_key=False, has_page=False)
 
 
 @pytest.mark.parametrize("environ", [{"PROMETHEUS_HOME": "/elsewhere"}, {"FLEET": "kubernetes"}])
