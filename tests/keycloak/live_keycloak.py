@@ -8,10 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from demo.prometheus import ScrapedExposition, find_free_port, run_prometheus_with_data
+from demo.prometheus import ScrapedExposition, run_prometheus_with_data
 from tests.integration.fleet_exposition import build_fleet_exposition
 from tests.integration.gateway_process import GatewayProcess, run_gateway, wait_until
-from tests.keycloak.distribution import obtain_keycloak
 from tests.keycloak.keycloak_server import KeycloakRealm, KeycloakServer
 from tests.support.grpc_client import call_method
 from tests.support.http_client import ClientResponse, send_request
@@ -35,25 +34,6 @@ def upstream() -> Iterator[str]:
     now = time.time()
     with run_prometheus_with_data([ScrapedExposition(text, now + later) for later in (0, 200, 400)]) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeycloakServer]:
-    """A running Keycloak."""
-    server = KeycloakServer(
-        obtain_keycloak(print), find_free_port(), tmp_path_factory.mktemp("keycloak") / "keycloak.log"
-    )
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def realm(keycloak: KeycloakServer) -> KeycloakRealm:
-    """The realm of realm.json, which no test changes."""
-    return keycloak.create_realm("icos")
 
 
 @contextmanager

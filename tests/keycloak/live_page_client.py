@@ -13,26 +13,13 @@ from playwright.sync_api import Browser, expect
 from demo.prometheus import find_free_port
 from demo.recording import SHIPPED_RECORDING
 from tests.integration.gateway_process import run_gateway, wait_until
-from tests.keycloak.distribution import obtain_keycloak
-from tests.keycloak.keycloak_server import KeycloakRealm, KeycloakServer
+from tests.keycloak.keycloak_server import KeycloakRealm
 from tests.support.http_client import send_request
 from tests.ui.browsers import open_session, run_chromium
 
 WEB_PAGE = Path(__file__).parents[2] / "docs" / "web-page-setup.md"
 DOCUMENTED_URL = "https://topology.example.org"
 REQUEST_TIMEOUT_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeycloakRealm]:
-    """The realm of realm.json in a running Keycloak."""
-    log_path = tmp_path_factory.mktemp("keycloak") / "keycloak.log"
-    server = KeycloakServer(obtain_keycloak(print), find_free_port(), log_path)
-    try:
-        server.start()
-        yield server.create_realm("icos")
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")
