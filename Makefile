@@ -109,7 +109,7 @@ test-compose: setup ## test the compose files with a real Docker Engine; needs G
 test-ui: setup ## test the web page in a real Chromium; needs it, or Debian or Ubuntu
 	@test -f $(PAGE) || { echo "test-ui: the web page is not built" >&2; exit 1; }
 	@$(PYTHON_BIN) -m tools.page test
-	@$(PYTHON_BIN) -m tests.ui.fleets
+	@$(PYTHON_BIN) -m tools.parts.chromium
 	@$(PYTHON_BIN) -m pytest -o python_files='live_*.py' tests/ui
 
 screenshots: setup ## take the screenshots of README.md and docs from the demo; needs what test-ui needs

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import CDPSession, Page
 
+from benchmarks.fleet_recording import obtain_recording
 from tests.support.http_client import send_request
-from tests.ui import fleets
 from tests.ui.browsers import PageSession, open_session, run_chromium
-from tests.ui.conftest import build_url, run_page_gateway
+from tests.ui.page_gateways import build_url, run_page_gateway
 from tests.ui.screens import wait_until_complete
 
+NODE_COUNT = 2_000
 REFRESH_INTERVAL_SECONDS = 10
 CHANGES_TIMEOUT_MILLISECONDS = 120_000
 LONG_FRAME_MILLISECONDS = 50
@@ -77,7 +78,7 @@ def main() -> None:
 @contextmanager
 def open_large_fleet() -> Iterator[PageSession]:
     """Open the overview of the large fleet while the block runs."""
-    address = f"replay:{fleets.obtain_recording(fleets.LARGE_NODE_COUNT)}#speed=max"
+    address = f"replay:{obtain_recording(NODE_COUNT)}#speed=max"
     interval = str(REFRESH_INTERVAL_SECONDS)
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +79,10 @@ class PageSession:
             for rule in result["violations"]
             for node in rule["nodes"]
         ]
+
+
+# Opens a page of a gateway in a profile of its own: `open_page(gateway_url, viewport=…)`.
+OpenSession = Callable[..., PageSession]
 
 
 @contextlib.contextmanager

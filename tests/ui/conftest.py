@@ -1,24 +1,18 @@
-"""What the tests of the page share: a browser, gateways of fleets of three sizes, and sessions that fail on errors."""
+"""What the tests of the page share: a browser, gateways, and sessions that fail on errors."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.integration.gateway_process import GatewayProcess, run_gateway, wait_until
 from tests.server.auth.signed_tokens import FakeRealm
-from tests.support.http_client import send_request
 from tests.ui import fleets
-from tests.ui.browsers import PageSession, open_session, run_chromium
+from tests.ui.browsers import OpenSession, PageSession, open_session, run_chromium
 from tests.ui.fleet_upstream import FleetUpstream, run_fleet_upstream
-
-OpenSession = Callable[..., PageSession]
-# For the large fleet, which takes some seconds.
-FIRST_REFRESH_TIMEOUT_SECONDS = 60.0
-LIVE_REFRESH_INTERVAL = "0.5"
+from tests.ui.page_gateways import build_url, run_page_gateway
 
 
 @pytest.fixture(scope="session")
@@ -46,22 +40,6 @@ def open_page(browser: Browser) -> Iterator[OpenSession]:
     assert not problems, problems
 
 
-@contextlib.contextmanager
-def run_page_gateway(folder: Path, address: str, **settings: str) -> Iterator[GatewayProcess]:
-    """Run a gateway until the block ends, once it is ready."""
-    defaults = {"PROMETHEUS_ADDRESS": address, "REFRESH_INTERVAL": LIVE_REFRESH_INTERVAL}
-    with run_gateway(folder, **(defaults | settings)) as gateway:
-        wait_until(
-            lambda: send_request(gateway.http_port, "/readyz").status == 200, "ready", FIRST_REFRESH_TIMEOUT_SECONDS
-        )
-        yield gateway
-
-
-def build_url(gateway: GatewayProcess) -> str:
-    """Return the URL of a gateway without a path."""
-    return f"http://127.0.0.1:{gateway.http_port}"
-
-
 @pytest.fixture(scope="session")
 def small_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway of two nodes, whose values change every two seconds."""
@@ -70,27 +48,6 @@ def small_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         run_fleet_upstream(fleets.generate_small_fleet(), advance_interval_seconds=2) as upstream,
         run_page_gateway(folder, upstream.url) as gateway,
     ):
-        yield build_url(gateway)
-
-
-@pytest.fixture(scope="session")
-def medium_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway of 200 nodes with 3,000 pods, whose values change every five seconds."""
-    with _replay(tmp_path_factory.mktemp("medium"), fleets.MEDIUM_NODE_COUNT, "5") as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def large_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway of 2,000 nodes with 30,000 pods, whose values change every fifteen seconds."""
-    with _replay(tmp_path_factory.mktemp("large"), fleets.LARGE_NODE_COUNT, "15") as url:
-        yield url
-
-
-@contextlib.contextmanager
-def _replay(folder: Path, nodes: int, interval: str) -> Iterator[str]:
-    address = f"replay:{fleets.obtain_recording(nodes)}#speed=max"
-    with run_page_gateway(folder, address, REFRESH_INTERVAL=interval) as gateway:
         yield build_url(gateway)
 
 

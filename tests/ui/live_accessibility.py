@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.ui.browsers import PageSession
-from tests.ui.conftest import OpenSession
+from tests.ui.browsers import OpenSession, PageSession
 from tests.ui.screens import SCREEN_PATHS, find_pod, wait_until_complete
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import OpenSession
+from tests.ui.browsers import OpenSession
 from tests.ui.screens import find_pod, wait_until_complete
 
 WIDE = {"width": 1280, "height": 800}

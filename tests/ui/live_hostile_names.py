@@ -8,8 +8,9 @@ from playwright.sync_api import expect
 from tests.integration.gateway_process import wait_until
 from tests.support.http_client import send_request
 from tests.ui import fleets
-from tests.ui.conftest import OpenSession, build_url, run_page_gateway
+from tests.ui.browsers import OpenSession
 from tests.ui.fleet_upstream import run_fleet_upstream
+from tests.ui.page_gateways import build_url, run_page_gateway
 from tests.ui.screens import SCREEN_PATHS, ObjectNames, find_pod, wait_until_complete
 
 CLUSTER = '<img src=x onerror="alert(1)">'

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import OpenSession
+from tests.ui.browsers import OpenSession
 from tests.ui.screens import SCREEN_PATHS, find_pod, wait_until_complete
 
 WIDE = {"width": 1280, "height": 800}

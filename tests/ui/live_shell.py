@@ -6,19 +6,20 @@ from playwright.sync_api import expect
 from aggregator.server.http.ui import SCREENS
 from tests.integration.gateway_process import wait_until
 from tests.support.http_client import send_request
-from tests.ui.conftest import OpenSession
+from tests.ui.browsers import OpenSession
 from tests.ui.fleet_upstream import FleetUpstream
 
 HOSTILE_NAME = '<img src=x onerror="alert(1)">'
 
 
-@pytest.mark.parametrize("path", ["/ui", *(f"/ui/{screen}" for screen in sorted(SCREENS))])
-def test_every_screen_loads_by_its_address(open_page: OpenSession, small_url: str, path: str) -> None:
+@pytest.mark.parametrize("screen", ["", *sorted(SCREENS)])
+def test_every_screen_loads_by_its_address(open_page: OpenSession, small_url: str, screen: str) -> None:
     """An address that is opened directly shows its screen, without an error and without a request to another host."""
     session = open_page(small_url)
-    session.open(path)
-    expect(session.page.get_by_role("heading", level=1)).to_be_visible()
-    expect(session.page.get_by_role("navigation").first).to_be_visible()
+    session.open(f"/ui/{screen}".removesuffix("/"))
+    expect(session.page.get_by_role("heading", level=1)).to_have_text((screen or "overview").capitalize())
+    here = session.page.get_by_role("navigation", name="Screens").locator("[aria-current=page]")
+    expect(here).to_have_text((screen or "overview").capitalize())
 
 
 def test_every_link_of_the_navigation_is_an_address(open_page: OpenSession, small_url: str) -> None:
@@ -44,12 +45,14 @@ def test_files_are_requested_once(open_page: OpenSession, small_url: str) -> Non
 
 
 def test_the_page_without_a_token_shows_no_data(open_page: OpenSession, guarded_url: str) -> None:
-    """Where tokens are required, the page loads and asks for one."""
+    """Where tokens are required, every screen asks for one instead of showing data."""
     session = open_page(guarded_url)
     session.expect_errors("status of 401")
-    session.open("/ui/nodes")
-    expect(session.page.get_by_role("heading", level=1)).to_be_visible()
-    assert "icos-south" not in session.page.content()
+    for screen in sorted(SCREENS):
+        session.open(f"/ui/{screen}")
+        expect(session.page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        expect(session.page.get_by_label("Token")).to_be_editable()
+        assert "icos-" not in session.page.content()
 
 
 def test_a_changed_fleet_is_served(upstream: FleetUpstream, live_url: str) -> None:
