@@ -3,7 +3,7 @@
 Events with many objects are split into parts. Only the last part has a version from which a client can continue.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -290,9 +290,10 @@ _CHANGES_FIELD = LengthDelimitedField(pb.WatchChanges, "changes")
 
 
 class MessageChangeEncoder:
-    """Encodes changes of the objects of one kind as ObjectChange."""
+    """Encodes changes of the objects of one kind as ObjectChange; `has_before` adds the old values of fields."""
 
-    def __init__(self, plan: KindPlan) -> None:
+    def __init__(self, plan: KindPlan, *, has_before: bool = False) -> None:
+        self._has_before = has_before
         self._detector = ChangeDetector(plan)
         self._encode = ObjectEncoder(plan, MESSAGE_CONVERTERS).encode
         self._member = ObjectKind(plan.kind).singular_name
@@ -303,17 +304,25 @@ class MessageChangeEncoder:
         message = pb.ObjectChange(**head._asdict())
         if head.type == REMOVED:
             return message
-        encoded = self._encode(change.after)
-        if head.type == MODIFIED:
-            names = {name for name, *_ in self._detector.find_changes(change.before, change.after)}
-            if not names:
-                return None
-            for field in encoded.DESCRIPTOR.fields:
-                if field.name not in names:
-                    encoded.ClearField(field.name)
-            message.changed_fields.extend(sorted(names))
-        getattr(message.object, self._member).CopyFrom(encoded)
+        if head.type == ADDED:
+            getattr(message.object, self._member).CopyFrom(self._encode(change.after))
+            return message
+        names = {name for name, *_ in self._detector.find_changes(change.before, change.after)}
+        if not names:
+            return None
+        message.changed_fields.extend(sorted(names))
+        getattr(message.object, self._member).CopyFrom(self._encode_fields(change.after, names))
+        if self._has_before:
+            getattr(message.before, self._member).CopyFrom(self._encode_fields(change.before, names))
         return message
+
+    def _encode_fields(self, item: Any, names: Collection[str]) -> Any:
+        """Return the message of an object with nothing but these fields."""
+        encoded = self._encode(item)
+        for field in encoded.DESCRIPTOR.fields:
+            if field.name not in names:
+                encoded.ClearField(field.name)
+        return encoded
 
 
 class MessageEncoder:

@@ -290,5 +290,5 @@ def test_errors_over_grpc(source: FakeSnapshotProvider, ports: ServerPorts) -> N
 
 def test_every_method_is_tested() -> None:
     """The tests above call each method of the service."""
-    tested = {name for name, _ in REQUESTS} | {"StreamTopology", "GetQuality", "GetPod"}
+    tested = {name for name, _ in REQUESTS} | {"StreamTopology", "GetQuality", "GetPod", "DiffTopology"}
     assert {method.name for method in TOPOLOGY_SERVICE.methods} - {"WatchTopology"} == tested

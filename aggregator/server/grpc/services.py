@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from aggregator.errors import BadRequestError, VersionMismatchError
+from aggregator.lookup.diff import DiffRequest, encode_diff_protobuf
 from aggregator.lookup.instants import format_instant
 from aggregator.lookup.request import LookupOptions, Resource
 from aggregator.lookup.results import PROTOBUF_ENCODER
@@ -25,6 +26,7 @@ from aggregator.pb.etim import server_pb2
 from aggregator.refresh.past import PastSnapshot
 from aggregator.refresh.snapshot import DocumentFormat, Snapshot
 from aggregator.server.candidate_service import CandidateService, encode_candidates_protobuf
+from aggregator.server.diff_service import DiffService
 from aggregator.server.grpc.interceptors import (
     AuthorizedCallDetails,
     Continuation,
@@ -51,6 +53,7 @@ ETIM_SERVICE = server_pb2.DESCRIPTOR.services_by_name["Aggregator"]
 GET_TOPOLOGY = "GetTopology"
 FIND_CANDIDATES = "FindCandidates"
 WATCH_TOPOLOGY = "WatchTopology"
+DIFF_TOPOLOGY = "DiffTopology"
 _VERSION_KEY = "x-topology-version"
 # In the metadata of a call, the past instant that it requests; in the trailing metadata, the time of the topology.
 TIME_METADATA_KEY = "x-topology-time"
@@ -140,6 +143,7 @@ class TopologyService:
         self._unread_budget = unread_budget
         self._lookup_service = LookupService(snapshots, PROTOBUF_ENCODER)
         self._candidate_service = CandidateService(snapshots, encode_candidates_protobuf)
+        self._diff_service = DiffService(snapshots, encode_diff_protobuf)
         self._quality = RenderedQuality(snapshots.get_quality, v1_protobuf.render_quality_protobuf)
         self._get_document = create_document_method(snapshots, unread_budget, v1_protobuf.V1_PROTOBUF)
 
@@ -150,6 +154,7 @@ class TopologyService:
         }
         unary_methods[build_method_path(GET_TOPOLOGY)] = self._get_topology
         unary_methods[build_method_path(FIND_CANDIDATES)] = self._find_candidates
+        unary_methods[build_method_path(DIFF_TOPOLOGY)] = self._diff_topology
         return MethodTable(
             unary_methods,
             {
@@ -182,6 +187,27 @@ class TopologyService:
         except VersionMismatchError as error:
             add_trailing_metadata(context, (_VERSION_KEY, error.version))
             raise
+        await self._unread_budget.reserve(response.body, context)
+        add_topology_metadata(context, self._snapshots, response.snapshot)
+        return response.body
+
+    async def _diff_topology(self, grant: Grant, request: bytes, context: Any) -> bytes:
+        if list_metadata_values(context.invocation_metadata(), TIME_METADATA_KEY):
+            raise BadRequestError(
+                f"{TIME_METADATA_KEY} does not apply to {DIFF_TOPOLOGY}; use from_time and to_time",
+                parameter=TIME_METADATA_KEY,
+            )
+        message = parse_request_message(pb.DiffTopologyRequest, request)
+        options = WatchOptions(
+            message.kind,
+            message.cluster,
+            message.filter,
+            message.label_selector,
+            tuple(message.fields.paths),
+            changes=message.changes,
+        )
+        diff_request = DiffRequest(options, message.from_time, message.to_time, message.limit or None)
+        response = await self._diff_service.compare(grant, diff_request)
         await self._unread_budget.reserve(response.body, context)
         add_topology_metadata(context, self._snapshots, response.snapshot)
         return response.body

@@ -44,6 +44,7 @@ from aggregator.server.http.responses import (
 )
 from aggregator.server.http.routes import ApiServices, create_api, list_api_routes
 from aggregator.server.http.routes_candidates import CandidateResponder
+from aggregator.server.http.routes_diff import DiffResponder
 from aggregator.server.http.routes_v1 import LookupResponder, QualityResponder
 from aggregator.server.http.routes_watch import WatchResponder
 from aggregator.server.http.ui import WebPage
@@ -93,7 +94,10 @@ def create_http_app(
         CandidateResponder(snapshots, document_responder),
     )
     watches = WatchResponder(snapshots, own_metrics, options.max_watches)
-    services = ApiServices(readiness, own_metrics, errors, document_responder, lookups, candidates, quality, watches)
+    diffs = DiffResponder(snapshots, document_responder)
+    services = ApiServices(
+        readiness, own_metrics, errors, document_responder, lookups, candidates, quality, watches, diffs
+    )
     api = create_api(services)
     app: ASGIApp = Dispatcher(TopologyApp(snapshots, document_responder, options.default_layout), api)
     app = McpDispatcher(app, McpApp(app, options.cors_origins))

@@ -40,7 +40,8 @@ from aggregator.util.content_coding import (
 # The JSON formats of the Go service, selected with `layout=`.
 LAYOUTS = ("1.2.5", "2025")
 WAIT_PARAMETER = "wait"
-WATCH_PATH = f"{API_V1_PATH}/watch"
+# Their responses take as long as the client or an upstream wants.
+_WAITING_PATHS = frozenset({f"{API_V1_PATH}/watch", f"{API_V1_PATH}/diff"})
 # A query string with a parameter because of which the response may take longer.
 _WAITING_QUERY_PATTERN = re.compile(f"(?:^|&)(?:{WAIT_PARAMETER}|{TIME_PARAMETER})=".encode())
 # Up to one minute, in seconds, milliseconds or as 1m. The OpenAPI document contains this pattern.
@@ -136,7 +137,7 @@ def parse_duration_seconds(text: str, parameter: str) -> float:
 
 def asks_to_wait(scope: Scope) -> bool:
     """Return whether a request waits: for a change, a refresh or a past instant, or as a watch."""
-    if scope["path"] == WATCH_PATH:
+    if scope["path"] in _WAITING_PATHS:
         return True
     return _WAITING_QUERY_PATTERN.search(scope["query_string"]) is not None or any(
         _wants_refresh(key, value) for key, value in scope["headers"]

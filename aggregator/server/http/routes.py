@@ -27,6 +27,7 @@ from aggregator.lookup.fields import suggest_names
 from aggregator.observability.metrics import OwnMetrics
 from aggregator.server.http import (
     routes_candidates,
+    routes_diff,
     routes_graph,
     routes_search,
     routes_summary,
@@ -49,6 +50,7 @@ _API_ROUTERS = (
     routes_summary.router,
     routes_search.router,
     routes_watch.router,
+    routes_diff.router,
 )
 
 _OPENMETRICS_MEDIA_TYPE = "application/openmetrics-text"
@@ -66,6 +68,7 @@ class ApiServices:
     candidates: routes_candidates.CandidateResponder
     quality: routes_v1.QualityResponder
     watches: routes_watch.WatchResponder
+    diffs: routes_diff.DiffResponder
 
 
 def create_api(services: ApiServices | None = None) -> FastAPI:

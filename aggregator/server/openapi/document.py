@@ -27,7 +27,7 @@ from aggregator.server.http.responses import (
     build_problem,
     build_unknown_parameter_error,
 )
-from aggregator.server.openapi import candidates, graph, search, summary, watch
+from aggregator.server.openapi import candidates, diff, graph, search, summary, watch
 from aggregator.server.openapi.examples import (
     COMMON_PROBLEM_EXAMPLES,
     EXAMPLE_NAMES,
@@ -191,6 +191,7 @@ def build_schemas() -> dict[str, Schema]:
         **graph.build_graph_schemas(),
         **summary.build_summary_schemas(),
         **search.build_search_schemas(),
+        **diff.build_diff_schemas(_V1_PREFIX),
         **_build_legacy_schemas(),
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
         "Problem": _build_problem_schema(),
@@ -410,6 +411,32 @@ def describe_watch(parameters: Sequence[str]) -> dict[str, Any]:
             **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
         },
         "openapi_extra": {"security": _OPTIONAL_TOKEN},
+    }
+
+
+def describe_diff(parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of FastAPI's decorator for differences."""
+    summary_text = "What changed between two times"
+    content = {"schema": reference_schema("Diff"), "example": diff.DIFF_EXAMPLE}
+    problems = diff.build_diff_problem_examples(parameters)
+    return {
+        "tags": [diff.DIFF_TAG],
+        "summary": summary_text,
+        "operation_id": "v1_diff",
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": summary_text,
+                "headers": _SNAPSHOT_HEADERS,
+                "content": {"application/json": content},
+            },
+            304: _NOT_MODIFIED,
+            **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
+        },
+        "openapi_extra": {
+            "security": _OPTIONAL_TOKEN,
+            "parameters": [_CACHE_CONTROL_PARAMETER, _IF_NONE_MATCH_PARAMETER],
+        },
     }
 
 

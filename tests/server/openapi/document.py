@@ -16,7 +16,15 @@ SUMMARY_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("
 FIELDS_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/fields/")]
 # Its response has no end.
 WATCH_PATH = "/api/v1/watch"
-_OTHER_V1_PATHS = (WATCH_PATH, "/api/v1/quality", "/api/v1/search", *GRAPH_PATHS, *SUMMARY_PATHS, *FIELDS_PATHS)
+_OTHER_V1_PATHS = (
+    WATCH_PATH,
+    "/api/v1/diff",
+    "/api/v1/quality",
+    "/api/v1/search",
+    *GRAPH_PATHS,
+    *SUMMARY_PATHS,
+    *FIELDS_PATHS,
+)
 # The paths of lookups.
 V1_PATHS = [
     path

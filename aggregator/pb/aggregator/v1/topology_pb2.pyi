@@ -553,8 +553,52 @@ class TopologyProperties(_message.Message):
     oldest_sample_time: _timestamp_pb2.Timestamp
     def __init__(self, controllers: _Optional[_Iterable[str]] = ..., oldest_sample_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class DiffTopologyRequest(_message.Message):
+    __slots__ = ("cluster", "filter", "label_selector", "fields", "kind", "changes", "from_time", "to_time", "limit")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    FROM_TIME_FIELD_NUMBER: _ClassVar[int]
+    TO_TIME_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    filter: str
+    label_selector: str
+    fields: _field_mask_pb2.FieldMask
+    kind: str
+    changes: str
+    from_time: str
+    to_time: str
+    limit: int
+    def __init__(self, cluster: _Optional[str] = ..., filter: _Optional[str] = ..., label_selector: _Optional[str] = ..., fields: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., kind: _Optional[str] = ..., changes: _Optional[str] = ..., from_time: _Optional[str] = ..., to_time: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class DiffTopologyResponse(_message.Message):
+    __slots__ = ("from_topology", "to_topology", "total_count", "changes")
+    FROM_TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    TO_TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    from_topology: ComparedTopology
+    to_topology: ComparedTopology
+    total_count: int
+    changes: _containers.RepeatedCompositeFieldContainer[ObjectChange]
+    def __init__(self, from_topology: _Optional[_Union[ComparedTopology, _Mapping]] = ..., to_topology: _Optional[_Union[ComparedTopology, _Mapping]] = ..., total_count: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[ObjectChange, _Mapping]]] = ...) -> None: ...
+
+class ComparedTopology(_message.Message):
+    __slots__ = ("version", "time", "complete")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    time: _timestamp_pb2.Timestamp
+    complete: bool
+    def __init__(self, version: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete: _Optional[bool] = ...) -> None: ...
+
 class ObjectChange(_message.Message):
-    __slots__ = ("type", "kind", "id", "cluster", "name", "namespace", "object", "changed_fields")
+    __slots__ = ("type", "kind", "id", "cluster", "name", "namespace", "object", "changed_fields", "before")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -563,6 +607,7 @@ class ObjectChange(_message.Message):
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     type: str
     kind: str
     id: str
@@ -571,7 +616,8 @@ class ObjectChange(_message.Message):
     namespace: str
     object: TopologyObject
     changed_fields: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, type: _Optional[str] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., cluster: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., object: _Optional[_Union[TopologyObject, _Mapping]] = ..., changed_fields: _Optional[_Iterable[str]] = ...) -> None: ...
+    before: TopologyObject
+    def __init__(self, type: _Optional[str] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., cluster: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., object: _Optional[_Union[TopologyObject, _Mapping]] = ..., changed_fields: _Optional[_Iterable[str]] = ..., before: _Optional[_Union[TopologyObject, _Mapping]] = ...) -> None: ...
 
 class TopologyObject(_message.Message):
     __slots__ = ("cluster", "node", "pod")

@@ -96,6 +96,11 @@ class TopologyServiceStub:
                 request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchTopologyRequest.SerializeToString,
                 response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchEvent.FromString,
                 _registered_method=True)
+        self.DiffTopology = channel.unary_unary(
+                '/aggregator.v1.TopologyService/DiffTopology',
+                request_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.DiffTopologyRequest.SerializeToString,
+                response_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.DiffTopologyResponse.FromString,
+                _registered_method=True)
 
 
 class TopologyServiceServicer:
@@ -183,6 +188,13 @@ class TopologyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiffTopology(self, request, context):
+        """Returns what changed between two instants.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TopologyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -245,6 +257,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
                     servicer.WatchTopology,
                     request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchTopologyRequest.FromString,
                     response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchEvent.SerializeToString,
+            ),
+            'DiffTopology': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffTopology,
+                    request_deserializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.DiffTopologyRequest.FromString,
+                    response_serializer=aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.DiffTopologyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -573,6 +590,33 @@ class TopologyService:
             '/aggregator.v1.TopologyService/WatchTopology',
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchTopologyRequest.SerializeToString,
             aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.WatchEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aggregator.v1.TopologyService/DiffTopology',
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.DiffTopologyRequest.SerializeToString,
+            aggregator_dot_pb_dot_aggregator_dot_v1_dot_topology__pb2.DiffTopologyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,70 @@
+"""Differences between two instants for HTTP and gRPC: in the topologies that the caller may see, on a thread."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aggregator.errors import NotFoundError
+from aggregator.lookup.diff import (
+    DEFAULT_FROM,
+    FROM_PARAMETER,
+    TO_PARAMETER,
+    ComparedTopology,
+    Comparison,
+    DiffEncoder,
+    DiffRequest,
+)
+from aggregator.lookup.fields import suggest_names
+from aggregator.lookup.results import CLUSTER_NOT_FOUND_MESSAGE
+from aggregator.lookup.watch import create_watch_plan
+from aggregator.models.grant import Grant
+from aggregator.models.topology import Topology
+from aggregator.refresh.snapshot import Snapshot
+from aggregator.server.instants import find_past_snapshot
+from aggregator.server.visibility import SnapshotProvider, get_visible_snapshot
+
+
+class DiffResponse(NamedTuple):
+    """The encoded differences, and the later snapshot with the gaps of both."""
+
+    snapshot: Snapshot
+    body: bytes
+
+
+class DiffService:
+    """Compares topologies of two instants with one encoder."""
+
+    def __init__(self, snapshots: SnapshotProvider, encode: DiffEncoder) -> None:
+        self._snapshots = snapshots
+        self._encode = encode
+
+    async def compare(self, grant: Grant, request: DiffRequest) -> DiffResponse:
+        """Return what changed between two instants; raise a RequestError if the request is invalid.
+
+        Raises PastSnapshotError if there is no snapshot of an instant now, and NoTopologyError without a current one.
+        """
+        plan = create_watch_plan(request.options)
+        request.validate_limit()
+        before = await self._find_snapshot(grant, request.from_text or DEFAULT_FROM, FROM_PARAMETER)
+        after = await self._find_snapshot(grant, request.to_text, TO_PARAMETER)
+        _check_cluster(request.options.cluster, [before.topology, after.topology])
+        comparison = Comparison(plan, _describe(before), _describe(after), request.limit)
+        body = await asyncio.to_thread(self._encode, comparison)
+        return DiffResponse(after.replace_gaps((*before.gaps, *after.gaps)), body)
+
+    async def _find_snapshot(self, grant: Grant, text: str, parameter: str) -> Snapshot:
+        past = await find_past_snapshot(self._snapshots, grant, text, parameter)
+        return await get_visible_snapshot(self._snapshots, grant, None if past is None else past.snapshot)
+
+
+def _describe(snapshot: Snapshot) -> ComparedTopology:
+    return ComparedTopology(snapshot.topology, int(snapshot.evaluated_at_seconds), snapshot.is_complete)
+
+
+def _check_cluster(name: str, topologies: Sequence[Topology]) -> None:
+    """Raise NotFoundError if a cluster is requested that none of the topologies has."""
+    names = sorted({key for topology in topologies for key in topology.clusters})
+    if name and name not in names:
+        raise NotFoundError(
+            f"{CLUSTER_NOT_FOUND_MESSAGE} {name[:80]!r}", parameter="cluster", nearest=suggest_names(name, names)
+        )
