@@ -1,4 +1,4 @@
-"""The web page with 2,000 nodes and 30,000 pods in Chromium: python -m benchmarks.page [--changes 20].
+"""The web page with 2,000 nodes and 30,000 pods in Chromium: python -m benchmarks.page [--changes 20] [--interval 10].
 
 It needs the built page, and Chromium or Debian or Ubuntu. The fleet is a recording, whose values change with each
 refresh. Times are those of this machine, on which the gateway and Chromium run.
@@ -21,7 +21,6 @@ from tests.ui.page_gateways import build_url, run_page_gateway
 from tests.ui.screens import wait_until_complete
 
 NODE_COUNT = 2_000
-REFRESH_INTERVAL_SECONDS = 10
 CHANGES_TIMEOUT_MILLISECONDS = 120_000
 LONG_FRAME_MILLISECONDS = 50
 PAN_STEPS = 120
@@ -60,8 +59,9 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=20, help="how many changes of the data to wait for")
-    changes = parser.parse_args().changes
-    with open_large_fleet() as session:
+    parser.add_argument("--interval", type=float, default=10, help="seconds from one refresh to the next")
+    arguments = parser.parse_args()
+    with open_large_fleet(arguments.interval) as session:
         measure_transfer(session)
         for screen in ("nodes", "pods", "map", "pods", "map"):
             elapsed = session.page.evaluate(_MEASURE_CLICK, [f"/ui/{screen}", ROWS_SELECTOR])
@@ -72,14 +72,14 @@ def main() -> None:
         report_frames("while panning the map", session.page)
         session.page.get_by_role("navigation", name="Screens").get_by_role("link", name="Nodes").click()
         wait_until_complete(session.page)
-        measure_changes(session, changes)
+        measure_changes(session, arguments.changes)
 
 
 @contextmanager
-def open_large_fleet() -> Iterator[PageSession]:
+def open_large_fleet(interval_seconds: float = 10) -> Iterator[PageSession]:
     """Open the overview of the large fleet while the block runs."""
     address = f"replay:{obtain_recording(NODE_COUNT)}#speed=max"
-    interval = str(REFRESH_INTERVAL_SECONDS)
+    interval = f"{interval_seconds:g}"
     with (
         tempfile.TemporaryDirectory() as folder,
         run_page_gateway(Path(folder), address, REFRESH_INTERVAL=interval) as gateway,
