@@ -66,7 +66,7 @@ fuzz: export FUZZ_SEED ?= 1
 fuzz: export FUZZ_TIMES ?= 4
 fuzz: setup ## send random input to the gateway: make fuzz [FUZZ_TIMES=4] [FUZZ_SEED=1]
 	@echo "FUZZ_SEED=$$FUZZ_SEED FUZZ_TIMES=$$FUZZ_TIMES"
-	@$(PYTHON_BIN) -m pytest tests/fuzz
+	@$(PYTHON_BIN) -m pytest -m fuzz
 
 parity: setup ## compare with the Go service: make parity PEER=path [FLEETS=300] [SEED=n]
 	@$(PYTHON_BIN) -m tests.parity --peer "$(PEER)" --fleets $(or $(FLEETS),300) $(if $(SEED),--seed $(SEED))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,10 @@ from tests.support.http_client import send_request
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests marked `slow`, except in the longer run."""
+    """Mark the tests of this folder as those of `make fuzz`; deselect those marked `slow`, except in the longer run."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.fuzz)
     if EXAMPLE_FACTOR > 1:
         return
     deselected = [item for item in items if item.get_closest_marker("slow")]

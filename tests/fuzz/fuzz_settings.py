@@ -1,4 +1,4 @@
-"""The number of examples and the seed of the fuzz tests: few examples in `make test`, more in `make fuzz`."""
+"""The number of examples and the seed of random tests: few examples in `make test`, more in `make fuzz`."""
 
 import os
 import random
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import hypothesis
+import pytest
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 EXAMPLE_FACTOR = int(os.environ.get("FUZZ_TIMES", "1"))
@@ -14,7 +15,10 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 def fuzz_examples(examples: int) -> Callable[[Test], Test]:
-    """Return a decorator that runs a property on `examples` × EXAMPLE_FACTOR examples generated from the seed."""
+    """Return a decorator that runs a property on `examples` × EXAMPLE_FACTOR examples generated from the seed.
+
+    It marks the test, so that `make fuzz` finds it.
+    """
 
     def decorate(test: Test) -> Test:
         fuzz_settings = hypothesis.settings(
@@ -29,7 +33,8 @@ def fuzz_examples(examples: int) -> Callable[[Test], Test]:
                 hypothesis.HealthCheck.too_slow,
             ],
         )
-        return hypothesis.seed(SEED)(fuzz_settings(test))
+        marked: Test = pytest.mark.fuzz(hypothesis.seed(SEED)(fuzz_settings(test)))
+        return marked
 
     return decorate
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.errors import BadRequestError
@@ -16,6 +16,7 @@ from aggregator.lookup.results import TopologyIndex
 from aggregator.models.topology import Cluster, Node, Topology
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.views import v1_protobuf
+from tests.fuzz.fuzz_settings import fuzz_examples
 from tests.lookup import oracle
 from tests.lookup.test_index import SAMPLE_TOPOLOGY
 from tests.lookup.topologies import topologies
@@ -94,7 +95,7 @@ def find_matches(kind: ObjectKind, asked: list[Requirement], topology: Topology)
 
 
 @pytest.mark.parametrize("kind", ObjectKind)
-@settings(max_examples=60)
+@fuzz_examples(15)
 @given(data=st.data())
 def test_filters_match_what_the_oracle_matches(kind: ObjectKind, data: st.DataObject) -> None:
     """Any requirements on any fields match exactly the objects whose JSON meets them."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.errors import BadRequestError, VersionGoneError
@@ -14,6 +14,7 @@ from aggregator.lookup.fields import ObjectKind
 from aggregator.lookup.request import ContinueToken, LookupOptions, LookupPlan, Resource
 from aggregator.lookup.results import JSON_ENCODER, PROTOBUF_ENCODER, TopologyIndex, execute_lookup
 from aggregator.models.topology import Node, Topology
+from tests.fuzz.fuzz_settings import fuzz_examples
 from tests.lookup.test_filter import requirements
 from tests.lookup.test_index import SAMPLE_TOPOLOGY
 from tests.lookup.topologies import topologies
@@ -28,7 +29,7 @@ FIELD_PATHS = {
 
 
 @pytest.mark.parametrize("resource", LIST_RESOURCES)
-@settings(max_examples=40)
+@fuzz_examples(10)
 @given(data=st.data())
 def test_json_is_the_mapping_of_protobuf(resource: Resource, data: st.DataObject) -> None:
     """For any request and topology, the JSON is the proto3 JSON mapping of the protobuf message."""
@@ -56,7 +57,7 @@ def list_objects_json(index: TopologyIndex, resource: Resource, asked: LookupOpt
 
 
 @pytest.mark.parametrize("resource", LIST_RESOURCES)
-@settings(max_examples=40)
+@fuzz_examples(10)
 @given(data=st.data())
 def test_pages_contain_each_object_once(resource: Resource, data: st.DataObject) -> None:
     """All pages together are the list in its order, each has the total count, and none exceeds the limit."""

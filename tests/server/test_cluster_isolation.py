@@ -2,13 +2,14 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.models.builder.build import build_topology
 from aggregator.models.grant import Grant
 from aggregator.refresh.snapshot import Snapshot, list_build_gaps
 from aggregator.views.renderers import RENDERERS
+from tests.fuzz.fuzz_settings import fuzz_examples
 from tests.server.snapshot_provider import build_snapshot
 from tests.server.tenant_telemetry import CLUSTER_KINDS, DEFAULT_KIND, SeriesByRow, TenantTelemetry, mix_series
 from tests.support.catalog import CATALOG
@@ -24,8 +25,8 @@ def build_restricted_snapshot(series: SeriesByRow) -> Snapshot:
     return build_snapshot(*list_build_gaps(stats), topology=topology).restrict(OWN_GRANT)
 
 
+@fuzz_examples(75)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=300)
 def test_series_of_others_change_nothing(seed: int) -> None:
     """With and without the clusters of others, all views and gaps are equal, whichever series are missing."""
     rng = random.Random(seed)  # noqa: S311 - invented telemetry needs no secrecy

@@ -14,6 +14,7 @@ from aggregator.server.auth.guard import AccessPolicy, TokenGuard
 from aggregator.server.auth.jwks import StaticKeySource
 from aggregator.settings.auth import RSA_ALGORITHMS, parse_cluster_roles, parse_role
 from aggregator.views.renderers import RENDERERS
+from tests.fuzz.fuzz_settings import fuzz_examples
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.server.running_servers import ServerPorts, run_servers
 from tests.server.snapshot_provider import COLLECTED_AT_SECONDS, FakeSnapshotProvider, build_snapshot
@@ -40,9 +41,9 @@ def hides_foreign_clusters(fleet: TwoTenantFleet) -> bool:
 # --- the snapshot
 
 
+# Many, because a fleet has many parts and each may leak something.
+@fuzz_examples(40)
 @given(fleet=TWO_TENANT_FLEETS)
-# More than usual, because a fleet has many parts and each may leak something.
-@settings(max_examples=150)
 def test_a_restricted_snapshot_does_not_depend_on_other_clusters(fleet: TwoTenantFleet) -> None:
     """Every view, and the gaps, are the same with and without other clusters."""
     assume(hides_foreign_clusters(fleet))

@@ -12,6 +12,7 @@ from aggregator.models.builder.membership import ClusterMembership
 from aggregator.models.builder.merge import BuildStats
 from aggregator.models.sample import Sample
 from aggregator.models.topology import Topology
+from tests.fuzz.fuzz_settings import fuzz_examples
 from tests.support.catalog import CATALOG
 from tests.support.samples import Series, create_reader, decode_row_samples
 
@@ -102,6 +103,7 @@ def change_rows(refresh: Refresh, **rows: Sequence[Series]) -> Refresh:
     return {**refresh, **rows}
 
 
+@fuzz_examples(15)
 @given(st.lists(REFRESHES, min_size=2, max_size=2), st.data())
 def test_memory_changes_nothing(two: list[Refresh], data: st.DataObject) -> None:
     """Whatever comes, goes, moves, repeats or contradicts itself: with memory as without, in topology and tally."""

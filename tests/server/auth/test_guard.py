@@ -13,12 +13,13 @@ from typing import Any
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.errors import UnauthenticatedError
 from aggregator.server.auth.guard import TOKEN_DIGEST_BYTES, Guard
 from aggregator.server.auth.jwt import LEEWAY_SECONDS, MAX_TOKEN_BYTES
+from tests.fuzz.fuzz_settings import fuzz_examples
 from tests.server.auth.forged_tokens import FORGERIES, TokenForgery
 from tests.server.auth.guards import accepts_token, authorize_sync, build_static_guard
 from tests.server.auth.signed_tokens import (
@@ -382,7 +383,7 @@ def list_reachable(start: object) -> list[object]:
     return list(found.values())
 
 
-@settings(deadline=None, max_examples=300)
+@fuzz_examples(75)
 @given(st.lists(st.binary(max_size=200), max_size=3))
 def test_any_header_bytes_are_rejected(guard: Guard, authorization: list[bytes]) -> None:
     """Any bytes in the headers raise UnauthenticatedError and no other error."""
@@ -390,7 +391,7 @@ def test_any_header_bytes_are_rejected(guard: Guard, authorization: list[bytes])
         authorize_sync(guard, authorization)
 
 
-@settings(deadline=None, max_examples=300)
+@fuzz_examples(75)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=60))
 def test_any_token_parts_are_rejected(guard: Guard, header: bytes, payload: bytes, signature: bytes) -> None:
     """Any bytes in the parts of a token raise UnauthenticatedError and no other error."""
@@ -405,7 +406,7 @@ _json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=120)
+@fuzz_examples(30)
 @given(
     st.dictionaries(st.sampled_from(["exp", "nbf", "iat", "typ", "aud", "iss", "sub", "jti", "at_hash"]), _json_values)
 )
@@ -417,7 +418,7 @@ def test_any_signed_claims_are_accepted_or_rejected(guard: Guard, realm: FakeRea
     assert not passes or (not isinstance(expiry, bool) and expiry + LEEWAY_SECONDS > time.time())
 
 
-@settings(deadline=None, max_examples=120)
+@fuzz_examples(30)
 @given(
     st.dictionaries(
         st.sampled_from(["alg", "typ", "kid", "crit", "jwk", "x5c", "jku", "zip", "b64", "cty", "enc"]), _json_values
