@@ -74,24 +74,25 @@ def run_process(
     that starts it ends, such as when this process is killed.
     """
     account = pwd.getpwnam(user) if user else None
-    with (
-        log_path.open("wb") as log,
-        subprocess.Popen(
-            [*_find_lifetime_option(), *command],
-            cwd=log_path.parent if account else PROJECT,
-            env=environ,
-            stdout=log,
-            stderr=log,
-            # In a new session, Ctrl-C reaches only the demo, which then stops all processes in order.
-            start_new_session=True,
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
-        ) as process,
-    ):
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(log_path.open("wb"))
         if account:
-            # Programs open their log again, as /dev/stderr.
+            # Before the start, because programs open their log again, as /dev/stderr.
             os.fchown(log.fileno(), account.pw_uid, account.pw_gid)
+        process = stack.enter_context(
+            subprocess.Popen(
+                [*_find_lifetime_option(), *command],
+                cwd=log_path.parent if account else PROJECT,
+                env=environ,
+                stdout=log,
+                stderr=log,
+                # In a new session, Ctrl-C reaches only the demo, which then stops all processes in order.
+                start_new_session=True,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+            )
+        )
         try:
             yield ManagedProcess(name, process, log_path)
         finally:
