@@ -1,4 +1,4 @@
-"""What the tests of the page share: a browser, gateways, and sessions that fail on errors."""
+"""What the tests of the page share: a browser, gateways of several fleets, and sessions that fail on errors."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from benchmarks.fleet_recording import obtain_recording
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.ui import fleets
 from tests.ui.browsers import OpenSession, PageSession, open_session, run_chromium
@@ -48,6 +49,27 @@ def small_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         run_fleet_upstream(fleets.generate_small_fleet(), advance_interval_seconds=2) as upstream,
         run_page_gateway(folder, upstream.url) as gateway,
     ):
+        yield build_url(gateway)
+
+
+@pytest.fixture(scope="session")
+def medium_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gateway of 200 nodes with 3,000 pods, whose values change every five seconds."""
+    with _replay(tmp_path_factory.mktemp("medium"), 200, "5") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def large_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gateway of 2,000 nodes with 30,000 pods, whose values change every fifteen seconds."""
+    with _replay(tmp_path_factory.mktemp("large"), 2_000, "15") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _replay(folder: Path, nodes: int, interval: str) -> Iterator[str]:
+    address = f"replay:{obtain_recording(nodes)}#speed=max"
+    with run_page_gateway(folder, address, REFRESH_INTERVAL=interval) as gateway:
         yield build_url(gateway)
 
 
