@@ -202,7 +202,9 @@ class RefreshResults:
             return None
         age_seconds = self._now - cached.queried_at
         detail = self._prefix_source(source, f"{age_seconds:.0f} s old, because {error}")
-        self._missing_gaps[query_key] = Gap(GapKind.STALE, row.name, detail)
+        self._missing_gaps[query_key] = Gap(
+            GapKind.STALE, row.name, detail, detail_without_age=self._prefix_source(source, str(error))
+        )
         self.oldest_response_at = min(self.oldest_response_at, cached.queried_at)
         self._count_dropped(row, row_samples)
         self.source_reports_by_row[row.name].append(
@@ -268,7 +270,7 @@ def _sum_gaps_by_kind(gaps: Iterable[Gap]) -> list[Gap]:
     summed: dict[GapKind, Gap] = {}
     for gap in gaps:
         current = summed.get(gap.kind)
-        summed[gap.kind] = Gap(gap.kind, ALL_QUERIES, (current or gap).detail, current.count + 1 if current else 1)
+        summed[gap.kind] = replace(current or gap, subject=ALL_QUERIES, count=current.count + 1 if current else 1)
     return list(summed.values())
 
 

@@ -152,6 +152,7 @@ def _build_gap(row: str, disappearance: _Disappearance, missing: str, now: float
         f"{missing}, {now - disappearance.detected_at:.0f} s ago{names}",
         cluster=disappearance.cluster.uid,
         cluster_name=disappearance.cluster.name,
+        detail_without_age=missing + names,
     )
 
 

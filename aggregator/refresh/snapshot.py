@@ -196,7 +196,8 @@ class Gap:
     """Something missing or doubtful in a snapshot: what it is about, a detail, and a count.
 
     `subject` is the name of a row, a kind of object such as "pods", or "refresh". `cluster` is the UID of the cluster
-    that the gap is about, None for other gaps; `cluster_name` is the name it last had.
+    that the gap is about, None for other gaps; `cluster_name` is the name it last had. A detail with an age differs in
+    each refresh and has a `detail_without_age`, too.
     """
 
     kind: GapKind
@@ -205,6 +206,12 @@ class Gap:
     count: int = 1
     cluster: str | None = None
     cluster_name: str | None = None
+    detail_without_age: str = ""
+
+    @property
+    def lasting_detail(self) -> str:
+        """The detail without what differs in each refresh."""
+        return self.detail_without_age or self.detail
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.kind.value}: {self.detail}" + (f" ({self.count})" if self.count > 1 else "")

@@ -234,12 +234,12 @@ class _SharedWatch:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
     def _describe_completeness(self, snapshot: Snapshot) -> _Completeness:
-        """Return whether a snapshot is complete, and what is missing. Counts change often and are left out.
+        """Return whether a snapshot is complete, and what is missing. Counts and ages change often and are left out.
 
         The texts of gaps that are about no cluster may name upstreams of clusters that a restricted caller may not see.
         """
         texts = [
-            f"{gap.subject}: {gap.kind.value}: {gap.detail}"
+            f"{gap.subject}: {gap.kind.value}: {gap.lasting_detail}"
             for gap in snapshot.gaps
             if gap.kind.is_missing_data and (self.grant.is_unrestricted or gap.cluster is not None)
         ]

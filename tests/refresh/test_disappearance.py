@@ -43,9 +43,9 @@ def test_the_first_topology_has_no_gaps(detector: DisappearanceDetector) -> None
 def test_a_missing_cluster_is_reported_until_the_time_is_over(detector: DisappearanceDetector) -> None:
     """The gap names the cluster and the number of its nodes, for as long as disappearances are reported."""
     detector.detect(build_numbered_topology(a=3, b=100), 0.0)
-    assert format_gaps(detector.detect(build_numbered_topology(b=100), 10.0)) == [
-        "clusters a: cluster a with 3 nodes, 0 s ago"
-    ]
+    (gap,) = gaps = detector.detect(build_numbered_topology(b=100), 10.0)
+    assert format_gaps(gaps) == ["clusters a: cluster a with 3 nodes, 0 s ago"]
+    assert gap.lasting_detail == "cluster a with 3 nodes"
     assert format_gaps(detector.detect(build_numbered_topology(b=100), 309.0)) == [
         "clusters a: cluster a with 3 nodes, 299 s ago"
     ]

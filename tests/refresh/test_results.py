@@ -92,6 +92,7 @@ def test_a_cached_answer_replaces_one_that_is_missing() -> None:
     assert [sample.value.text for sample in results.read_samples("uptime")] == ["4"]
     (gap,) = results.gaps
     assert (gap.kind, gap.subject, gap.detail) == (GapKind.STALE, "uptime", "10 s old, because too slow")
+    assert gap.lasting_detail == "too slow"
     assert results.responses_to_cache == {("eu", "uptime"): cached}
     assert results.oldest_response_at == 90.0
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from aggregator.errors import NoTopologyError
 from aggregator.lookup.watch_events import WatchEvent
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology, add_version
-from aggregator.refresh.snapshot import Gap, GapKind
+from aggregator.refresh.snapshot import Gap, GapKind, Snapshot
 from aggregator.server.auth.jwt import LEEWAY_SECONDS
 from tests.integration.gateway_process import wait_until
 from tests.server.auth.signed_tokens import FakeRealm
@@ -147,6 +147,21 @@ def test_missing_data_is_reported(source: FakeSnapshotProvider, ports: ServerPor
         source.publish(build_snapshot(topology=BUSY))
         assert [stream.read(), stream.read()] == ["completeness", "changes"]
         assert (stream.copy.is_complete, stream.copy.version) == (True, BUSY.version)
+
+
+def test_a_gap_that_grows_older_is_reported_once(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """The age of a stale response, or of a disappearance, changes with each refresh and is not in the text of a gap."""
+
+    def build_stale(age_seconds: int, topology: Topology) -> Snapshot:
+        old = Gap(GapKind.STALE, "up", f"{age_seconds} s old, because refused", detail_without_age="refused")
+        return build_snapshot(old, topology=topology)
+
+    source.current_snapshot = build_stale(10, FIRST)
+    with open_watch(ports.http) as stream:
+        assert [stream.read(), stream.read()] == ["completeness", "snapshot"]
+        assert stream.copy.gaps == ["up: stale response: refused"]
+        source.publish(build_stale(20, BUSY))
+        assert stream.read() == "changes"
 
 
 def test_a_watch_ends_when_the_process_stops(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
