@@ -96,7 +96,7 @@ def _convert_arguments(tool: type[Tool], arguments: dict[str, Any]) -> Tool:
         return msgspec.convert(arguments, tool, strict=False)
     except msgspec.ValidationError as error:
         names = ", ".join(tool.__struct_fields__)
-        raise ToolError(f"{tool.name}: {error}; arguments: {names or 'none'}") from None
+        raise ToolError(f"{tool.name}: {error}; arguments: {names}") from None
 
 
 def _build_result(text: str, *, is_error: bool = False) -> CallToolResult:

@@ -27,6 +27,7 @@ MAX_LIST_LIMIT = 200
 MAX_SEARCH_LIMIT = 100
 
 _PROBLEM_COLUMNS = ("cluster", "namespace", "pod", "name", "node", "health", "problems")
+_STATE_FIELDS = ("node", "phase", "reason", "isReady", "isReporting", "architecture", "type")
 _NARROW_ADVICE = "narrow with filter=…, or ask for less of each with fields=…"
 
 Kind = Literal["clusters", "nodes", "pods", "containers"]
@@ -51,7 +52,15 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         raise NotImplementedError
 
 
-class GetOverview(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TimedTool(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of a tool that can look into the past."""
+
+    time: Annotated[
+        str, Meta(description="a past time: -1h, or 2026-11-30T14:00:00Z; without it, now", examples=["-1h"])
+    ] = ""
+
+
+class GetOverview(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Start here: all clusters, each with its health, its numbers of nodes and pods, its capacity and its usage.
 
     health is ok, warning, failed or unknown. list_problems says what is wrong.
@@ -61,12 +70,12 @@ class GetOverview(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     async def answer(self, api: GatewayApi) -> Answer:
         """Return a row for each cluster."""
-        document = await fetch_api_document(api, ApiRequest("/summary/clusters"))
+        document = await fetch_api_document(api, ApiRequest("/summary/clusters", {"time": self.time}))
         rows = await asyncio.to_thread(_read_rows, document.content)
         return Answer({"clusters": rows}, "list_objects with kind=clusters", notes=_note_gaps(document))
 
 
-class ListProblems(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ListProblems(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is wrong now: nodes, pods and containers whose health is failed or warning, with the reasons, worst first.
 
     Examples of reasons: not ready, CrashLoopBackOff, ImagePullBackOff, OOMKilled, firing alerts of Prometheus.
@@ -87,7 +96,7 @@ class ListProblems(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
         totals: dict[str, int] = {}
         notes: set[str] = set()
         for kind in dict.fromkeys(self.kinds):
-            request = ApiRequest(f"/summary/{kind}", {"filter": _filter_cluster(self.cluster)})
+            request = ApiRequest(f"/summary/{kind}", {"filter": _filter_cluster(self.cluster), "time": self.time})
             document = await fetch_api_document(api, request)
             problems = await asyncio.to_thread(_select_problems, document.content)
             content[kind], totals[kind] = problems[: self.limit], len(problems)
@@ -95,7 +104,7 @@ class ListProblems(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Answer(content, "narrow with cluster=… or kinds=…", totals, sorted(notes))
 
 
-class ListObjects(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ListObjects(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Clusters, nodes, pods or containers that match a filter. Name the fields that you need: all are many.
 
     A filter is a comma-separated list of requirements that must all match: phase=Running, phase!=Running,
@@ -123,6 +132,7 @@ class ListObjects(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "labels": self.labels,
             "fields": self.fields,
             "limit": self.limit,
+            "time": self.time,
         }
         document = await fetch_api_document(api, ApiRequest(f"/{self.kind}", parameters))
         total = document.content.get("totalCount", 0)
@@ -130,7 +140,7 @@ class ListObjects(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Answer(content, _NARROW_ADVICE, {self.kind: total}, _note_gaps(document))
 
 
-class GetObject(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GetObject(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One cluster, node or pod with everything that is known about it. Use search if you do not know its exact name."""
 
     name: ClassVar[str] = "get_object"
@@ -151,7 +161,7 @@ class GetObject(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     async def answer(self, api: GatewayApi) -> Answer:
         """Return the object."""
-        parameters: dict[str, ParameterValue] = {"fields": self.fields}
+        parameters: dict[str, ParameterValue] = {"fields": self.fields, "time": self.time}
         names = [self.cluster]
         if self.kind == "cluster":
             # Fields decide themselves how deep they are.
@@ -165,7 +175,7 @@ class GetObject(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Answer(document.content, "ask for less with fields=…", notes=_note_gaps(document))
 
 
-class Search(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Search(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Finds clusters, nodes and pods by a text in their name or another field: address, label, image, problem."""
 
     name: ClassVar[str] = "search"
@@ -175,7 +185,7 @@ class Search(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     async def answer(self, api: GatewayApi) -> Answer:
         """Return the matches, exact names first."""
-        parameters: Parameters = {"query": self.query, "limit": self.limit}
+        parameters: Parameters = {"query": self.query, "limit": self.limit, "time": self.time}
         document = await fetch_api_document(api, ApiRequest("/search", parameters))
         total = document.content.get("totalCount", 0)
         content = {"totalCount": total, "matches": document.content.get("matches", [])}
@@ -227,7 +237,7 @@ class Toleration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     toleration_seconds: int | UnsetType = UNSET
 
 
-class FindCandidates(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class FindCandidates(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The nodes on which a workload fits, best first, and why the others do not. All requirements must be met.
 
     It only reads: it places and reserves nothing. Taints, labels and requests count as the Kubernetes scheduler counts
@@ -266,8 +276,9 @@ class FindCandidates(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True
     async def answer(self, api: GatewayApi) -> Answer:
         """Return the candidates, and rejected nodes with the reasons."""
         requirements = msgspec.to_builtins(self) | {"limit": self.limit, "rejected_limit": self.rejected_limit}
-        body = msgspec.json.encode(requirements)
-        document = await fetch_api_document(api, ApiRequest("/candidates", body=body))
+        requirements.pop("time", None)
+        request = ApiRequest("/candidates", {"time": self.time}, msgspec.json.encode(requirements))
+        document = await fetch_api_document(api, request)
         totals = document.content.get("totals", {})
         return Answer(
             document.content,
@@ -277,7 +288,47 @@ class FindCandidates(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True
         )
 
 
-class ExplainMissingData(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CompareTimes(Tool, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What changed between two times: objects that were added or removed, and fields with their values before and set.
+
+    It answers questions such as "what changed since 14:00?". Prometheus must still have the data of the times.
+    """
+
+    name: ClassVar[str] = "compare_times"
+
+    from_time: Annotated[str, Meta(description="the earlier time: -1h, or 2026-11-30T14:00:00Z", min_length=1)]
+    to_time: Annotated[str, Meta(description="the later time; without it, now")] = ""
+    kind: Annotated[
+        Literal["clusters", "nodes", "pods", ""], Meta(description="objects to compare; without it, all")
+    ] = ""
+    cluster: ClusterArgument = ""
+    filter: Annotated[str, Meta(description="requirements for objects, as in list_objects; needs kind")] = ""
+    measurements: Annotated[bool, Meta(description="compare usage and times of samples, too")] = False
+    limit: Annotated[int, Meta(description="at most this number of changes", ge=1, le=MAX_LIST_LIMIT)] = 50
+
+    async def answer(self, api: GatewayApi) -> Answer:
+        """Return the changes; of an added object, only its state."""
+        parameters: Parameters = {
+            "from": self.from_time,
+            "to": self.to_time,
+            "kind": self.kind,
+            "cluster": self.cluster,
+            "filter": self.filter,
+            "changes": "all" if self.measurements else "structure",
+            "limit": self.limit,
+        }
+        document = await fetch_api_document(api, ApiRequest("/diff", parameters))
+        changes = [_shorten_change(change) for change in document.content.get("changes", [])]
+        total = document.content.get("totalCount", 0)
+        return Answer(
+            {**document.content, "changes": changes},
+            "narrow with kind=…, cluster=… or filter=…",
+            {"changes": total},
+            _note_gaps(document),
+        )
+
+
+class ExplainMissingData(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why data is missing or old: failed queries, samples that could not be placed, fields that no exporter fills.
 
     It needs access to all clusters.
@@ -289,7 +340,7 @@ class ExplainMissingData(Tool, frozen=True, kw_only=True, forbid_unknown_fields=
 
     async def answer(self, api: GatewayApi) -> Answer:
         """Return the gaps of the last refresh."""
-        document = await fetch_api_document(api, ApiRequest("/quality"))
+        document = await fetch_api_document(api, ApiRequest("/quality", {"time": self.time}))
         content = await asyncio.to_thread(summarize_quality, document.content, self.field)
         return Answer(content, "narrow with field=…")
 
@@ -302,6 +353,7 @@ TOOLS: Sequence[type[Tool]] = (
     Search,
     ListFilterFields,
     FindCandidates,
+    CompareTimes,
     ExplainMissingData,
 )
 
@@ -310,6 +362,13 @@ def _filter_cluster(cluster: str, field: str = "cluster") -> str:
     """Return the requirement of a filter for the name of a cluster, "" for all clusters."""
     escaped = cluster.replace("\\", "\\\\").replace('"', '\\"')
     return f'{field}="{escaped}"' if cluster else ""
+
+
+def _shorten_change(change: dict[str, Any]) -> dict[str, Any]:
+    """Return a change without the fields of an added object that are not its state: get_object returns them."""
+    if "object" not in change:
+        return change
+    return {**change, "object": {name: change["object"][name] for name in _STATE_FIELDS if name in change["object"]}}
 
 
 def _note_gaps(document: ApiDocument) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """The tools, called by the official client on the recorded fleet of the demo."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -13,6 +14,7 @@ from aggregator.mcp.gaps import summarize_quality
 from aggregator.mcp.server import INTERNAL_ERROR_TEXT
 from aggregator.mcp.tools import TOOLS, FindCandidates, Near
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.refresh.snapshot import Snapshot
 from tests.mcp.tool_calls import ToolCaller
 from tests.server.snapshot_provider import FAILED_GAP, FakeSnapshotProvider, build_snapshot
 
@@ -131,9 +133,9 @@ async def test_candidates_have_reasons(tools: ToolCaller) -> None:
 
 
 def test_candidates_have_all_requirements() -> None:
-    """The arguments of find_candidates are the fields of the request, but for the version of the topology."""
+    """The arguments of find_candidates are the fields of the request without the version, and the time."""
     fields = {field.name for field in list_descriptor_fields(get_descriptor(pb.FindCandidatesRequest))}
-    assert {*FindCandidates.__struct_fields__, "if_version"} == fields
+    assert {*FindCandidates.__struct_fields__, "if_version"} - {"time"} == fields
     assert set(Near.__struct_fields__) == {field.name for field in list_descriptor_fields(get_descriptor(pb.Near))}
 
 
@@ -165,7 +167,7 @@ def test_unfilled_fields_are_found_by_name() -> None:
     ("tool", "arguments", "error"),
     [
         ("list_objects", {"kind": "nodes", "filter": "memory>1"}, "did you mean memory_bytes?"),
-        ("list_objects", {"kind": "nodes", "filters": "x"}, "unknown field `filters`; arguments: kind, filter, "),
+        ("list_objects", {"kind": "nodes", "filters": "x"}, "unknown field `filters`; arguments: time, kind, filter, "),
         ("list_objects", {"kind": "boxes"}, "Invalid enum value 'boxes'"),
         ("list_objects", {"kind": "pods", "labels": "a=b"}, "labels selects nodes only"),
         ("list_objects", {}, "missing required field `kind`"),
@@ -173,7 +175,7 @@ def test_unfilled_fields_are_found_by_name() -> None:
         ("get_object", {"kind": "pod", "cluster": "icos-south"}, "object must be the name of the pod"),
         ("find_candidates", {"cpu_cores": -1}, "cpu_cores"),
         ("search", {"query": ""}, "length >= 1"),
-        ("get_overview", {"x": 1}, "arguments: none"),
+        ("explain_missing_data", {"x": 1}, "arguments: time, field"),
     ],
 )
 async def test_errors_say_what_to_change(
@@ -194,6 +196,48 @@ async def test_an_unknown_tool_is_an_error_of_the_protocol(tools: ToolCaller) ->
     async with tools.connect() as client:
         with pytest.raises(MCPError, match="unknown tool 'delete_node'; tools: get_overview, "):
             await client.call_tool("delete_node", {})
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("get_overview", {}),
+        ("list_problems", {}),
+        ("list_objects", {"kind": "nodes", "fields": "name"}),
+        ("get_object", {"kind": "node", "cluster": "icos-cluster-a", "object": "k8s-master"}),
+        ("search", {"query": "k8s-master"}),
+        ("find_candidates", {"cpu_cores": 1}),
+    ],
+)
+async def test_tools_look_into_the_past(
+    tools: ToolCaller, provider: FakeSnapshotProvider, tool: str, arguments: dict[str, object]
+) -> None:
+    """With time, a tool returns what it would have returned then."""
+    provider.past.snapshot = build_snapshot()
+    past = await tools.call(tool, time="2026-11-20T19:00:00Z", **arguments)
+    provider.current_snapshot = provider.past.snapshot
+    assert (past.error, past) == ("", await tools.call(tool, **arguments))
+
+
+async def test_times_are_compared(
+    tools: ToolCaller, provider: FakeSnapshotProvider, recorded_fleet: Sequence[Snapshot]
+) -> None:
+    """compare_times returns what was added, removed and changed; of added pods, only their state."""
+    provider.past.snapshot, provider.current_snapshot = recorded_fleet[-1], recorded_fleet[0]
+    result = await tools.call("compare_times", from_time="-1h", kind="pods", cluster="icos-central")
+    assert result.error == ""
+    assert result.document["totalCount"] == len(result.document["changes"]) > 0
+    added = [change for change in result.document["changes"] if change["type"] == "ADDED"]
+    assert set(added[0]["object"]) <= {"node", "phase", "reason", "isReady"}
+    cut = await tools.call("compare_times", from_time="-1h", limit=1)
+    assert cut.notes[-1].startswith("changes cut at 1 of ")
+    back = await tools.call("compare_times", from_time="-1h", kind="nodes", measurements=True)
+    assert any("before" in change for change in back.document["changes"])
+
+
+async def test_impossible_times_are_errors(tools: ToolCaller) -> None:
+    """The error says which times are possible."""
+    assert "time" in (await tools.call("get_overview", time="yesterday")).error
 
 
 async def test_an_incomplete_topology_is_noted(tools: ToolCaller, provider: FakeSnapshotProvider) -> None:
