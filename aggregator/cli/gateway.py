@@ -55,21 +55,24 @@ def parse_gateway_url(text: str) -> str:
 def fetch_document(url: str, path: str, token: str) -> ClientResponse:
     """Return the response of a gateway at a path; raise FetchError for any status but 200."""
     response = send_request(url, path, token)
-    if response.status == 401:
-        raise FetchError("the gateway rejected the token in TOKEN" if token else "a token is required: set TOKEN")
-    if response.status == 403:
-        raise FetchError("this token gives no access to the topology")
     if response.status != 200:
-        message = excerpt_body(_extract_problem_detail(response.body), Redactor([token]), _MAX_ERROR_CHARACTERS).strip()
-        raise FetchError(f"HTTP {response.status}" + (f": {message}" if message else ""))
+        raise FetchError(explain_status(response.status, response.body, token))
     return response
+
+
+def explain_status(status: int, body: bytes, token: str) -> str:
+    """Return why a gateway answered with a status other than 200."""
+    if status == 401:
+        return "the gateway rejected the token in TOKEN" if token else "a token is required: set TOKEN"
+    if status == 403:
+        return "this token gives no access to the topology"
+    message = excerpt_body(_extract_problem_detail(body), Redactor([token]), _MAX_ERROR_CHARACTERS).strip()
+    return f"HTTP {status}" + (f": {message}" if message else "")
 
 
 def send_request(url: str, path: str, token: str, body: bytes | None = None) -> ClientResponse:
     """Return the response to a GET request, or with a body to a POST request; raise FetchError if there is none."""
-    if token and not BEARER_TOKEN_PATTERN.fullmatch(token):
-        raise FetchError("TOKEN must be one word of ASCII characters, without the word Bearer")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = build_authorization(token)
     client = HttpClient(
         deadline_seconds=FETCH_TIMEOUT_SECONDS, max_response_bytes=MAX_RESPONSE_BYTES, uses_environment=True
     )
@@ -77,10 +80,18 @@ def send_request(url: str, path: str, token: str, body: bytes | None = None) -> 
         try:
             return client.send("GET" if body is None else "POST", url.rstrip("/") + path, headers, body)
         except HttpError as error:
-            raise FetchError(Redactor([token]).redact(_explain_http_error(error))) from None
+            raise FetchError(Redactor([token]).redact(explain_http_error(error))) from None
 
 
-def _explain_http_error(error: HttpError) -> str:
+def build_authorization(token: str) -> dict[str, str]:
+    """Return the header with a token, none for an empty one; raise FetchError if it is not one word."""
+    if token and not BEARER_TOKEN_PATTERN.fullmatch(token):
+        raise FetchError("TOKEN must be one word of ASCII characters, without the word Bearer")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def explain_http_error(error: HttpError) -> str:
+    """Return why no response arrived."""
     if error.kind is HttpErrorKind.NOT_HTTP and str(error) != PLAIN_HTTP_ON_TLS_MESSAGE:
         return f"{error}; is it the gRPC port of the gateway?"
     return str(error)

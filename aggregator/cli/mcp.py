@@ -30,7 +30,7 @@ def configure_mcp_parser(parser: argparse.ArgumentParser) -> None:
 
 def run_mcp(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until the client closes standard input."""
-    token = environ.get("TOKEN", "")
+    token = environ.get("TOKEN", "").strip()
     logs.configure_logging("warning", None, Redactor([token]))
     asyncio.run(_serve(HttpGatewayApi(arguments.url, token)))
     return 0

@@ -9,7 +9,13 @@ from typing import TypeVar
 import msgspec
 
 from aggregator.cli.gateway import FetchError, parse_gateway_url
-from aggregator.cli.show.fetch import FetchedTopology, collect_topology, fetch_topology
+from aggregator.cli.show.fetch import (
+    FetchedTopology,
+    InvalidDocumentError,
+    collect_topology,
+    convert_watched_topology,
+    fetch_topology,
+)
 from aggregator.cli.show.tree import CLUSTER_DEPTH, CONTAINER_DEPTH, POD_DEPTH, render_tree
 from aggregator.cli.terminal import (
     CommandOutput,
@@ -22,6 +28,8 @@ from aggregator.cli.terminal import (
     open_stdout,
     pluralize,
 )
+from aggregator.cli.watch.stream import DISCONNECT_EVENT, ReceivedEvent, WatchStream
+from aggregator.cli.watch.topology_copy import TopologyCopy
 from aggregator.errors import BadRequestError, RecordingError, RefreshFailedError, SettingsError
 from aggregator.lookup.filter import ObjectPredicate
 from aggregator.lookup.request import LookupOptions, LookupPlan, Resource
@@ -34,6 +42,8 @@ from aggregator.views import v1_format
 
 DEFAULT_WATCH_SECONDS = 5.0
 MAX_WATCH_SECONDS = 86400.0
+# The longest time that a gateway holds changes back.
+MAX_MIN_INTERVAL_SECONDS = 60.0
 
 _NodeOrPod = TypeVar("_NodeOrPod", Node, Pod)
 
@@ -135,8 +145,8 @@ def configure_show_parser(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=_parse_watch_seconds,
         const=DEFAULT_WATCH_SECONDS,
-        help=f"draw again every {DEFAULT_WATCH_SECONDS:g} seconds, or as often as given, until Ctrl-C; the tree is cut "
-        "to the height of the terminal",
+        help=f"draw again every {DEFAULT_WATCH_SECONDS:g} seconds, or as often as given, until Ctrl-C; with --url, if "
+        "it has changed; the tree is cut to the height of the terminal",
     )
     parser.set_defaults(run=run_show)
 
@@ -150,6 +160,8 @@ def _parse_watch_seconds(text: str) -> float:
 def run_show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the topology; return 0 if there is one, 1 if not, 2 for invalid settings or filters."""
     filters = TopologyFilters(arguments.nodes, arguments.labels, arguments.pods)
+    if arguments.watch is not None and arguments.url is not None:
+        return watch_gateway(arguments, environ, filters)
     if arguments.watch is not None:
         return watch_topology(
             lambda: _show_topology(arguments, environ, filters), arguments.watch, open_stdout(environ)
@@ -165,6 +177,54 @@ def watch_topology(
         output.flush()
         sleep(seconds)
     return 2
+
+
+def watch_gateway(arguments: argparse.Namespace, environ: Mapping[str, str], filters: TopologyFilters) -> int:
+    """Draw again when something changes at a gateway, until Ctrl-C; return 1 if it cannot be watched, 2 as above."""
+    output, errors = open_stdout(environ), open_stderr()
+    parameters = {"min_interval": f"{min(arguments.watch, MAX_MIN_INTERVAL_SECONDS):g}s"}
+    token = environ.get("TOKEN", "").strip()
+    screen = WatchedScreen(arguments.url)
+    try:
+        filter_topology(Topology(), filters)
+        for event in WatchStream(arguments.url, token, parameters, environ).iterate_events():
+            if event.name == DISCONNECT_EVENT:
+                errors.write_line(f"{arguments.url}: {event.data['reason']}")
+            fetched = screen.apply(event)
+            if fetched is not None:
+                _write_topology(arguments, fetched, filters, output)
+                output.flush()
+    except BadRequestError as error:
+        errors.write_problems(error)
+        return 2
+    except (FetchError, InvalidDocumentError) as error:
+        errors.write_line(f"{arguments.url}: {error}")
+    return 1
+
+
+class WatchedScreen:
+    """What a watch shows now."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._copy = TopologyCopy()
+        self._is_filled = False
+        self._gaps: tuple[str, ...] = ()
+        self._time = ""
+
+    def apply(self, event: ReceivedEvent) -> FetchedTopology | None:
+        """Apply an event; return the topology if there is something new to draw."""
+        changes = self._copy.apply(event)
+        self._is_filled = self._is_filled or changes is None
+        self._time = event.data.get("time", self._time)
+        if event.name == "completeness":
+            self._gaps = tuple(str(gap) for gap in event.data.get("gaps", ()))
+        elif changes == []:
+            return None
+        if not self._is_filled:
+            return None
+        origin = f"{self._url} at {self._time}"
+        return FetchedTopology(convert_watched_topology(self._copy), b"", self._gaps, origin)
 
 
 def _show_topology(arguments: argparse.Namespace, environ: Mapping[str, str], filters: TopologyFilters) -> int:

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from aggregator.app.sources import build_snapshot_collector, build_upstream_set, compose_catalog_of
 from aggregator.cli.gateway import QUALITY_PATH, FetchError, InvalidQualityError, fetch_document, parse_quality
 from aggregator.cli.show.gaps import describe_missing_data
+from aggregator.cli.watch.topology_copy import TopologyCopy
 from aggregator.models import topology as model
 from aggregator.models.quality import Quality
 from aggregator.models.topology import Topology
@@ -127,6 +128,21 @@ def parse_v1_topology(document: bytes) -> Topology:
         return _convert_topology(decoded)
     except _DECODE_ERRORS as error:
         raise InvalidDocumentError("the response is not a v1 topology document") from error
+
+
+def convert_watched_topology(copy: TopologyCopy) -> Topology:
+    """Return the topology of a watch of all objects; raise InvalidDocumentError if it is none."""
+    try:
+        members: dict[str, dict[str, list[JsonObject]]] = {
+            each["name"]: {"nodes": [], "pods": []} for each in copy.objects["clusters"].values()
+        }
+        for kind in ("nodes", "pods"):
+            for each in copy.objects[kind].values():
+                members[each["cluster"]][kind].append(each)
+        clusters = [{**each, **members[each["name"]]} for each in copy.objects["clusters"].values()]
+        return _convert_topology({**copy.properties, "clusters": clusters})
+    except _DECODE_ERRORS as error:
+        raise InvalidDocumentError("the events are not those of a topology") from error
 
 
 def _convert_topology(document: JsonObject) -> Topology:

@@ -1,0 +1,1 @@
+"""The commands that show changes: `aggregator watch` and `aggregator diff`."""
