@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from aggregator.errors import NotFoundError, NoTopologyError, TooManyWatchesError
+from aggregator.errors import NoTopologyError, TooManyWatchesError
+from aggregator.lookup.results import TopologyIndex
 from aggregator.lookup.watch import WatchOptions, WatchPlan, create_watch_plan
 from aggregator.lookup.watch_events import Moment, WatchEncoder, WatchEvent
 from aggregator.models.grant import Grant
@@ -21,6 +22,7 @@ from aggregator.observability.metrics import OwnMetrics
 from aggregator.refresh.history import VersionHistory
 from aggregator.refresh.snapshot import Gap, GapKind, Snapshot
 from aggregator.server.visibility import GENERIC_NO_TOPOLOGY_MESSAGE, SnapshotProvider, get_visible_snapshot
+from aggregator.util.runtime import iter_chunks
 
 # A watch without events gets a bookmark after this time, so that proxies and clients know that it is alive.
 BOOKMARK_INTERVAL_SECONDS = 30.0
@@ -29,6 +31,9 @@ RESTRICTED_HISTORY_TTL_SECONDS = 60.0
 # How long encoded events are kept for other watches, which wake up at the same time.
 SHARED_EVENTS_TTL_SECONDS = 5.0
 MAX_MIN_INTERVAL_SECONDS = 60.0
+# Their events take a few milliseconds.
+WAKE_UPS_AT_ONCE = 25
+STOPPING_INTERVAL_SECONDS = 0.05
 # For watches of different kinds. Other requests have threads of their own.
 ENCODING_THREADS = 2
 # More gaps are counted.
@@ -40,6 +45,7 @@ MAX_WATCHES = 7500
 
 TOO_MANY_WATCHES_MESSAGE = "too many watches are open"
 STOPPING_REASON = "the server is stopping"
+TIMEOUT_REASON = "the timeout of the watch has passed"
 TOKEN_EXPIRED_REASON = "the token has expired"  # noqa: S105 - a text
 
 _Result = TypeVar("_Result")
@@ -53,11 +59,12 @@ def compute_max_watches(max_connections: int) -> int:
 
 @dataclass(frozen=True)
 class WatchRequest:
-    """What to watch, how often, and what the client has. `expires_at` is the time of the loop at which it ends."""
+    """What to watch, how often and for how long, and what the client has. Its token expires at `expires_at`."""
 
     options: WatchOptions
     known_version: str = ""
     min_interval_seconds: float = 0.0
+    timeout_seconds: float = math.inf
     expires_at: float = math.inf
 
 
@@ -78,6 +85,7 @@ class WatchService:
         self._shared: dict[tuple[Grant, WatchOptions], _SharedWatch] = {}
         self._restricted_histories: dict[Grant, VersionHistory] = {}
         self._executor = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="watch")
+        self._refresh_notifier = _RefreshNotifier(snapshots)
 
     @property
     def watch_count(self) -> int:
@@ -90,9 +98,9 @@ class WatchService:
         if self.watch_count >= self._max_watches:
             raise TooManyWatchesError(TOO_MANY_WATCHES_MESSAGE)
         visible = await get_visible_snapshot(self._snapshots, grant)
-        cluster = request.options.cluster
-        if cluster and not request.known_version and cluster not in visible.topology.clusters:
-            raise NotFoundError(f"cluster not found: {cluster[:80]!r}", parameter="cluster")
+        if request.options.cluster and not request.known_version:
+            # Raises NotFoundError, with similar names, unless there is such a cluster.
+            TopologyIndex(visible.topology).get_cluster(request.options.cluster)
         return Watch(self, grant, plan, request)
 
     def join(self, grant: Grant, plan: WatchPlan) -> "_SharedWatch":
@@ -106,6 +114,7 @@ class WatchService:
             shared = self._shared[key] = _SharedWatch(
                 self._snapshots, grant, plan, self._create_encoder(plan), history, self._executor
             )
+            self._refresh_notifier.start()
         shared.add_watch()
         return shared
 
@@ -115,6 +124,8 @@ class WatchService:
         if shared.watch_count:
             return
         del self._shared[shared.grant, shared.plan.options]
+        if not self._shared:
+            self._refresh_notifier.stop()
         if not shared.grant.is_unrestricted:
             asyncio.get_running_loop().call_later(
                 RESTRICTED_HISTORY_TTL_SECONDS, self._drop_restricted_history, shared.grant
@@ -127,6 +138,63 @@ class WatchService:
     def count_event(self, event: WatchEvent) -> None:
         """Count an event that is sent."""
         self._own_metrics.record_watch_event(event.name)
+
+    async def wait_for_refresh(self) -> None:
+        """Wait until a refresh has ended, or until the process is stopping."""
+        await self._refresh_notifier.wait()
+
+
+class _RefreshNotifier:
+    """Wakes up watches after each refresh, a few at a time: all at once, they would delay other requests."""
+
+    def __init__(self, snapshots: SnapshotProvider) -> None:
+        self._snapshots = snapshots
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to wait for refreshes."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="watches")
+
+    def stop(self) -> None:
+        """Stop waiting, because there are no watches."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def wait(self) -> None:
+        """Wait for the next refresh."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    async def _run(self) -> None:
+        latest = peek_snapshot(self._snapshots)
+        while True:
+            # A refresh that ended while others were woken up is not missed.
+            if peek_snapshot(self._snapshots) is latest and not self._snapshots.is_stopping:
+                await self._snapshots.wait_for_change()
+            latest = peek_snapshot(self._snapshots)
+            for waiters in iter_chunks(list(self._waiters), WAKE_UPS_AT_ONCE):
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(None)
+                await asyncio.sleep(0)
+            if self._snapshots.is_stopping:
+                # Until this task is cancelled, watches that begin to wait now are woken up, too.
+                await asyncio.sleep(STOPPING_INTERVAL_SECONDS)
+
+
+def peek_snapshot(snapshots: SnapshotProvider) -> Snapshot | None:
+    """Return the current snapshot, None without one."""
+    try:
+        return snapshots.get_snapshot()
+    except NoTopologyError:
+        return None
 
 
 class _SharedWatch:
@@ -148,6 +216,7 @@ class _SharedWatch:
         self._history = history
         self._executor = executor
         self.watch_count = 0
+        self._described: tuple[Snapshot, _Completeness] | None = None
         # Events that lead to the current version, by the version before, "" for the snapshot.
         self._version = ""
         self._events: dict[str, asyncio.Future[list[WatchEvent] | None]] = {}
@@ -167,16 +236,9 @@ class _SharedWatch:
         """Whether the process is stopping."""
         return self._snapshots.is_stopping
 
-    async def wait_for_change(self) -> None:
-        """Wait until the next refresh has ended."""
-        await self._snapshots.wait_for_change()
-
     def peek(self) -> Snapshot | None:
         """Return the current snapshot with all clusters, None without one: another object after each refresh."""
-        try:
-            return self._snapshots.get_snapshot()
-        except NoTopologyError:
-            return None
+        return peek_snapshot(self._snapshots)
 
     async def read_current(self) -> tuple[Snapshot | None, _Completeness]:
         """Return the part of the current snapshot that the watch may show, and whether it is complete."""
@@ -187,7 +249,9 @@ class _SharedWatch:
         if not self.grant.is_unrestricted and visible.topology.version != self._history.newest_version:
             # The refresher records only whole topologies.
             await self._run(self._history.record, visible.topology)
-        return visible, self._describe_completeness(visible)
+        if self._described is None or self._described[0] is not visible:
+            self._described = visible, self._describe_completeness(visible)
+        return self._described
 
     async def encode_snapshot(self, snapshot: Snapshot) -> list[WatchEvent]:
         """Return the events with all objects."""
@@ -218,6 +282,8 @@ class _SharedWatch:
         if events is None:
             events = self._events[known_version] = asyncio.ensure_future(self._run(encode))
             asyncio.get_running_loop().call_later(SHARED_EVENTS_TTL_SECONDS, self._forget, known_version, events)
+        if events.done():
+            return events.result()
         try:
             # Shielded: a client that disconnects does not cancel the task for the others.
             return await asyncio.shield(events)
@@ -269,6 +335,7 @@ class Watch:
         self._seconds = 0.0
         self._completeness: _Completeness | None = None
         self._sent_at = self._loop.time()
+        self._times_out_at = self._sent_at + request.timeout_seconds
         # When the next changes may be sent.
         self._due_at = -math.inf
 
@@ -278,8 +345,8 @@ class Watch:
         try:
             async for event in self._produce(shared):
                 self._service.count_event(event)
-                yield event
                 self._sent_at = self._loop.time()
+                yield event
         finally:
             self._service.leave(shared)
 
@@ -322,13 +389,16 @@ class Watch:
     def _find_end_reason(self, shared: "_SharedWatch") -> str | None:
         if shared.is_stopping:
             return STOPPING_REASON
-        return TOKEN_EXPIRED_REASON if self._loop.time() >= self._request.expires_at else None
+        now = self._loop.time()
+        if now >= self._request.expires_at:
+            return TOKEN_EXPIRED_REASON
+        return TIMEOUT_REASON if now >= self._times_out_at else None
 
     async def _wait(self, shared: "_SharedWatch", *, is_behind: bool) -> None:
         """Wait for the next refresh, or until there is something else to do."""
-        deadline = min(self._sent_at + BOOKMARK_INTERVAL_SECONDS, self._request.expires_at)
+        deadline = min(self._sent_at + BOOKMARK_INTERVAL_SECONDS, self._request.expires_at, self._times_out_at)
         if is_behind:
             deadline = min(deadline, self._due_at)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                await shared.wait_for_change()
+                await self._service.wait_for_refresh()

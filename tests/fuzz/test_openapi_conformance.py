@@ -22,8 +22,8 @@ PHASES = "examples,coverage,fuzzing"
 # Warnings are failures, except those about rejections in runs whose requests must be rejected.
 ALL_WARNINGS, WARNINGS_EXCEPT_REJECTIONS = "true", '["missing_test_data", "validation_mismatch", "method_not_allowed"]'
 # Only a response contains a valid continue token, and tests/server/http/test_routes_v1.py covers invalid ones. A wait
-# of a minute is longer than the timeout of schemathesis.
-FIXED_PARAMETERS = '[parameters]\n"query.continue" = ""\n"query.wait" = "1ms"\n'
+# of a minute is longer than the timeout of schemathesis, and a watch without a timeout has no end.
+FIXED_PARAMETERS = '[parameters]\n"query.continue" = ""\n"query.wait" = "1ms"\n"query.timeout" = "1ms"\n'
 
 
 def assert_conformance(port: int, folder: Path, *options: str, warnings: str = ALL_WARNINGS) -> None:

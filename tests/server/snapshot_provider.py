@@ -108,6 +108,9 @@ class FakeSnapshotProvider:
     history: VersionHistory = field(default_factory=VersionHistory)
     past: FakePastSnapshots = field(init=False)
     waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
+    wait_count: int = 0
+    # On which there are or were waiters.
+    loops: set[asyncio.AbstractEventLoop] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Add past snapshots."""
@@ -140,19 +143,25 @@ class FakeSnapshotProvider:
     async def wait_for_change(self) -> None:
         """Wait for `publish`."""
         event = asyncio.Event()
-        self.waiters.append((asyncio.get_running_loop(), event))
-        await event.wait()
+        waiter = asyncio.get_running_loop(), event
+        self.waiters.append(waiter)
+        self.wait_count += 1
+        self.loops.add(waiter[0])
+        try:
+            await event.wait()
+        finally:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
 
     def publish(self, snapshot: Snapshot) -> None:
         """Replace the current snapshot and wake up all waiters, from any thread."""
         self.history.record(self.current_snapshot.topology)
         self.history.record(snapshot.topology)
         self.current_snapshot = snapshot
-        loops = {loop for loop, _ in self.waiters}
         while self.waiters:
             loop, event = self.waiters.pop()
             loop.call_soon_threadsafe(event.set)
-        for loop in loops:
+        for loop in [each for each in self.loops if not each.is_closed()]:
             # Those too that have just read the previous snapshot, and begin to wait now.
             loop.call_soon_threadsafe(self._wake_up_waiters, loop)
 
@@ -164,5 +173,7 @@ class FakeSnapshotProvider:
     def reset(self) -> None:
         """Restore the initial state. Watches that are still open have the same history."""
         self.history.clear()
-        self.__dict__.update(FakeSnapshotProvider(history=self.history).__dict__)
+        self.__dict__.update(
+            FakeSnapshotProvider(history=self.history, waiters=self.waiters, loops=self.loops).__dict__
+        )
         self.past = FakePastSnapshots(self)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -47,6 +48,7 @@ class WatchResponder:
             parameters.to_watch_options(),
             last_event_id or parameters.known_version,
             parse_duration_seconds(parameters.min_interval, "min_interval"),
+            parse_duration_seconds(parameters.timeout, "timeout") or math.inf,
             access.expires_at,
         )
         watch = await self.service.open(access.grant, request)
@@ -94,7 +96,7 @@ def _build_head_response() -> Response:
 
 _KIND_SCHEMA = WithJsonSchema({"type": "string", "enum": ["", *CHANGE_KINDS], "examples": ["nodes", "pods"]})
 _CHANGES_SCHEMA = WithJsonSchema({"type": "string", "enum": ["", *CHANGE_SELECTIONS], "examples": [STRUCTURE]})
-_INTERVAL_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^({WAIT_PATTERN})?$", "examples": ["5s"]})
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^({WAIT_PATTERN})?$", "examples": ["5s"]})
 _Depth = Annotated[int, WithJsonSchema({"type": "integer", "enum": [1, 2, 3]})] | SkipJsonSchema[None]
 
 
@@ -111,9 +113,12 @@ class WatchParameters(QueryParameters):
         "",
         description="`structure` leaves out measurements, such as usage and the times of samples.",
     )
-    min_interval: Annotated[str, _INTERVAL_SCHEMA] = Field(
+    min_interval: Annotated[str, _DURATION_SCHEMA] = Field(
         "",
         description="The minimum time between two events with changes, such as `5s`, at most a minute.",
+    )
+    timeout: Annotated[str, _DURATION_SCHEMA] = Field(
+        "", description="The time after which the stream ends, such as `30s`, at most a minute; by default never."
     )
     known_version: str = Field(
         "",
@@ -123,7 +128,7 @@ class WatchParameters(QueryParameters):
 
     def to_watch_options(self) -> WatchOptions:
         """Return the options, as gRPC makes them too."""
-        values = self.model_dump(exclude={"fields", "min_interval", "known_version"})
+        values = self.model_dump(exclude={"fields", "min_interval", "timeout", "known_version"})
         return WatchOptions(**values, fields=tuple(self.fields.split(",")) if self.fields else ())
 
 

@@ -406,7 +406,12 @@ def describe_watch(parameters: Sequence[str]) -> dict[str, Any]:
         "responses": {
             200: {
                 "description": f"{summary_text}, as server-sent events; the response has no end",
-                "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": watch.STREAM_EXAMPLE}},
+                "content": {
+                    EVENT_STREAM: {
+                        "schema": dict(watch.EVENT_SCHEMA),
+                        "examples": {name: {"value": dict(event)} for name, event in watch.EVENT_EXAMPLES.items()},
+                    }
+                },
             },
             **{status: _describe_problem(status, problems[status]) for status in sorted(problems)},
         },

@@ -171,7 +171,7 @@ def test_a_long_poll_times_out(source: FakeSnapshotProvider, ports: ServerPorts)
     tag = send_request(ports.http).headers["ETag"]
     answer = send_request(ports.http, "/?wait=200ms", headers=[("If-None-Match", tag)])
     assert answer.status == 304
-    assert source.waiters
+    assert source.wait_count
 
 
 def test_a_long_poll_ends_at_shutdown(source: FakeSnapshotProvider, ports: ServerPorts) -> None:

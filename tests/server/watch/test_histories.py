@@ -1,11 +1,10 @@
 """Whatever happens to a watch, its copy equals the lists of each version, byte for byte.
 
-The environment variable WATCH_HISTORIES sets the number of random histories.
+tests/fuzz tries more histories.
 """
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -41,7 +40,7 @@ from aggregator.views.v1_protobuf import serialize_message
 from tests.server.snapshot_provider import FakeSnapshotProvider, build_snapshot
 from tests.server.watch.copies import JsonCopy, MessageCopy, Objects, WatchCopy
 
-HISTORY_COUNT = int(os.environ.get("WATCH_HISTORIES", "60"))
+HISTORY_COUNT = 40
 CLUSTERS = ("alpha", "beta")
 RESTRICTED = Grant(frozenset({"beta*"}))
 RESOURCES = {"clusters": Resource.CLUSTERS, "nodes": Resource.NODES, "pods": Resource.PODS}
@@ -256,6 +255,11 @@ class Client:
 @given(data=st.data(), options=WATCH_OPTIONS, grant=st.sampled_from([UNRESTRICTED, RESTRICTED]), is_json=st.booleans())
 def test_a_copy_equals_every_version(data: st.DataObject, options: WatchOptions, grant: Grant, is_json: bool) -> None:
     """A copy that is kept by changes equals the lists, whatever is lost, slow, restarted, filtered or restricted."""
+    check_history(data, options, grant, is_json=is_json)
+
+
+def check_history(data: st.DataObject, options: WatchOptions, grant: Grant, *, is_json: bool) -> None:
+    """Run one random history."""
     asyncio.run(run_history(data, options, grant, is_json=is_json))
 
 

@@ -175,6 +175,14 @@ def test_a_watch_ends_when_the_process_stops(source: FakeSnapshotProvider, ports
         assert stream.copy.end_reason == "the server is stopping"
 
 
+def test_a_watch_ends_after_its_timeout(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """A watch with a timeout is a response with an end."""
+    source.current_snapshot = build_snapshot(topology=FIRST)
+    answer = send_request(ports.http, f"{WATCH_PATH}?timeout=200ms")
+    assert answer.status == 200
+    assert answer.body.endswith(b'event: end\ndata: {"reason":"the timeout of the watch has passed"}\n\n')
+
+
 def test_a_watch_ends_with_its_token(
     guarded_source: FakeSnapshotProvider, guarded: ServerPorts, realm: FakeRealm
 ) -> None:
@@ -233,6 +241,7 @@ def test_head_has_headers_alone(ports: ServerPorts) -> None:
         ("kind=clusters&depth=2", "fields", "fields: a watch of clusters has no nodes"),
         ("changes=some", "changes", "changes must be all or structure, got 'some'"),
         ("min_interval=9h", "min_interval", "min_interval must be a duration of at most 60s"),
+        ("timeout=-1s", "timeout", "timeout must be a duration of at most 60s"),
         ("colour=red", "colour", "unknown parameter 'colour'"),
     ],
 )
@@ -276,11 +285,11 @@ def test_every_example_of_a_parameter_works(
 
 
 def test_the_documented_stream_is_valid() -> None:
-    """The example of a stream in the OpenAPI document can be read by a client."""
+    """The examples of events in the OpenAPI document can be read by a client."""
     operation = OPENAPI_DOCUMENT["paths"][WATCH_PATH]["get"]
-    example = operation["responses"]["200"]["content"]["text/event-stream"]["example"]
     copy = JsonCopy()
-    for text in example.removesuffix("\n\n").split("\n\n"):
-        copy.apply(WatchEvent(text.partition("\n")[0].removeprefix("event: "), f"{text}\n\n".encode()))
+    for event in list_examples(operation["responses"]["200"]["content"]["text/event-stream"]):
+        text = "".join(f"{name}: {event[name]}\n" for name in ("event", "id", "data") if name in event)
+        copy.apply(WatchEvent(event["event"], f"{text}\n".encode()))
     assert copy.version == "0d52"
     assert b'"isUnschedulable":true' in copy.list_objects()["nodes", "u1/m1"]
