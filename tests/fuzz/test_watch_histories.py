@@ -1,4 +1,4 @@
-"""Copies that are kept by watches equal every version, in many random histories; tests/server/watch has the property."""
+"""Copies that watches keep equal every version, in many random histories; the property is in tests/server/watch."""
 
 from hypothesis import given
 from hypothesis import strategies as st
