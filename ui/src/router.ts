@@ -8,7 +8,7 @@ export const BASE_PATH = "/ui";
 /** Where the issuer sends the browser back to, with the parameter `state`. */
 export const LOGIN_PATH = `${BASE_PATH}/`;
 /** The namespace of Docker containers in paths, as in the API. */
-export const NO_NAMESPACE = "-";
+const NO_NAMESPACE = "-";
 
 export type TableKind = SummaryKind;
 export type SimpleScreen = "overview" | "map" | "world" | "candidates" | "quality";
@@ -32,7 +32,7 @@ export type ObjectRef =
       readonly container: string;
     };
 
-export type Parameter =
+type Parameter =
   | "filter"
   | "labels"
   | "cluster"
@@ -45,7 +45,7 @@ export type Parameter =
   | (string & {});
 export type Parameters = Readonly<Record<string, string>>;
 
-export interface Address {
+interface Address {
   readonly route: Route;
   readonly parameters: Parameters;
 }
@@ -196,7 +196,7 @@ export function parameter(name: Parameter): string {
   return current.value.parameters[name] ?? "";
 }
 
-export interface NavigateOptions {
+interface NavigateOptions {
   /** Replace the entry of the history instead of adding one. */
   readonly replace?: boolean;
 }

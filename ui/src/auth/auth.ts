@@ -9,7 +9,7 @@ import { BASE_PATH, hrefOf, isLoginAnswer, navigate } from "../router";
 import { type Config, fetchConfig } from "./config";
 import type { Oidc, Session } from "./oidc";
 
-export type AuthState =
+type AuthState =
   /** Not known yet, or on the way to the issuer. */
   | { readonly status: "starting" }
   /** `/ui/config.json` cannot be had. */

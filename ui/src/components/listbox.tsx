@@ -22,7 +22,7 @@ export function choiceOfKey(key: string, chosen: number, count: number): number 
 
 const PAGE_OPTIONS = 8;
 
-export function optionId(id: string, index: number): string {
+function optionId(id: string, index: number): string {
   return `${id}-${index}`;
 }
 

@@ -4,12 +4,12 @@ import type { Order } from "../data/client";
 import type { Summary } from "../data/summary";
 
 /** An object that is gone, as it was last known. */
-export interface GoneObject {
+interface GoneObject {
   readonly name: string;
   readonly href: string;
 }
 
-export type DescribeObject = (summary: Summary, row: number) => GoneObject;
+type DescribeObject = (summary: Summary, row: number) => GoneObject;
 
 export interface StableRows {
   readonly summary: Summary;

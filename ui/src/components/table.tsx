@@ -20,7 +20,7 @@ import type { Scroller } from "./virtual_rows";
 /** A pointer that has not moved for so long does not read. */
 const READING_MILLISECONDS = 60_000;
 
-export interface TableProps {
+interface TableProps {
   readonly kind: SummaryKind;
   /** What the summary was requested with. */
   readonly query?: SummaryQuery;

@@ -65,7 +65,7 @@ function centre(rect: Rect, canvas: Size, k: number): Transform {
 /** Return the rectangle that a drawing has on a canvas of a size, at the scale 1. */
 export type AreaOf = (size: Size) => Rect;
 
-export function wholeCanvas({ width, height }: Size): Rect {
+function wholeCanvas({ width, height }: Size): Rect {
   return { x: 0, y: 0, width, height };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Route } from "../router";
 
-export interface NamedScreen {
+interface NamedScreen {
   readonly text: string;
   readonly route: Route;
 }

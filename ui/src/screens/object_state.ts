@@ -13,7 +13,7 @@ export interface ObjectState {
 
 export const UNKNOWN_STATE: ObjectState = { health: "unknown", problems: [] };
 
-export function readState(summary: Summary, row: number): ObjectState {
+function readState(summary: Summary, row: number): ObjectState {
   return { health: toHealth(summary.text("health", row)), problems: splitProblems(summary.text("problems", row)) };
 }
 

@@ -37,12 +37,12 @@ export interface RejectedNode extends PlacedNode {
   readonly reasons?: readonly { readonly reason: string; readonly detail: string }[];
 }
 
-export interface ReasonCount {
+interface ReasonCount {
   readonly reason: string;
   readonly nodes?: string;
 }
 
-export const CRITERIA = ["freeCpu", "freeMemory", "security", "distance", "energy", "spread"] as const;
+const CRITERIA = ["freeCpu", "freeMemory", "security", "distance", "energy", "spread"] as const;
 export type Criterion = (typeof CRITERIA)[number];
 
 export const CRITERION_TEXTS: Readonly<Record<Criterion, string>> = {
@@ -94,7 +94,7 @@ export function candidateNotes(candidate: Candidate): string[] {
 }
 
 /** A row that stays where it is while it is read. */
-export interface KeptRow<T> {
+interface KeptRow<T> {
   /** As it was last in the answer. */
   readonly item: T;
   /** Whether it is in the answer. */

@@ -33,7 +33,7 @@ export type Texts = Readonly<Partial<Record<string, string>>>;
 /** The body of POST /api/v1/candidates. */
 export type CandidatesRequest = Readonly<Record<string, unknown>>;
 
-export interface Question {
+interface Question {
   readonly request: CandidatesRequest;
   /** What is wrong with a field, before anything is asked. */
   readonly problems: ReadonlyMap<FieldName, string>;
@@ -100,7 +100,7 @@ function unquote(text: string): string {
   return /^".*"$/s.test(text) ? text.slice(1, -1).replace(/\\(.)/gs, "$1") : text;
 }
 
-export interface LabelExpression {
+interface LabelExpression {
   readonly key: string;
   readonly operator: string;
   readonly values?: readonly string[];
@@ -136,7 +136,7 @@ function operatorOf(text: string): string {
   return OPERATORS[text] ?? text;
 }
 
-export interface Toleration {
+interface Toleration {
   readonly key?: string;
   readonly operator: string;
   readonly value?: string;

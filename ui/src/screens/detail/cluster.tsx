@@ -17,7 +17,7 @@ const ID_FIELDS = ["id", "agentId"];
 const SHOWN = new Set([...STATE_FIELDS, ...ID_FIELDS, "name", "nodes", "pods"]);
 const AGE_SECONDS = 5;
 
-export type ClusterRef = Extract<ObjectRef, { kind: "cluster" }>;
+type ClusterRef = Extract<ObjectRef, { kind: "cluster" }>;
 
 export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef; readonly cluster: JsonObject }) {
   const name = object.cluster;

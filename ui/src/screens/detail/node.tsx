@@ -89,7 +89,7 @@ const SHOWN = new Set([
   ...VALUE_FIELDS,
 ]);
 
-export type NodeRef = Extract<ObjectRef, { kind: "node" }>;
+type NodeRef = Extract<ObjectRef, { kind: "node" }>;
 
 export function NodeDetail({ object, node }: { readonly object: NodeRef; readonly node: JsonObject }) {
   const { cluster } = object;

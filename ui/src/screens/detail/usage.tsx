@@ -21,7 +21,7 @@ export function NodeUsage({ node }: { readonly node: JsonObject }) {
 }
 
 /** What is known of: processors, memory, file systems, and what pods have requested. */
-export function listNodeGauges(node: JsonObject): Gauge[] {
+function listNodeGauges(node: JsonObject): Gauge[] {
   const number = (name: string) => numberField(node, name);
   const cores = number("cpuCores");
   const memory = number("memoryBytes");

@@ -19,7 +19,7 @@ import type { Picture, Target } from "./picture";
 import { objectOf } from "./tree";
 
 /** A label and its value. Values that are not known are empty. */
-export type Fact = readonly [label: string, value: string];
+type Fact = readonly [label: string, value: string];
 
 export interface Facts {
   readonly kind: string;

@@ -464,13 +464,7 @@ function paintMarks(
 }
 
 /** Add the shape of a health around a point to the path. */
-export function traceMark(
-  context: CanvasRenderingContext2D,
-  health: number,
-  x: number,
-  y: number,
-  radius: number,
-): void {
+function traceMark(context: CanvasRenderingContext2D, health: number, x: number, y: number, radius: number): void {
   if (health === FAILED) {
     const reach = radius * 0.8;
     context.moveTo(x - reach, y - reach);

@@ -46,7 +46,7 @@ export interface Picture extends Size {
   valueOfCell(cell: number): string;
 }
 
-export interface PictureInput {
+interface PictureInput {
   readonly fleet: Fleet;
   readonly grouping: Grouping;
   readonly mode: ColourMode;

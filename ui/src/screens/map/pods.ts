@@ -10,7 +10,7 @@ export interface PodGrid {
   readonly pods: Int32Array;
 }
 
-export interface PodSource {
+interface PodSource {
   /** The rows of the pods of a cell. */
   podsOf(cell: number): Int32Array;
   /** What identifies a pod within its cell in all versions. */
@@ -93,7 +93,7 @@ export function stripHeight(rect: Rect, scale: number): number {
 }
 
 /** Return the part of the rectangle of a node in which its pods are, at a scale. */
-export function podArea(rect: Rect, scale: number): Rect {
+function podArea(rect: Rect, scale: number): Rect {
   const margin = Math.min(2 / scale, rect.width * MARGIN_SHARE);
   const strip = stripHeight(rect, scale);
   return {

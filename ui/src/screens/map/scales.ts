@@ -5,7 +5,7 @@ import type { Summary } from "../../data/summary";
 import { formatBytes, formatCores, formatDuration, formatQuantity, formatRatio, safeText } from "../../format";
 import { healthCodes } from "../health_codes";
 
-export interface ScaleClass {
+interface ScaleClass {
   readonly colour: Colour;
   readonly label: string;
 }
@@ -22,7 +22,7 @@ export interface Scaled {
   textOf(row: number): string;
 }
 
-export type Scale = (objects: Summary, now: number) => Scaled;
+type Scale = (objects: Summary, now: number) => Scaled;
 
 export interface ColourMode {
   readonly label: string;

@@ -12,7 +12,7 @@ export interface MapRow extends TreeRow {
 }
 
 /** Which rows are open, where that is not as usual. */
-export type Openings = ReadonlyMap<string, boolean>;
+type Openings = ReadonlyMap<string, boolean>;
 
 /** Groups are open if they contain so few nodes, and nodes if so few pods match the filter. */
 const OPEN_NODE_COUNT = 60;

@@ -52,7 +52,7 @@ export function compareFindingLists(before: readonly Finding[], after: readonly 
   return appeared.length + resolved.length === 0 ? null : { appeared, resolved };
 }
 
-export interface PlacedFinding {
+interface PlacedFinding {
   readonly finding: Finding;
   readonly isResolved: boolean;
 }

@@ -19,7 +19,7 @@ export interface NodeProblem {
   readonly lastSeen: number;
 }
 
-export interface NodeScan {
+interface NodeScan {
   readonly problems: readonly NodeProblem[];
   /** The number of nodes of each cluster. */
   readonly totals: ReadonlyMap<string, number>;

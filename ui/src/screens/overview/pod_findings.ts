@@ -45,7 +45,7 @@ interface AlertGroup {
   readonly href: string;
 }
 
-export interface PodScan {
+interface PodScan {
   readonly failing: ReadonlyMap<string, PodGroup>;
   readonly restarting: ReadonlyMap<string, PodGroup>;
   readonly alerts: Map<string, AlertGroup>;

@@ -25,7 +25,7 @@ export interface Quality {
   readonly families?: readonly Family[];
 }
 
-export interface QualityTotals {
+interface QualityTotals {
   readonly queries?: number;
   readonly failedQueries?: number;
   readonly samples?: number;
@@ -50,7 +50,7 @@ export interface LeftOut {
   readonly samples?: number;
 }
 
-export interface SourceAnswer {
+interface SourceAnswer {
   readonly source: string;
   readonly result?: string;
   readonly error?: string;
@@ -66,7 +66,7 @@ export interface UnfilledField {
   readonly exporters?: readonly string[];
 }
 
-export interface LimitedField {
+interface LimitedField {
   readonly kind?: string;
   readonly field?: string;
   readonly reason?: string;
@@ -99,7 +99,7 @@ export interface Family {
   readonly nodes?: number;
 }
 
-export interface QualityAnswer {
+interface QualityAnswer {
   /** The last answer, null before the first one. It stays during an outage, but not if it is forbidden. */
   readonly quality: Quality | null;
   /** Why there is none, or none that is current. */

@@ -40,7 +40,7 @@ export function groupMissing({ unfilledFields = [], rows = [] }: Quality): Missi
     .sort((left, right) => right.fields.length - left.fields.length || compare(left.exporters, right.exporters));
 }
 
-export interface FailedQueries {
+interface FailedQueries {
   readonly source: string;
   readonly error: string;
   readonly queries: readonly string[];
@@ -64,7 +64,7 @@ export function groupFailures({ rows = [] }: Quality): FailedQueries[] {
   }));
 }
 
-export interface SourceWarning {
+interface SourceWarning {
   readonly source: string;
   readonly warning: string;
   readonly queries: readonly string[];
@@ -82,7 +82,7 @@ export function groupWarnings({ rows = [] }: Quality): SourceWarning[] {
   }));
 }
 
-export interface LeftOutGroup {
+interface LeftOutGroup {
   /** What happened to the samples. */
   readonly what: string;
   readonly reason: string;
@@ -111,7 +111,7 @@ function describeLeftOut(what: string, query: string, parts: readonly LeftOut[] 
   return parts.map(({ reason = "", samples = 0 }) => ({ what, query, reason, samples }));
 }
 
-export interface ExporterTotals {
+interface ExporterTotals {
   readonly exporter: string;
   readonly samples: number;
   readonly queries: number;

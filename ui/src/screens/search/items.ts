@@ -34,7 +34,7 @@ export interface SearchItem {
   readonly value: string;
 }
 
-export interface SearchGroup {
+interface SearchGroup {
   readonly title: string;
   readonly items: readonly SearchItem[];
 }

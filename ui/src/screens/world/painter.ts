@@ -14,7 +14,7 @@ export interface Spot {
   readonly healths: HealthCounts;
 }
 
-export interface SpotMarks {
+interface SpotMarks {
   readonly selected: Spot | null;
   readonly hovered: Spot | null;
 }
