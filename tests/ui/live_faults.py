@@ -41,7 +41,7 @@ def test_the_gateway_restarts(open_page: OpenSession, upstream: FleetUpstream, t
         session.expect_errors(FAILED_REQUESTS)
         session.open("/ui/nodes")
         expect(find_row(session.page, name)).to_be_visible()
-    banner = session.page.get_by_role("alert").filter(has_text="The gateway does not answer")
+    banner = session.page.get_by_role("alert").filter(has_text="The gateway does not respond")
     expect(banner).to_be_visible()
     expect(banner).to_contain_text("next attempt")
     expect(find_row(session.page, name)).to_be_visible()
@@ -61,7 +61,7 @@ def test_a_screen_is_opened_while_the_gateway_is_down(
         session.open("/ui/nodes")
         expect(find_row(session.page, upstream.fleet.hosts[0].name)).to_be_visible()
     page = session.page
-    expect(page.get_by_role("alert").filter(has_text="The gateway does not answer")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="The gateway does not respond")).to_be_visible()
     page.get_by_role("link", name="Quality").first.click()
     expect(page.get_by_role("main")).to_contain_text("Loading")
     with run_page_gateway(tmp_path, upstream.url, HTTP_PORT=port):

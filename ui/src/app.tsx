@@ -44,7 +44,7 @@ export function App() {
     <>
       {/* biome-ignore lint/a11y/useValidAnchor: It is a link within the document, and the focus must follow. */}
       <a class="skip-link" href="#main" onClick={() => main.current?.focus()}>
-        Skip to the content
+        Skip to content
       </a>
       <Header hasData={hasData} />
       {hasData && <Banner />}
@@ -167,7 +167,7 @@ function Banner() {
   const failure = outage.value;
   const hasFailed = useRef(false);
   useEffect(() => {
-    if (hasFailed.current && failure === null) announce("The data are current again.");
+    if (hasFailed.current && failure === null) announce("The data is current again.");
     hasFailed.current = failure !== null;
   }, [failure]);
   if (failure === null) return null;
@@ -206,7 +206,7 @@ function CurrentScreen() {
     case "unknown":
       return (
         <Screen title="Not found">
-          <EmptyState title={`There is no screen at ${safeText(here.path, 200)}`}>
+          <EmptyState title={`No screen at ${safeText(here.path, 200)}`}>
             <a href={hrefOf({ screen: "overview" })}>Overview</a>
           </EmptyState>
         </Screen>

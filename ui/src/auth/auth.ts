@@ -76,7 +76,7 @@ async function finishLogin(): Promise<boolean> {
     signIn(session);
   } catch (error) {
     leaveLoginPage("");
-    state.value = { status: "signedOut", reason: `The login failed: ${describe(error)}` };
+    state.value = { status: "signedOut", reason: `Sign-in failed: ${describe(error)}` };
   }
   return true;
 }
@@ -104,7 +104,7 @@ function workerAnswer(): Promise<Token> {
         resolve(value);
         queueMicrotask(() => stop());
       } else if (isWorkerMissing.value) {
-        state.value = { status: "unreachable", detail: "The part of the page that asks for data cannot be loaded." };
+        state.value = { status: "unreachable", detail: "The data worker of the page could not be loaded." };
       }
     });
   });
@@ -130,7 +130,7 @@ export async function startLogin(): Promise<void> {
   try {
     await oidc.login(location.pathname + location.search);
   } catch (error) {
-    state.value = { status: "signedOut", reason: `The login cannot start: ${describe(error)}` };
+    state.value = { status: "signedOut", reason: `Sign-in could not start: ${describe(error)}` };
   }
 }
 

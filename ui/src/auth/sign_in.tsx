@@ -10,9 +10,9 @@ export function SignIn() {
   if (state.status === "unreachable") {
     return (
       <section class="sign-in" role="status">
-        <h1>The gateway does not answer</h1>
+        <h1>The gateway does not respond</h1>
         <p>{safeText(state.detail, 300)}</p>
-        <p>The page asks again every few seconds.</p>
+        <p>The page retries every few seconds.</p>
       </section>
     );
   }

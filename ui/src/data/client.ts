@@ -271,7 +271,7 @@ function holdLock(): void {
 
 /** Start another worker, and open in it what was open in the one that does not answer. */
 function replaceWorker(): void {
-  const problem = unreachable("The part of the page that asks for data has stopped. It is started again.");
+  const problem = unreachable("The data worker of the page has stopped. It is being restarted.");
   workerFailure.value ??= { problem, since: Date.now(), retryAt: Date.now() };
   // One that was only slow must not go on for this tab.
   post({ type: "leave" });

@@ -44,11 +44,11 @@ export class ProblemError extends Error {
 }
 
 export function unreachable(detail = ""): Problem {
-  return { kind: "unreachable", status: 0, title: "The gateway does not answer", detail };
+  return { kind: "unreachable", status: 0, title: "The gateway does not respond", detail };
 }
 
 export function unreadable(detail: string): Problem {
-  return { kind: "failed", status: 200, title: "The answer of the gateway cannot be read", detail };
+  return { kind: "failed", status: 200, title: "The response of the gateway cannot be read", detail };
 }
 
 /** The problem that an error response describes. `body` is its text, which may be anything. */
@@ -105,5 +105,5 @@ function titleOf(status: number): string {
   if (status === 403) return "Your token does not allow this";
   if (status === 404) return "Not found";
   if (status === 503) return "There is no topology yet";
-  return `The gateway answered with status ${status}`;
+  return `The gateway returned status ${status}`;
 }

@@ -37,7 +37,7 @@ export async function send(query: Query): Promise<Answer> {
   } catch (error) {
     if (error instanceof ProblemError || query.signal?.aborted) throw error;
     // What browsers say here, such as "Failed to fetch", helps nobody.
-    throw new ProblemError(unreachable(timeout.aborted ? "The request took too long." : ""));
+    throw new ProblemError(unreachable(timeout.aborted ? "The request timed out." : ""));
   }
 }
 

@@ -48,7 +48,7 @@ export function CandidatesScreen() {
   return (
     <Screen title="Candidates">
       <p class="quiet-text">
-        Where does a workload fit? Nothing is placed or reserved. An empty field requires nothing.
+        Finds the nodes on which a workload fits. Nothing is scheduled or reserved. Empty fields are ignored.
       </p>
       <div class="candidates">
         <QuestionForm texts={texts} problems={problems} hrefOfTexts={hrefOfTexts} />
@@ -85,16 +85,20 @@ interface AnswerProps {
 }
 
 function Answer({ shown, isWrong, problem, showCurrent }: AnswerProps) {
-  if (isWrong) return <p class="quiet-text">Correct the fields with an error to get an answer.</p>;
+  if (isWrong) return <p class="quiet-text">Fix the fields with errors to get a result.</p>;
   if (shown === null) {
-    return problem === null ? <Loading /> : <ProblemView problem={problem} title="The candidates cannot be found" />;
+    return problem === null ? (
+      <Loading />
+    ) : (
+      <ProblemView problem={problem} title="The candidates could not be loaded" />
+    );
   }
   const { answer, candidates, rejected, request } = shown;
   const { totals } = answer;
   const isOutdated = candidates.isOutdated || rejected.isOutdated;
   return (
     <>
-      {problem !== null && <ProblemView problem={problem} title="This answer is not current" />}
+      {problem !== null && <ProblemView problem={problem} title="This result is out of date" />}
       <div class="table-toolbar">
         <h2>
           Fits on {formatCount(Number(totals?.candidates ?? 0))} of {formatQuantity(Number(totals?.nodes ?? 0), "node")}
@@ -120,7 +124,7 @@ function Command({ request }: { readonly request: CandidatesRequest }) {
   const command = buildCommand(location.origin, request, gateway.value?.tokenRequired);
   return (
     <details>
-      <summary>The same as a request of the API</summary>
+      <summary>The same as an API request</summary>
       <p class="command">
         <code>{command}</code> <CopyButton text={command} />
       </p>

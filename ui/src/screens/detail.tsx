@@ -62,7 +62,7 @@ function Missing({ object, problem }: MissingProps) {
   return (
     <EmptyState title={`There is no such ${object.kind} in the topology`}>
       <p>{safeText(problem.detail, 500)}</p>
-      <p>It may be gone, or your token does not show it.</p>
+      <p>It may be gone, or your token may not give access to it.</p>
       <ul class="link-list">
         {object.kind !== "cluster" && (
           <li>
@@ -72,7 +72,7 @@ function Missing({ object, problem }: MissingProps) {
           </li>
         )}
         <li>
-          <a href={hrefOf({ screen: "overview" })}>Overview</a>: what is wrong, and what has vanished
+          <a href={hrefOf({ screen: "overview" })}>Overview</a>: current problems, and what has vanished
         </li>
       </ul>
     </EmptyState>

@@ -29,7 +29,7 @@ const FOCUS_KEYS: readonly KeyGroup[] = [
     title: "In the table of the map or the world",
     keys: [
       ["↑ ↓ PageUp PageDown Home End", "go to another row"],
-      ["→ ←", "show and hide what is within"],
+      ["→ ←", "expand and collapse"],
       ["Space", "select"],
       ["Enter", "open the object"],
     ],

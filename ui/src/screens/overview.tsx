@@ -66,7 +66,7 @@ export function OverviewScreen() {
           <h2 id="findings-heading">
             Problems {findings.length > 0 && <span class="quiet-text">({formatCount(findings.length)})</span>}
           </h2>
-          {findings.length === 0 && (isComplete ? <NothingWrong totals={totals} now={now} /> : <Loading />)}
+          {findings.length === 0 && (isComplete ? <NoProblems totals={totals} now={now} /> : <Loading />)}
           <FindingList key={cluster} scope={cluster} findings={findings} isComparable={isComparable} now={now} />
         </section>
         {cluster === "" && <ClusterTable clusters={clusters.data} />}
@@ -87,7 +87,7 @@ function EmptyFleet() {
 function NoCluster({ cluster }: { readonly cluster: string }) {
   return (
     <EmptyState title={`There is no cluster ${safeText(cluster, 100)}`}>
-      <p>It is gone, it has another name, or you may not see it.</p>
+      <p>It may be gone or renamed, or you may not have access to it.</p>
       <a href={hrefOf({ screen: "overview" })}>All clusters</a>
     </EmptyState>
   );
@@ -97,25 +97,25 @@ function NextSteps() {
   return (
     <ol class="next-steps">
       <li>
-        Run <code>aggregator doctor --url {location.origin}</code>: it says which series are missing and what to do.
+        Run <code>aggregator doctor --url {location.origin}</code>: it reports which series are missing and what to do.
       </li>
       <li>
-        Let Prometheus scrape node_exporter, kube-state-metrics, the kubelet, or the agents of Docker hosts, with the
-        labels <code>cluster</code> and <code>node</code>.
+        Configure Prometheus to scrape node_exporter, kube-state-metrics, the kubelet, or the agents of Docker hosts,
+        with the labels <code>cluster</code> and <code>node</code>.
       </li>
       <li>
-        See on the screen <a href={hrefOf({ screen: "quality" })}>Quality</a> which exporter would fill which field, and
-        in the <a href="/docs">documentation</a> what the API returns.
+        The screen <a href={hrefOf({ screen: "quality" })}>Quality</a> lists which exporter fills which field. The{" "}
+        <a href="/docs">documentation</a> describes what the API returns.
       </li>
     </ol>
   );
 }
 
-function NothingWrong({ totals, now }: { readonly totals: Totals; readonly now: number }) {
+function NoProblems({ totals, now }: { readonly totals: Totals; readonly now: number }) {
   const found = freshness.value;
-  const [health, title] = judge(totals, found?.isComplete ?? true);
+  const [health, title] = describeState(totals, found?.isComplete ?? true);
   return (
-    <div class="nothing-wrong">
+    <div class="no-problems">
       <HealthIcon health={health} />
       <div>
         <p class="empty-title">{title}</p>
@@ -129,14 +129,14 @@ function NothingWrong({ totals, now }: { readonly totals: Totals; readonly now: 
 }
 
 /** Without problems: nothing is wrong only where something is known. */
-function judge({ nodes }: Totals, isComplete: boolean): [Health, string] {
+function describeState({ nodes }: Totals, isComplete: boolean): [Health, string] {
   if (nodes.all === 0) return ["unknown", "No nodes are known"];
   return isComplete ? ["ok", "No problems"] : ["warning", "No problems in the data that are available"];
 }
 
 function describeFreshness({ queriedAt, isComplete }: Freshness, now: number): string {
-  const age = `The data are ${formatDuration((now - queriedAt) / 1000)} old`;
-  return isComplete ? `${age} and complete.` : `${age} and incomplete: some are missing or old.`;
+  const age = `The data is ${formatDuration((now - queriedAt) / 1000)} old`;
+  return isComplete ? `${age} and complete.` : `${age} and incomplete: some of it is missing or old.`;
 }
 
 function TotalList({ totals, cluster }: { readonly totals: Totals; readonly cluster: string }) {

@@ -29,8 +29,8 @@ export function QualityScreen() {
   const { quality, problem } = useQuality();
   return (
     <Screen title="Quality">
-      <p class="quiet-text">What is missing in the data, why, and which exporter or setting would add it.</p>
-      {quality !== null && problem !== null && <ProblemView problem={problem} title="This is not current" />}
+      <p class="quiet-text">What data is missing, why, and which exporter or setting would add it.</p>
+      {quality !== null && problem !== null && <ProblemView problem={problem} title="This report is out of date" />}
       {quality !== null ? (
         <Document quality={quality} isCurrent={problem === null && outage.value === null} />
       ) : problem === null ? (
@@ -38,7 +38,7 @@ export function QualityScreen() {
       ) : problem.kind === "forbidden" ? (
         <Forbidden />
       ) : (
-        <ProblemView problem={problem} title="The quality of the data cannot be shown" />
+        <ProblemView problem={problem} title="The quality report could not be loaded" />
       )}
     </Screen>
   );
@@ -46,12 +46,12 @@ export function QualityScreen() {
 
 function Forbidden() {
   return (
-    <EmptyState title="This screen is about all clusters, and you may see a part of them">
+    <EmptyState title="This screen needs access to all clusters">
       <p>
-        It names queries, scrape targets and objects of every cluster. Ask for a role that shows all of them: one that{" "}
-        <code>CLUSTER_ROLES</code> maps to <code>*</code>.
+        It names queries, scrape targets and objects of every cluster. Ask for a role with access to all of them: one
+        that <code>CLUSTER_ROLES</code> maps to <code>*</code>.
       </p>
-      <p>The header of every screen says how old your data are and whether they are complete.</p>
+      <p>The header of every screen says how old your data is and whether it is complete.</p>
     </EmptyState>
   );
 }
@@ -112,11 +112,7 @@ function Document({ quality, isCurrent }: DocumentProps) {
           </tr>
         )}
       </ListSection>
-      <ListSection
-        title="Samples that are left out"
-        columns={["Samples", "What happened", "Reason", "Queries"]}
-        rows={leftOut}
-      >
+      <ListSection title="Samples left out" columns={["Samples", "What happened", "Reason", "Queries"]} rows={leftOut}>
         {({ what, reason, samples, queries }) => (
           <tr key={`${what} ${reason}`}>
             <td class="number">{formatCount(samples)}</td>
@@ -126,7 +122,7 @@ function Document({ quality, isCurrent }: DocumentProps) {
           </tr>
         )}
       </ListSection>
-      <ListSection title="Values beyond what is possible" columns={["Field", "Objects", "Why"]} rows={limitedFields}>
+      <ListSection title="Values out of range" columns={["Field", "Objects", "Why"]} rows={limitedFields}>
         {({ kind = "", field = "", reason = "", objects = 0 }) => (
           <tr key={`${kind}.${field} ${reason}`}>
             <Cell text={`${kind}.${field}`} isHeading />
@@ -144,7 +140,7 @@ function Document({ quality, isCurrent }: DocumentProps) {
       </ListSection>
       <ListSection
         title="Exporters"
-        columns={["Exporter", "Samples", "Queries that return something"]}
+        columns={["Exporter", "Samples", "Queries with results"]}
         rows={groupExporters(quality)}
       >
         {({ exporter, samples, queries, filled }) => (
@@ -185,7 +181,7 @@ function State({ quality, isCurrent }: DocumentProps) {
           the topology
         </Field>
       </dl>
-      <p>What to do about each of these, with examples:</p>
+      <p>For advice on each of these, with examples, run:</p>
       <p class="command">
         <code>{command}</code> <CopyButton text={command} />
       </p>
@@ -237,10 +233,10 @@ function Failures({ quality }: { readonly quality: Quality }) {
 
 function Missing({ sources }: { readonly sources: readonly MissingSource[] }) {
   return (
-    <Section title="Fields without any value, and what would fill them" isWide>
+    <Section title="Fields without values, and what would fill them" isWide>
       <p class="quiet-text">A field is listed if no object of the whole fleet has a value for it.</p>
       {sources.length === 0 ? (
-        <HealthBadge health="ok" text="Every field has a value somewhere." />
+        <HealthBadge health="ok" text="Every field has a value for at least one object." />
       ) : (
         <PlainTable
           caption="Exporters that would fill fields"

@@ -88,7 +88,7 @@ function Search() {
         type="text"
         class="search-field"
         aria-label="Search"
-        placeholder="A name, an image, a label, an address, a problem …"
+        placeholder="Name, image, label, address, problem …"
         maxLength={MAXIMUM_CHARACTERS}
         autofocus
         value={text}
@@ -100,7 +100,7 @@ function Search() {
         onKeyDown={onKeyDown}
         {...comboboxProps(id, chosen, items.length > 0)}
       />
-      {problem !== null && <ProblemView problem={problem} title="The search has failed" />}
+      {problem !== null && <ProblemView problem={problem} title="The search failed" />}
       <div id={id} ref={list} role="listbox" aria-label="Found" class="search-list" hidden={items.length === 0}>
         {groups.map((group) => (
           // biome-ignore lint/a11y/useSemanticElements: A group of options is no group of fields.
@@ -156,10 +156,10 @@ function Marked({ text, wanted }: { readonly text: string; readonly wanted: stri
 
 function describeCount(text: string, found: SearchResponse | null): string {
   if (text.trim() === "")
-    return "Finds clusters, nodes and pods that have the whole text in their name or in another single field.";
+    return "Finds clusters, nodes and pods with the whole text in their name or in any other field.";
   if (found === null) return "Searching…";
   const { totalCount, matches } = found;
-  if (totalCount === 0) return "No single field has the whole text.";
+  if (totalCount === 0) return "No field contains the whole text.";
   return totalCount > matches.length
     ? `The best ${formatCount(matches.length)} of ${formatCount(totalCount)}. Type more to find others.`
     : `${formatCount(totalCount)} found`;

@@ -18,9 +18,9 @@ interface FieldSpec {
 }
 
 const MAIN: readonly FieldSpec[] = [
-  { name: "cpu", label: "CPU", hint: "cores, or thousandths of them: 500m", placeholder: "0.5" },
+  { name: "cpu", label: "CPU", hint: "cores, or millicores: 500m", placeholder: "0.5" },
   { name: "memory", label: "Memory", hint: "bytes, with Ki, Mi, Gi (1024) or k, M, G (1000)", placeholder: "256Mi" },
-  { name: "gpus", label: "GPUs", hint: "number in the node, free or in use", placeholder: "1" },
+  { name: "gpus", label: "GPUs", hint: "of the node, free or in use", placeholder: "1" },
   {
     name: "architecture",
     label: "Architecture",
@@ -31,7 +31,7 @@ const MAIN: readonly FieldSpec[] = [
   {
     name: "tolerations",
     label: "Tolerated taints",
-    hint: "key=value:Effect; without a value, any value; without an effect, all effects; * is any key",
+    hint: "key=value:Effect; without a value, any value; without an effect, all effects; * matches any key",
     placeholder: "dedicated=gpu:NoSchedule",
   },
 ];
@@ -42,15 +42,15 @@ const PLACE: readonly FieldSpec[] = [
   { name: "countries", label: "Countries", hint: "ISO 3166-1 codes, separated by commas", placeholder: "SI, GR" },
   { name: "continents", label: "Continents", hint: "English names, separated by commas", placeholder: "Europe" },
   { name: "near", label: "Near", hint: "latitude and longitude in degrees", placeholder: "46.05, 14.51" },
-  { name: "distance", label: "At most this far", hint: "km from there, along a great circle", placeholder: "500" },
-  { name: "perCluster", label: "Candidates per cluster", hint: "at most this number", placeholder: "1" },
+  { name: "distance", label: "Maximum distance", hint: "in km, along a great circle", placeholder: "500" },
+  { name: "perCluster", label: "Candidates per cluster", hint: "maximum", placeholder: "1" },
 ];
 
 const HOST: readonly FieldSpec[] = [
-  { name: "devices", label: "Devices", hint: "available ones, by name; * is any text", placeholder: "video*" },
-  { name: "security", label: "Security assessment", hint: "at least, in percent", placeholder: "70" },
-  { name: "vulnerabilities", label: "Critical vulnerabilities", hint: "at most", placeholder: "0" },
-  { name: "power", label: "Power", hint: "of the host, at most, in watts", placeholder: "100" },
+  { name: "devices", label: "Devices", hint: "available devices, by name; * matches any text", placeholder: "video*" },
+  { name: "security", label: "Security assessment", hint: "minimum, in percent", placeholder: "70" },
+  { name: "vulnerabilities", label: "Critical vulnerabilities", hint: "maximum", placeholder: "0" },
+  { name: "power", label: "Power", hint: "maximum of the host, in watts", placeholder: "100" },
 ];
 
 const WEIGHTS: readonly FieldSpec[] = [

@@ -32,8 +32,8 @@ export function CandidateList({ candidates, answer, weights }: CandidateListProp
   const shown = answer.candidates?.length ?? 0;
   if (candidates.rows.length === 0) {
     return (
-      <EmptyState title="The workload fits nowhere">
-        <p>Below is what excludes the nodes.</p>
+      <EmptyState title="The workload fits on no node">
+        <p>The reasons are below.</p>
       </EmptyState>
     );
   }

@@ -53,7 +53,7 @@ export function OtherScreens({
   return (
     <span class="other-screens">
       <a href={hrefOf({ screen: "map" }, { sel })}>On the map</a>
-      {hasPosition && <a href={hrefOf({ screen: "world" }, { sel })}>In the world</a>}
+      {hasPosition && <a href={hrefOf({ screen: "world" }, { sel })}>On the world map</a>}
     </span>
   );
 }

@@ -117,7 +117,7 @@ export function NodeDetail({ object, node }: { readonly object: NodeRef; readonl
       )}
       <ValueSection object={node} name="conditions" />
       <ValueSection object={node} name="taints" />
-      <ValueSection object={node} name="alerts" title="Alerts that fire" />
+      <ValueSection object={node} name="alerts" title="Firing alerts" />
       <FieldSection title="System" object={node} names={SYSTEM_FIELDS} />
       <FieldSection title="Capacity" object={node} names={CAPACITY_FIELDS} />
       <FieldSection title="Temperature and power" object={node} names={PHYSICAL_FIELDS} />

@@ -278,8 +278,8 @@ function RawText({ text }: { readonly text: string }) {
 export function GoneNotice({ since }: { readonly since: number }) {
   return (
     <p class="notice failed" role="status">
-      <HealthIcon health="failed" /> No longer in the topology since {formatTime(since / 1000)}. This is what was known
-      last.
+      <HealthIcon health="failed" /> No longer in the topology since {formatTime(since / 1000)}. These are the last
+      known values.
     </p>
   );
 }

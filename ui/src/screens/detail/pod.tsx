@@ -54,7 +54,7 @@ export function PodDetail({ object, pod }: { readonly object: PodRef; readonly p
       </Section>
       {containers.length > 0 && <ContainerSection object={object} containers={containers} />}
       <WorkloadSection object={object} pod={pod} />
-      <ValueSection object={pod} name="alerts" title="Alerts that fire" />
+      <ValueSection object={pod} name="alerts" title="Firing alerts" />
       <FieldSection title="Network" object={pod} names={NETWORK_FIELDS} />
       <ValueSection object={pod} name="workloads" />
       <ValueSection object={pod} name="volumes" title="Persistent volume claims" />
@@ -135,7 +135,7 @@ function ContainerSection({ object, containers }: ContainersProps) {
       {containers.map((container) => (
         <details key={textField(container, "name")} open={containers.length === 1 || isChosen(container)}>
           <summary>
-            Everything about <Name text={textField(container, "name")} />
+            All fields of <Name text={textField(container, "name")} />
           </summary>
           <Fields
             object={container}

@@ -13,7 +13,7 @@ test("a node is in the class of its value, and one without a value is not known"
   const { classOf, classes, counts, textOf } = COLOUR_MODES.memory.nodes(nodes, 0);
   assert.deepEqual(
     [...classOf].map((code) => classes[code]?.label),
-    ["60 % to 80 %", "not known"],
+    ["60 % to 80 %", "unknown"],
   );
   assert.equal(textOf(0), "75 %");
   assert.deepEqual(counts, [0, 0, 0, 1, 0, 1]);

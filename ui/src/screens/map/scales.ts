@@ -36,7 +36,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const STEPS: readonly Colour[] = ["step-0", "step-1", "step-2", "step-3", "step-4"];
 const CATEGORY_COUNT = 8;
-const NOT_KNOWN: ScaleClass = { colour: "unknown", label: "not known" };
+const NOT_KNOWN: ScaleClass = { colour: "unknown", label: "unknown" };
 
 const byHealth: Scale = (objects) => {
   const codes = healthCodes(objects);

@@ -136,7 +136,7 @@ test("an alert that is the only problem of many objects is one finding, with the
   const pods = [pod("a", alert, { health: "warning" }), pod("b", alert), pod("c", alert, { health: "warning" })];
   const [finding] = find({ pods });
   assert.equal(finding?.health, "failed");
-  assert.equal(sentenceText(finding?.title ?? []), "Alert HighLatency fires for 3 pods");
+  assert.equal(sentenceText(finding?.title ?? []), "Alert HighLatency is firing for 3 pods");
   assert.equal(finding?.href, "/ui/pods?filter=alert=HighLatency&sort=health,name");
 });
 
@@ -192,7 +192,7 @@ test("what the gateway says of its data is there: failures, what vanished, contr
     unplacedObjects: [{ kind: "pods", reason: "their cluster is unknown", objects: 12 }],
   };
   assert.deepEqual(titles({ quality }), [
-    "failed The last refresh has failed: the topology is the one before it",
+    "failed The last refresh has failed: this is the previous topology",
     "warning Vanished: cluster rome",
     "warning 12 pods are not in the topology",
     "warning 2 of 150 queries to Prometheus failed",

@@ -223,7 +223,7 @@ export function findAlertFindings(nodes: readonly NodeProblem[], scan: PodScan |
       health,
       rank: RANKS.alert,
       count: names.length,
-      title: ["Alert ", { name: alert }, ` fires for ${formatQuantity(names.length, kind.slice(0, -1))}`],
+      title: ["Alert ", { name: alert }, ` is firing for ${formatQuantity(names.length, kind.slice(0, -1))}`],
       detail: listNames(names),
       href:
         names.length === 1

@@ -30,7 +30,7 @@ function createFinding(
 
 function describeFailure({ failure }: Quality): Finding[] {
   if (!failure) return [];
-  const title = ["The last refresh has failed: the topology is the one before it"];
+  const title = ["The last refresh has failed: this is the previous topology"];
   return [createFinding("refresh", "failed", RANKS.refresh, 1, title, [{ name: failure }])];
 }
 

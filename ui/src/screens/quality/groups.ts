@@ -11,9 +11,9 @@ export function describeRefresh(
   isCurrent: boolean,
 ): { readonly health: Health; readonly text: string } {
   if (failure || unavailable) return { health: "failed", text: safeText(failure || unavailable || "", 500) };
-  if (!isCurrent) return { health: "unknown", text: "Not known: below is the last answer" };
+  if (!isCurrent) return { health: "unknown", text: "Unknown: this is the last report" };
   return complete
-    ? { health: "ok", text: "Complete: no query failed, and every object has its place" }
+    ? { health: "ok", text: "Complete: no query failed, and every object is in the topology" }
     : { health: "warning", text: "Incomplete: see below" };
 }
 

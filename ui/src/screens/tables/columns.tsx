@@ -35,7 +35,7 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     numberColumn("cpuCores", "Cores", formatNumber, { width: 5 }),
     percentColumn("memoryUsagePercent", "Memory used", "memory", { width: 8, describe: describeCluster("memory") }),
     numberColumn("memoryBytes", "Memory", formatBytes),
-    textColumn("type", "Type", { width: 6, description: "The orchestrator, if the telemetry names it" }),
+    textColumn("type", "Type", { width: 6, description: "The orchestrator, if known" }),
     ageColumn("lastSeenTime", "Last seen"),
     numberColumn("containerCount", "Containers", formatCount, { isOptional: true }),
     numberColumn("warningNodeCount", "Nodes, warning", formatCount, { isOptional: true, width: 8 }),

@@ -70,7 +70,7 @@ function NoPositions({ count }: { readonly count: number }) {
       </ul>
       <p>
         Add them to the targets of the host in the configuration of Prometheus, as <code>labels</code> or with{" "}
-        <code>relabel_configs</code>. Values are decimal degrees. A value that is 0 or out of range is not used.
+        <code>relabel_configs</code>. Values are decimal degrees. Values of 0 or out of range are ignored.
       </p>
     </EmptyState>
   );

@@ -274,8 +274,8 @@ function WorldLegend({ counts }: { readonly counts: HealthCounts }) {
         ))}
       </p>
       <p>
-        A mark with a number stands for nodes that are near one another: “3 of 20” has 3 with the worst health, which it
-        shows.
+        A mark with a number is a group of nearby nodes. “3 of 20” means that 3 of the 20 nodes have the health that the
+        mark shows.
       </p>
     </div>
   );
