@@ -93,7 +93,11 @@ def _define_tool(tool: type[Tool]) -> ToolDefinition:
 def _convert_arguments(tool: type[Tool], arguments: dict[str, Any]) -> Tool:
     """Return the arguments of a call; raise ToolError if they are invalid. Models write numbers as text, too."""
     try:
+        # JSON can contain half of a surrogate pair, which no request can.
+        msgspec.json.encode(arguments)
         return msgspec.convert(arguments, tool, strict=False)
+    except UnicodeEncodeError:
+        raise ToolError(f"{tool.name}: the arguments must be valid Unicode") from None
     except msgspec.ValidationError as error:
         names = ", ".join(tool.__struct_fields__)
         raise ToolError(f"{tool.name}: {error}; arguments: {names}") from None

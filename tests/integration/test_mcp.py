@@ -1,5 +1,6 @@
 """The official MCP client with `aggregator mcp` over stdio, which asks a running gateway, and with its /mcp."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from tests.integration.gateway_process import (
 from tests.mcp.tool_calls import ToolCaller, call_tool
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.support.http_client import send_request
+
+STOP_TIMEOUT_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,17 @@ async def test_another_server_is_not_a_gateway(tmp_path: Path) -> None:
     with run_agent(tmp_path) as agent:
         result = await build_command(f"http://127.0.0.1:{agent.agent_port}").call("get_overview")
     assert "HTTP 404" in result.error
+
+
+async def test_the_gateway_stops_after_messages(tmp_path: Path) -> None:
+    """After messages at /mcp, SIGTERM stops the gateway with 0 and nothing but the usual lines in its log."""
+    settings = {"PROMETHEUS_ADDRESS": f"replay:{SHIPPED_RECORDING}", "GRACE": "1"}
+    with run_gateway(tmp_path, **settings) as gateway:
+        wait_until(lambda: send_request(gateway.http_port, "/readyz").status == 200, "ready")
+        await ToolCaller(f"http://127.0.0.1:{gateway.http_port}/mcp").call("get_overview")
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.wait_for_exit(STOP_TIMEOUT_SECONDS) == 0
+        assert {line["level"] for line in gateway.read_log_entries()} <= {"info", "warning"}
 
 
 def test_the_command_ends_with_its_client() -> None:

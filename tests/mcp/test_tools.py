@@ -175,6 +175,7 @@ def test_unfilled_fields_are_found_by_name() -> None:
         ("get_object", {"kind": "pod", "cluster": "icos-south"}, "object must be the name of the pod"),
         ("find_candidates", {"cpu_cores": -1}, "cpu_cores"),
         ("search", {"query": ""}, "length >= 1"),
+        ("search", {"query": "\ud800"}, "must be valid Unicode"),
         ("explain_missing_data", {"x": 1}, "arguments: time, field"),
     ],
 )
