@@ -105,6 +105,9 @@ async def run_clients(server: ServerProcess, sse_count: int, grpc_count: int, re
     print(f"CPU of the gateway: {cpu_seconds / refresh_count:.2f} s per refresh")
     grown_bytes = process.memory_info().rss - open_bytes
     print(f"memory after {refresh_count} refreshes: {grown_bytes / 2**20:+.1f} MiB")
+    failures = [each.exception() for each in clients if each.done()]
+    if failures:
+        print(f"{len(failures)} watches ended early, such as with {failures[0]!r}")
     for each in clients:
         each.cancel()
     await asyncio.gather(*clients, return_exceptions=True)
