@@ -332,8 +332,8 @@ class SnapshotCollector:
     def collect(self, wall_seconds: float, now: float) -> tuple[Snapshot, tuple[QueryError, ...]]:
         """Return a snapshot for `wall_seconds`, and the failures whose Retry-After delays the next refresh.
 
-        `now` is the same instant on the monotonic clock. Raises RefreshFailedError if every query failed, if no cluster
-        is known because a vital row has no response, or if responses are missing and the config requires all.
+        `now` is the time of the refresh on the monotonic clock. Raises RefreshFailedError if every query failed, if no
+        cluster is known because a vital row has no response, or if responses are missing and the config requires all.
         """
         with defer_garbage_collection():
             return self._collect(wall_seconds, now)

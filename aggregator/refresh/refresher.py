@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from aggregator.errors import NoTopologyError, QueryError, RefreshFailedError
 from aggregator.models.quality import Quality
@@ -33,6 +34,14 @@ class _RefreshAttempt:
     quality: Quality
     failures: Iterable[QueryError] = ()
     is_new: bool = False
+
+
+class _RefreshStart(NamedTuple):
+    """When a refresh started, on both clocks, and its planned evaluation time, None for one on demand."""
+
+    monotonic: float
+    wall: float
+    planned_seconds: float | None
 
 
 class Refresher:
@@ -65,6 +74,8 @@ class Refresher:
         # On the monotonic clock: when a refresh may start on demand, and when the next scheduled one starts.
         self._on_demand_allowed_at = 0.0
         self._next_refresh_at = 0.0
+        # The planned evaluation time of the next scheduled refresh, on the wall clock.
+        self._next_evaluation_seconds: float | None = None
         # Failed refreshes in a row that left no topology to serve.
         self._failures_without_snapshot = 0
 
@@ -115,12 +126,12 @@ class Refresher:
     async def wait_for_refresh(self) -> None:
         """Wait for the running refresh, or start one; return at once if the last one ended only a moment ago."""
         if self._refresh_task is not None or self._clock.monotonic() >= self._on_demand_allowed_at:
-            await self._join_refresh()
+            await self._join_refresh(is_scheduled=False)
 
     async def run(self) -> None:
         """Refresh on schedule until cancelled."""
         while True:
-            await self._join_refresh()
+            await self._join_refresh(is_scheduled=True)
             # In a loop, because a refresh on demand postpones the next scheduled one.
             while (pause_seconds := self.compute_seconds_until_refresh()) > 0:  # noqa: ASYNC110 - waits for a time, no event
                 await asyncio.sleep(pause_seconds)
@@ -152,22 +163,24 @@ class Refresher:
         if self._refresh_task is not None:
             await asyncio.wait([self._refresh_task], timeout=timeout_seconds)
 
-    async def _join_refresh(self) -> None:
+    async def _join_refresh(self, *, is_scheduled: bool) -> None:
         is_joining = self._refresh_task is not None
         if self._refresh_task is None:
-            self._refresh_task = asyncio.create_task(self._run_refresh(), name="refresh")
+            self._refresh_task = asyncio.create_task(self._run_refresh(is_scheduled=is_scheduled), name="refresh")
         # Shielded: a client that disconnects must not cancel the refresh for the others.
         await asyncio.shield(self._refresh_task)
         if is_joining:
             self._own_metrics.record_refresh_join()
 
-    async def _run_refresh(self) -> None:
-        started_at = self._clock.monotonic()
+    async def _run_refresh(self, *, is_scheduled: bool) -> None:
+        start = _RefreshStart(
+            self._clock.monotonic(), self._clock.wall(), self._next_evaluation_seconds if is_scheduled else None
+        )
         retry_after_seconds = 0.0
         try:
             # With a copy of the context: spans and log lines of the refresh belong to the request that started it.
             attempt = await asyncio.get_running_loop().run_in_executor(
-                self._refresh_executor, copy_context().run, self._attempt_refresh
+                self._refresh_executor, copy_context().run, self._attempt_refresh, start
             )
             self._replace_snapshot(attempt.snapshot)
             self._quality = attempt.quality
@@ -177,7 +190,7 @@ class Refresher:
             if not self._is_stopping:
                 self._refresh_ended.set()
                 self._refresh_ended = asyncio.Event()
-            self._schedule_next(self._clock.monotonic() - started_at, retry_after_seconds)
+            self._schedule_next(start, retry_after_seconds)
 
     def _replace_snapshot(self, snapshot: Snapshot | None) -> None:
         retired = [] if self._snapshot is None or self._snapshot is snapshot else [self._snapshot]
@@ -186,22 +199,26 @@ class Refresher:
         with contextlib.suppress(RuntimeError):
             self._refresh_executor.submit(free_snapshots, retired)
 
-    def _schedule_next(self, duration_seconds: float, retry_after_seconds: float) -> None:
-        if self._snapshot is None or self._is_expired(self._snapshot):
-            self._failures_without_snapshot += 1
-            regular_pause_seconds = self._schedule.compute_retry_pause(self._failures_without_snapshot)
-        else:
-            self._failures_without_snapshot = 0
-            regular_pause_seconds = self._schedule.interval_seconds - duration_seconds
+    def _schedule_next(self, start: _RefreshStart, retry_after_seconds: float) -> None:
         ended_at = self._clock.monotonic()
+        duration_seconds = ended_at - start.monotonic
         cooldown_seconds = self._schedule.compute_cooldown(duration_seconds, retry_after_seconds)
         self._on_demand_allowed_at = ended_at + max(cooldown_seconds, MIN_ON_DEMAND_PAUSE_SECONDS)
-        self._next_refresh_at = ended_at + max(cooldown_seconds, regular_pause_seconds)
+        if self._snapshot is None or self._is_expired(self._snapshot):
+            self._failures_without_snapshot += 1
+            retry_pause_seconds = self._schedule.compute_retry_pause(self._failures_without_snapshot)
+            self._next_refresh_at = ended_at + max(cooldown_seconds, retry_pause_seconds)
+            self._next_evaluation_seconds = None
+        else:
+            self._failures_without_snapshot = 0
+            planned = self._schedule.plan_next(start.wall, duration_seconds, cooldown_seconds)
+            self._next_refresh_at = start.monotonic + planned.distance_seconds
+            self._next_evaluation_seconds = planned.at_seconds
 
-    def _attempt_refresh(self) -> _RefreshAttempt:
+    def _attempt_refresh(self, start: _RefreshStart) -> _RefreshAttempt:
         """Collect a snapshot; if that fails, keep the last one and mark it as stale. Runs on the refresh thread."""
         with self._own_metrics.measure_refresh():
-            attempt = self._collect_or_keep()
+            attempt = self._collect_or_keep(start)
         if attempt.snapshot is not None and attempt.is_new:
             self._record_changes(attempt.snapshot)
             self._own_metrics.record_refresh(_summarize_refresh(attempt.snapshot), self._clock.wall())
@@ -218,10 +235,11 @@ class Refresher:
             _log.exception("comparing with the last topology failed")
             self._history.clear()
 
-    def _collect_or_keep(self) -> _RefreshAttempt:
-        started_at, wall_seconds = self._clock.monotonic(), self._clock.wall()
+    def _collect_or_keep(self, start: _RefreshStart) -> _RefreshAttempt:
+        started_at, wall_seconds = start.monotonic, start.wall
+        at_seconds = self._schedule.select_evaluation_time(wall_seconds, start.planned_seconds)
         try:
-            snapshot, failures = self._collector.collect(wall_seconds, started_at)
+            snapshot, failures = self._collector.collect(at_seconds, started_at)
         except RefreshFailedError as failed:
             self._failure_reason = str(failed)
             self._log_failure(_log.warning, started_at)

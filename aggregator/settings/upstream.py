@@ -399,7 +399,8 @@ class RefreshSettings(SettingsGroup):
     )
     REFRESH_INTERVAL: PositiveSeconds = define_setting(
         10.0,
-        "time from the start of one refresh to the start of the next; less than MAX_STALE",
+        "time from the start of one scheduled refresh to the start of the next. They query for multiples of it on the "
+        "wall clock, as all replicas do; less than MAX_STALE",
         DURATION_EXPECTED,
     )
     REFRESH_TIMEOUT: PositiveSeconds = define_setting(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from aggregator.refresh.schedule import Clock
 
 WAIT_SECONDS = 10.0
-START_SECONDS = 1795208200.0
+# The first refresh is on schedule: a second after a multiple of the interval.
+START_SECONDS = 1795208201.0
 
 
 class ManualClock:

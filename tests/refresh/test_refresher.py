@@ -137,10 +137,10 @@ async def test_the_interval_includes_the_duration(
 async def test_the_pause_is_three_times_the_duration(
     refresher: Refresher, upstream: FakeUpstream, time: ManualClock
 ) -> None:
-    """A refresh of 4 s is followed by a pause of 12 s, for refreshes on demand as well."""
+    """After a refresh of 4 s, the next on demand starts 12 s later, and the scheduled one after two intervals."""
     slow_down_queries(upstream, time, 4.0)
     await refresher.wait_for_refresh()
-    assert refresher.compute_seconds_until_refresh() == 12.0
+    assert refresher.compute_seconds_until_refresh() == 2 * INTERVAL_SECONDS - 4.0
     time.seconds += 11.9
     await refresher.wait_for_refresh()
     assert upstream.refresh_count == 1
@@ -201,14 +201,19 @@ async def test_failures_without_a_topology_are_retried_soon(
 async def test_a_success_resets_the_retry_pause(
     refresher: Refresher, upstream: FakeUpstream, time: ManualClock
 ) -> None:
-    """After a success the interval applies, also to failures, until the topology is too old to serve."""
+    """After a success the schedule applies, also to failures, until the topology is too old to serve.
+
+    The success comes 7 s after a scheduled time, so two shorter pauses lead back to the schedule.
+    """
     upstream.failure = NotListeningError("connection refused")
     for _ in range(3):
         await refresh_after_interval(refresher, time)
     upstream.failure = None
     await refresh_after_interval(refresher, time)
-    assert refresher.compute_seconds_until_refresh() == INTERVAL_SECONDS
+    assert refresher.compute_seconds_until_refresh() == 6.5
     upstream.failure = NotListeningError("connection refused")
+    await refresh_after_interval(refresher, time)
+    assert refresher.compute_seconds_until_refresh() == 6.5
     await refresh_after_interval(refresher, time)
     assert refresher.compute_seconds_until_refresh() == INTERVAL_SECONDS
     time.seconds += MAX_STALE_SECONDS
@@ -347,11 +352,23 @@ async def test_scheduled_refreshes(make: RefresherFactory, upstream: FakeUpstrea
     upstream.failure = UnreachableError("reset")
     for count in (2, 3):
         await wait_until(lambda: refresher.compute_seconds_until_refresh() > 0)
-        time.seconds += 0.01
+        time.seconds += refresher.compute_seconds_until_refresh()
         await wait_until(lambda count=count: upstream.query_counts["container_memory"] == count)  # type: ignore[misc] # bound now
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_refreshes_on_demand_ask_for_whole_seconds(
+    refresher: Refresher, upstream: FakeUpstream, time: ManualClock
+) -> None:
+    """A refresh that a request starts is evaluated at the last whole second, and the schedule goes on after it."""
+    await refresher.wait_for_refresh()
+    time.seconds += 2.5
+    await refresher.wait_for_refresh()
+    assert upstream.query_times == {START_SECONDS + 1000, START_SECONDS + 1002}
+    assert refresher.get_snapshot().evaluated_at_seconds == START_SECONDS + 1002
+    assert refresher.compute_seconds_until_refresh() == INTERVAL_SECONDS - 2.5
 
 
 def test_closing_aborts_queries(refresher: Refresher, upstream: FakeUpstream) -> None:
