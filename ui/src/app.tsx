@@ -7,13 +7,13 @@ import { SignIn } from "./auth/sign_in";
 import { Announcer, announce } from "./components/announcer";
 import { HealthIcon } from "./components/health";
 import { Screen } from "./components/screen";
-import { EmptyState, FailureTimes } from "./components/states";
-import { freshness, outage, sharedToken, workerCount } from "./data/client";
+import { EmptyState, FailureTimes, ProblemView } from "./components/states";
+import { freshness, outage, type Problem, sharedToken, workerCount } from "./data/client";
 import { useNow, useSummary } from "./data/hooks";
 import { formatDuration, safeText } from "./format";
 import { areSingleKeysOn } from "./keyboard";
 import { lazy } from "./lazy";
-import { address, hrefOf, route, type SimpleScreen } from "./router";
+import { address, hrefOf, hrefWith, objectKey, type Route, route, type SimpleScreen, shownTime } from "./router";
 import { DetailScreen } from "./screens/detail";
 import { KeyboardHelp, KeyboardHelpButton } from "./screens/keyboard_help";
 import { SCREENS } from "./screens/list";
@@ -22,6 +22,8 @@ import { isSearchOpen, SearchPalette } from "./screens/search";
 import { TableScreen } from "./screens/tables";
 import { useScrollMemory } from "./scroll_memory";
 import { setTheme, THEMES, theme } from "./theme";
+import { shownInstant } from "./time/shown";
+import { TimeBar, TimeButton } from "./time/time_bar";
 
 /** After this time without new data, the age is a warning. */
 const OLD_SECONDS = 120;
@@ -30,6 +32,7 @@ const SIMPLE_SCREENS: Readonly<Record<SimpleScreen, ComponentType>> = {
   overview: OverviewScreen,
   map: lazy(async () => (await import("./screens/map")).MapScreen),
   world: lazy(async () => (await import("./screens/world")).WorldScreen),
+  compare: lazy(async () => (await import("./screens/compare")).CompareScreen),
   candidates: lazy(async () => (await import("./screens/candidates")).CandidatesScreen),
   quality: lazy(async () => (await import("./screens/quality")).QualityScreen),
 };
@@ -48,6 +51,7 @@ export function App() {
       </a>
       <Header hasData={hasData} />
       {hasData && <Banner />}
+      {hasData && <TimeBar key={account} />}
       <main id="main" ref={main} tabIndex={-1}>
         {/* Nothing that one account has seen is left for the next one, and no number of a row for the next worker. */}
         {hasData ? <CurrentScreen key={`${workerCount.value} ${account}`} /> : <SignIn />}
@@ -67,6 +71,7 @@ function Header({ hasData }: { readonly hasData: boolean }) {
       </a>
       <div class="page-tools">
         {hasData && <DataAge />}
+        {hasData && <TimeButton />}
         {hasData && <SearchButton />}
         <ThemeSwitch />
         <KeyboardHelpButton />
@@ -78,7 +83,7 @@ function Header({ hasData }: { readonly hasData: boolean }) {
 }
 
 function Navigation() {
-  const here = hrefOf(route.value);
+  const here = hrefOfScreen(route.value);
   const navigation = useRef<HTMLElement>(null);
   useLayoutEffect(() => {
     // On narrow screens, the navigation scrolls.
@@ -88,7 +93,7 @@ function Navigation() {
     <nav aria-label="Screens" class="page-navigation" ref={navigation}>
       <ul>
         {SCREENS.map(({ text, route: target }) => {
-          const href = hrefOf(target);
+          const href = hrefOfScreen(target);
           return (
             <li key={text}>
               <a href={href} aria-current={href === here ? "page" : undefined}>
@@ -100,6 +105,11 @@ function Navigation() {
       </ul>
     </nav>
   );
+}
+
+/** Who looks at a past instant and opens the comparison compares with it. */
+function hrefOfScreen(target: Route): string {
+  return hrefOf(target, target.screen === "compare" ? { from: shownTime.value } : {});
 }
 
 function SearchButton() {
@@ -118,10 +128,11 @@ function DataAge() {
   const found = freshness.value;
   if (found === null) return <span class="data-age">No data yet</span>;
   const seconds = Math.max(0, (now - found.queriedAt) / 1000);
+  const isPast = shownInstant.value !== null;
   return (
     <span class="data-age">
-      {seconds > OLD_SECONDS && <HealthIcon health="warning" label="Old" />}
-      <span title={new Date(found.queriedAt).toLocaleString()}>{formatDuration(seconds)} old</span>
+      {!isPast && seconds > OLD_SECONDS && <HealthIcon health="warning" label="Old" />}
+      {!isPast && <span title={new Date(found.queriedAt).toLocaleString()}>{formatDuration(seconds)} old</span>}
       {!found.isComplete && (
         <a href={hrefOf({ screen: "quality" })} class="incomplete">
           <HealthIcon health="warning" /> incomplete
@@ -186,6 +197,7 @@ function CurrentScreen() {
   const [error, reset] = useErrorBoundary();
   const here = route.value;
   const current = address.value;
+  const timeProblem = useTimeProblem();
   // Another address is another attempt: the navigation must work.
   useLayoutEffect(() => reset(), [current]);
   if (error !== undefined) {
@@ -198,11 +210,12 @@ function CurrentScreen() {
       </EmptyState>
     );
   }
+  if (timeProblem !== null) return <NoSuchTime problem={timeProblem} />;
   switch (here.screen) {
     case "table":
       return <TableScreen key={here.kind} kind={here.kind} />;
     case "detail":
-      return <DetailScreen key={hrefOf(here)} object={here.object} />;
+      return <DetailScreen key={objectKey(here.object)} object={here.object} />;
     case "unknown":
       return (
         <Screen title="Not found">
@@ -216,4 +229,20 @@ function CurrentScreen() {
       return <Simple key={here.screen} />;
     }
   }
+}
+
+/** Why there is no topology of the instant in the address: it is no time, in the future, or before the data. */
+function useTimeProblem(): Problem | null {
+  const { failure } = useSummary("clusters");
+  return failure?.problem.parameter === "time" ? failure.problem : null;
+}
+
+function NoSuchTime({ problem }: { readonly problem: Problem }) {
+  return (
+    <Screen title="No topology of this time">
+      <ProblemView problem={problem} title="The topology of this time cannot be shown">
+        <a href={hrefWith({ time: undefined })}>Show what is now</a>
+      </ProblemView>
+    </Screen>
+  );
 }

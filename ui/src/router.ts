@@ -3,6 +3,7 @@
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { SummaryKind } from "./data/protocol";
 import { randomId } from "./random_id";
+import { canonicalInstant } from "./time/instant";
 
 export const BASE_PATH = "/ui";
 /** Where the issuer sends the browser back to, with the parameter `state`. */
@@ -11,7 +12,7 @@ export const LOGIN_PATH = `${BASE_PATH}/`;
 const NO_NAMESPACE = "-";
 
 export type TableKind = SummaryKind;
-export type SimpleScreen = "overview" | "map" | "world" | "candidates" | "quality";
+export type SimpleScreen = "overview" | "map" | "world" | "compare" | "candidates" | "quality";
 
 export type Route =
   | { readonly screen: SimpleScreen }
@@ -42,6 +43,8 @@ type Parameter =
   | "group"
   | "sel"
   | "q"
+  | "time"
+  | "span"
   | (string & {});
 export type Parameters = Readonly<Record<string, string>>;
 
@@ -50,7 +53,7 @@ interface Address {
   readonly parameters: Parameters;
 }
 
-const SIMPLE_SCREENS: ReadonlySet<string> = new Set(["overview", "map", "world", "candidates", "quality"]);
+const SIMPLE_SCREENS: ReadonlySet<string> = new Set(["overview", "map", "world", "compare", "candidates", "quality"]);
 const TABLE_KINDS: ReadonlySet<string> = new Set(["clusters", "nodes", "pods", "containers"]);
 
 export function parseRoute(pathname: string): Route {
@@ -164,8 +167,24 @@ function routePath(route: Route): string {
   }
 }
 
-/** The address of a route, for `href`. Empty parameters are left out. */
+/** Parameters that links take along: a page that shows a past instant shows it on all screens. */
+const CARRIED = ["time", "span"] as const;
+
+/**
+ * The address of a route, for `href`. Empty parameters are left out. The instant that is shown is taken along, unless
+ * the parameters say another one.
+ */
 export function hrefOf(route: Route, parameters: Readonly<Record<string, string | undefined>> = {}): string {
+  // The comparison has two instants of its own.
+  if (route.screen === "compare") return formatHref(route, parameters);
+  return formatHref(route, { ...parameters, ...carriedParameters(parameters) });
+}
+
+function carriedParameters(parameters: Readonly<Record<string, string | undefined>>) {
+  return Object.fromEntries(CARRIED.filter((name) => !(name in parameters)).map((name) => [name, carried[name].value]));
+}
+
+function formatHref(route: Route, parameters: Readonly<Record<string, string | undefined>>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value) query.set(name, value);
   // Filters are for people to read: these characters need no encoding in a query.
@@ -183,13 +202,35 @@ export function parseAddress(url: URL): Address {
 
 // The browser.
 
+const INSTANTS = ["time", "from", "to"] as const;
+
+/** The URL of the browser, in which relative times, such as `-1h`, become the instants that they are now. */
+function readUrl(): URL {
+  const url = new URL(location.href);
+  for (const name of INSTANTS) {
+    const text = url.searchParams.get(name);
+    const instant = text === null ? null : canonicalInstant(text, Date.now() / 1000);
+    if (instant !== null) url.searchParams.set(name, instant);
+  }
+  if (url.href !== location.href) {
+    const { route: found, parameters } = parseAddress(url);
+    history.replaceState(history.state, "", formatHref(found, parameters));
+  }
+  return url;
+}
+
 const hasBrowser = typeof window !== "undefined";
 const current = signal<Address>(
-  hasBrowser ? parseAddress(new URL(location.href)) : { route: { screen: "overview" }, parameters: {} },
+  hasBrowser ? parseAddress(readUrl()) : { route: { screen: "overview" }, parameters: {} },
 );
 
 export const address: ReadonlySignal<Address> = current;
 export const route = computed(() => current.value.route);
+/** The instant that the page shows, in RFC 3339; "" is now. The comparison has two of its own. */
+export const shownTime = computed(() =>
+  current.value.route.screen === "compare" ? "" : (current.value.parameters["time"] ?? ""),
+);
+const carried = { time: shownTime, span: computed(() => current.value.parameters["span"] ?? "") };
 
 /** The value of a parameter of the address, "" if there is none. Components that call it follow the address. */
 export function parameter(name: Parameter): string {
@@ -231,7 +272,7 @@ export const arrivals = signal(0);
 
 function followBrowser(): void {
   batch(() => {
-    current.value = parseAddress(new URL(location.href));
+    current.value = parseAddress(readUrl());
     entry.value = entryId();
   });
 }

@@ -7,7 +7,8 @@ import { type SummaryQuery, summaryPath, useOrder } from "../data/hooks";
 import { formatSort } from "../data/order";
 import type { Summary, SummaryKind } from "../data/summary";
 import { formatQuantity } from "../format";
-import { parameter, setParameters } from "../router";
+import { parameter, setParameters, shownTime } from "../router";
+import { pathAt } from "../time/shown";
 import { announce } from "./announcer";
 import { exportCsv, exportJson } from "./export";
 import { Menu } from "./menu";
@@ -46,7 +47,7 @@ export function Table(props: TableProps) {
   const order = useOrder(kind, query, keys);
   const shown = chooseColumns(columns, parameter("columns"));
   const scroller = useRef<HTMLDivElement>(null);
-  const name = `${summaryPath(kind, query)} ${formatSort(keys)}`;
+  const name = `${pathAt(summaryPath(kind, query), shownTime.value)} ${formatSort(keys)}`;
   const [rows, sortAgain] = useStableRows(props, order, name, scroller);
   const last = useRef(rows);
   // Until the answer to a new filter is there, the table shows what the last one found.

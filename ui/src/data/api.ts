@@ -1,5 +1,7 @@
 /** Single requests, for what a person asks for once: candidates, a search. They raise a ProblemError. */
 
+import { shownTime } from "../router";
+import { pathAt } from "../time/shown";
 import { sharedToken } from "./client";
 import { type Problem, ProblemError } from "./problem";
 import { retryPause } from "./retry";
@@ -8,6 +10,8 @@ import { type Answer, send } from "./transport";
 
 export interface RequestOptions {
   readonly signal?: AbortSignal;
+  /** The instant, in RFC 3339; "" is now. Without it, the request is about the instant that the page shows. */
+  readonly time?: string;
 }
 
 /** GET a path below /api/v1. */
@@ -51,8 +55,8 @@ export async function askUntilAnswered<T>(
 
 function request(
   path: string,
-  { signal, ...rest }: RequestOptions & { method?: "GET" | "POST"; body?: unknown },
+  { signal, time = shownTime.peek(), ...rest }: RequestOptions & { method?: "GET" | "POST"; body?: unknown },
 ): Promise<Answer> {
   const token = sharedToken.peek()?.token ?? null;
-  return send({ path, token, ...rest, ...(signal !== undefined && { signal }) });
+  return send({ path: pathAt(path, time), token, ...rest, ...(signal !== undefined && { signal }) });
 }

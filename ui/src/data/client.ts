@@ -18,6 +18,8 @@ export interface Resource<T> {
   readonly freshness: Freshness | null;
   /** Why there are no data, or why they are not current any longer. */
   readonly failure: Failure | null;
+  /** Whether `data` are of the instant that was shown before, because those of this one are not there yet. */
+  readonly isPending?: boolean;
 }
 
 /** The order of the rows of the summary with this revision. */
@@ -72,6 +74,11 @@ export const outage: ReadonlySignal<Failure | null> = computed(() => {
   }
   return first;
 });
+
+/** Whether something on the screen has no answer yet. */
+export const isLoading: ReadonlySignal<boolean> = computed(() =>
+  [...resources.value.values()].some(({ value: { data, failure } }) => data === null && failure === null),
+);
 
 const OUTAGES: ReadonlySet<string> = new Set(["unreachable", "unavailable", "failed", "unauthorized"]);
 

@@ -20,6 +20,17 @@ const SHORTEST_PAUSE_SECONDS = 1;
  */
 const SHORTEST_EARLY_SECONDS = 3;
 
+/** What the feeds of one path share, of now and of past instants: numbers that stay with objects and with answers. */
+export class Lineage {
+  readonly ids = new RowIds();
+  revision = 0;
+}
+
+/** The path without the instant as of which it is asked for. */
+export function pathWithoutTime(path: string): string {
+  return path.replace(/([?&])time=[^&]*&?/, "$1").replace(/[?&]$/, "");
+}
+
 /** What feeds need from the worker; tests have another one. */
 export interface FeedEnvironment {
   send(query: Query): Promise<Answer>;
@@ -50,18 +61,21 @@ export class Feed {
   failure: Failure | null = null;
   /** The decoded answer: a SummaryContent for summaries. `undefined` before the first one. */
   content: unknown = undefined;
+  readonly lineage: Lineage;
+  /** Whether it is about a past instant, whose answer does not change. */
+  readonly isPast: boolean;
   readonly #context: FeedContext;
-  readonly #ids = new RowIds();
-  #revision = 0;
   #etag: string | undefined;
   #failures = 0;
   #run: AbortController | null = null;
   #pause: AbortController | null = null;
   #isWantedSoon = false;
 
-  constructor(source: Source, context: FeedContext) {
+  constructor(source: Source, context: FeedContext, lineage: Lineage) {
     this.source = source;
     this.#context = context;
+    this.lineage = lineage;
+    this.isPast = pathWithoutTime(source.path) !== source.path;
   }
 
   get isRunning(): boolean {
@@ -110,12 +124,16 @@ export class Feed {
   async #follow(signal: AbortSignal): Promise<void> {
     // The first answer comes at once, also if it is the same as before a break.
     let isHeld = false;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#isFinal) {
       const pause = await this.#ask(isHeld, signal);
-      if (signal.aborted) return;
+      if (signal.aborted || this.#isFinal) return;
       await this.#rest(pause, signal);
       isHeld = this.failure === null && this.#context.mayHold(this);
     }
+  }
+
+  get #isFinal(): boolean {
+    return this.isPast && this.content !== undefined && this.failure === null;
   }
 
   async #rest(pause: number, signal: AbortSignal): Promise<void> {
@@ -170,11 +188,11 @@ export class Feed {
     if (kind === "json") return content;
     try {
       const columns = addUsage(kind, decodeSummary(content as SummaryResponse));
-      this.#revision += 1;
+      this.lineage.revision += 1;
       return {
-        revision: this.#revision,
+        revision: this.lineage.revision,
         columns,
-        ids: this.#ids.assign(columns, KEY_COLUMNS[kind]),
+        ids: this.lineage.ids.assign(columns, KEY_COLUMNS[kind]),
       } satisfies SummaryContent;
     } catch (error) {
       throw new ProblemError(unreadable(error instanceof Error ? error.message : String(error)));
@@ -185,7 +203,10 @@ export class Feed {
     const known = error instanceof ProblemError ? error : new ProblemError(unreadable(String(error)));
     const { now, random } = this.#context.environment;
     this.#failures += 1;
-    const pause = retryPause(known.problem, this.#failures, known.retryAfter, random());
+    const isFinal = this.isPast && known.problem.kind === "missing";
+    const pause = isFinal
+      ? Number.POSITIVE_INFINITY
+      : retryPause(known.problem, this.#failures, known.retryAfter, random());
     const since = this.failure?.since ?? now();
     const { tokenId, isTokenAccepted } = this.#context;
     this.failure = {

@@ -387,3 +387,49 @@ test("what failed is asked for at once when somebody wants to try", async () => 
   await tab.send({ type: "retry" });
   assert.equal(world.requests.length, count + 1);
 });
+
+test("a past instant is asked for once, whatever becomes new", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, { path: "/summary/nodes?time=2026-11-30T18:00:00Z", kind: "nodes" });
+  await world.lastRequest.answer(nodesNamed("a"), "v1");
+  await tab.open(2, QUALITY);
+  await world.lastRequest.answer({ n: 1 }, "v2");
+  await tab.send({ type: "visibility", isVisible: false });
+  await tab.send({ type: "visibility", isVisible: true });
+  const past = world.requests.filter(({ query }) => query.path.includes("time="));
+  assert.equal(past.length, 1);
+});
+
+test("a past instant that failed is asked for again", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, { path: "/summary/nodes?time=2026-11-30T18:00:00Z", kind: "nodes" });
+  await world.lastRequest.fail(503, 2);
+  await world.lastPause.end();
+  await world.lastRequest.answer(nodesNamed("a"));
+  assert.deepEqual(tab.types, ["failure", "summary"]);
+});
+
+test("a past instant takes no place of the requests that are held", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  for (let id = 1; id <= 3; id += 1) await tab.open(id, { path: `/p${id}?time=x`, kind: "json" });
+  await tab.open(4, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await world.lastPause.end();
+  assert.equal(world.lastRequest.query.waitSeconds, 30);
+});
+
+test("an object has the same number at all instants, and each answer a revision of its own", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, { path: "/summary/nodes?filter=x", kind: "nodes" });
+  await world.lastRequest.answer(nodesNamed("a", "b"));
+  await tab.open(2, { path: "/summary/nodes?filter=x&time=2026-11-30T18:00:00Z", kind: "nodes" });
+  await world.lastRequest.answer(nodesNamed("b", "a"));
+  const [now, past] = tab.messages;
+  assert.ok(now?.type === "summary" && past?.type === "summary");
+  assert.deepEqual([...past.content.ids], [...now.content.ids].reverse());
+  assert.notEqual(past.content.revision, now.content.revision);
+});

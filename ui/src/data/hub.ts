@@ -1,7 +1,7 @@
 /** What the worker does: one feed for each path, whichever tabs have it open. */
 
 import { copyColumns } from "./columns";
-import { Feed, type FeedContext, type FeedEnvironment } from "./feed";
+import { Feed, type FeedContext, type FeedEnvironment, Lineage, pathWithoutTime } from "./feed";
 import { formatSort, type SortKey, sortRows } from "./order";
 import type { FromWorker, Source, SummaryContent, ToWorker } from "./protocol";
 
@@ -94,7 +94,7 @@ export class Hub implements FeedContext {
     let place = 0;
     for (const other of this.#feeds.values()) {
       if (other === feed) return place < MAXIMUM_HELD;
-      if (other.isRunning) place += 1;
+      if (other.isRunning && !other.isPast) place += 1;
     }
     return false;
   }
@@ -124,9 +124,11 @@ export class Hub implements FeedContext {
 
   /** When one answer is of a new topology, the others are asked for soon. */
   #requestOthers(feed: Feed): void {
+    if (feed.isPast) return;
     const version = feed.freshness?.version;
     for (const other of this.#feeds.values()) {
-      if (other !== feed && other.failure === null && other.freshness?.version !== version) other.requestSoon();
+      if (other === feed || other.isPast || other.failure !== null) continue;
+      if (other.freshness?.version !== version) other.requestSoon();
     }
   }
 
@@ -148,12 +150,20 @@ export class Hub implements FeedContext {
 
   #watch(client: Client, id: number, source: Source, keys: readonly SortKey[] | null): void {
     const name = `${source.kind} ${source.path}`;
-    const feed = this.#feeds.get(name) ?? new Feed(source, this);
+    const feed = this.#feeds.get(name) ?? new Feed(source, this, this.#lineageOf(source));
     this.#feeds.set(name, feed);
     const watcher = { id, feed, keys };
     client.watchers.set(id, watcher);
     if (client.isVisible) this.#catchUp(client, watcher);
     this.#startAndStop();
+  }
+
+  #lineageOf({ path, kind }: Source): Lineage {
+    const wanted = pathWithoutTime(path);
+    const relative = [...this.#feeds.values()].find(
+      ({ source }) => source.kind === kind && pathWithoutTime(source.path) === wanted,
+    );
+    return relative?.lineage ?? new Lineage();
   }
 
   #close(client: Client, id: number): void {

@@ -15,6 +15,7 @@ export const SCREENS: readonly NamedScreen[] = [
   { text: "Pods", route: { screen: "table", kind: "pods" } },
   { text: "Containers", route: { screen: "table", kind: "containers" } },
   { text: "World", route: { screen: "world" } },
+  { text: "Compare", route: { screen: "compare" } },
   { text: "Candidates", route: { screen: "candidates" } },
   { text: "Quality", route: { screen: "quality" } },
 ];

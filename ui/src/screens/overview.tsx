@@ -6,9 +6,9 @@ import { Screen } from "../components/screen";
 import { EmptyState, Loading, NoData } from "../components/states";
 import { type Freshness, freshness } from "../data/client";
 import type { Health } from "../data/health";
-import { useNow, useSummary } from "../data/hooks";
+import { useShownNow, useSummary } from "../data/hooks";
 import { formatCount, formatDuration, formatQuantity, safeText } from "../format";
-import { hrefOf, parameter } from "../router";
+import { hrefOf, parameter, shownTime } from "../router";
 import { ClusterSelect } from "./cluster_select";
 import { ClusterTable } from "./overview/clusters";
 import { FindingList } from "./overview/finding_list";
@@ -25,7 +25,7 @@ export function OverviewScreen() {
   const nodes = useSummary("nodes");
   const pods = useSummary("pods");
   const { quality, problem: qualityProblem } = useQuality();
-  const now = useNow(AGE_SECONDS);
+  const now = useShownNow(AGE_SECONDS);
   const cluster = parameter("cluster");
   const findings = useMemo(
     () => findFindings({ nodes: nodes.data, pods: pods.data, quality }, now, cluster),
@@ -54,10 +54,11 @@ export function OverviewScreen() {
     );
   }
   const totals = addUpClusters(clusters.data, cluster);
-  const hasObjects = nodes.data !== null && pods.data !== null;
+  const hasObjects = nodes.data !== null && pods.data !== null && !nodes.isPending && !pods.isPending;
   const isComplete = hasObjects && (quality !== null || qualityProblem !== null);
   // What is missing during a failure is neither resolved nor, afterwards, new.
   const isComparable = hasObjects && (quality !== null || qualityProblem?.kind === "forbidden");
+  const scope = `${cluster} ${shownTime.value}`;
   return (
     <Screen title="Overview" actions={clusters.data.count > 1 || cluster !== "" ? <ClusterSelect /> : undefined}>
       <TotalList totals={totals} cluster={cluster} />
@@ -67,7 +68,7 @@ export function OverviewScreen() {
             Problems {findings.length > 0 && <span class="quiet-text">({formatCount(findings.length)})</span>}
           </h2>
           {findings.length === 0 && (isComplete ? <NoProblems totals={totals} now={now} /> : <Loading />)}
-          <FindingList key={cluster} scope={cluster} findings={findings} isComparable={isComparable} now={now} />
+          <FindingList key={scope} scope={scope} findings={findings} isComparable={isComparable} now={now} />
         </section>
         {cluster === "" && <ClusterTable clusters={clusters.data} />}
       </div>

@@ -5,6 +5,7 @@ import { Name, ObjectLink } from "../components/name";
 import { toHealth } from "../data/health";
 import type { Summary } from "../data/summary";
 import { formatAge, formatBytes, formatCores, formatCount, formatQuantity, safeText } from "../format";
+import { shownNow } from "../time/shown";
 import { healthCodes } from "./health_codes";
 import { objectOfRow } from "./objects";
 import { PlainTable } from "./plain_table";
@@ -56,7 +57,7 @@ export function PodTable({
           <td class="number">{formatCount(summary.number("restartCount", row))}</td>
           <td class="number">{formatCores(summary.number("cpuUsageCores", row))}</td>
           <td class="number">{formatBytes(summary.number("memoryBytes", row))}</td>
-          <td class="number">{formatAge(summary.number("startTime", row), Date.now())}</td>
+          <td class="number">{formatAge(summary.number("startTime", row), shownNow())}</td>
         </tr>
       ))}
     </PlainTable>
@@ -89,7 +90,7 @@ export function NodeTable({ summary, caption, href }: SummaryTableProps) {
             <PercentBar percent={summary.number("filesystemUsagePercent", row)} resource="memory" />
           </td>
           <td class="number">{formatCount(summary.number("podCount", row))}</td>
-          <td class="number">{formatAge(summary.number("lastSeenTime", row), Date.now())}</td>
+          <td class="number">{formatAge(summary.number("lastSeenTime", row), shownNow())}</td>
         </tr>
       ))}
     </PlainTable>

@@ -25,7 +25,9 @@ const fieldsByKind = new Map<SummaryKind, Promise<readonly FilterField[]>>();
 function loadFields(kind: SummaryKind): Promise<readonly FilterField[]> {
   const known = fieldsByKind.get(kind);
   if (known !== undefined) return known;
-  const loading = getJson<{ readonly fields: readonly FilterField[] }>(`/fields/${kind}`).then(({ fields }) => fields);
+  const loading = getJson<{ readonly fields: readonly FilterField[] }>(`/fields/${kind}`, { time: "" }).then(
+    ({ fields }) => fields,
+  );
   fieldsByKind.set(kind, loading);
   loading.catch(() => fieldsByKind.delete(kind));
   return loading;

@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import { useNow, useSummary } from "../../data/hooks";
+import { useShownNow, useSummary } from "../../data/hooks";
 import { formatQuantity } from "../../format";
 import { hrefOf, type ObjectRef } from "../../router";
 import { equals } from "../filters";
@@ -24,7 +24,7 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
   const clusters = useSummary("clusters");
   const nodes = useSummary("nodes", { filter: equals("cluster", name) });
   const pods = useSummary("pods", { filter: equals("cluster", name) });
-  const now = useNow(AGE_SECONDS);
+  const now = useShownNow(AGE_SECONDS);
   const findings = useMemo(
     () => findFindings({ nodes: nodes.data, pods: pods.data, quality: null }, now),
     [nodes.data, pods.data, now],

@@ -10,6 +10,7 @@ import {
   formatNumber,
   formatTime,
 } from "../../format";
+import { shownNow } from "../../time/shown";
 
 /** An object as the API returns it. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -110,7 +111,7 @@ function formatNumberField(name: string, value: number): string {
 
 /** A time, and how long ago it is. */
 function formatMoment(time: number): string {
-  const seconds = Date.now() / 1000 - time;
+  const seconds = shownNow() / 1000 - time;
   return seconds < 0 ? formatTime(time) : `${formatTime(time)}, ${formatDuration(seconds)} ago`;
 }
 

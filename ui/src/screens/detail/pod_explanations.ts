@@ -1,6 +1,7 @@
 /** What the problems of a pod and its containers mean, and what to look at next. */
 
 import { formatBytes, formatDuration, formatQuantity, safeText } from "../../format";
+import { shownNow } from "../../time/shown";
 import { type ObjectState, RESTARTS_OFTEN, selectSpecificProblems } from "../object_state";
 import { commandFor, type Explanation, explainAlert } from "./explanation";
 import { type JsonObject, listField, numberField, textField, timeField } from "./fields";
@@ -120,7 +121,7 @@ function explainRestarts(pod: JsonObject): Explanation {
   const [worst] = [...listField(pod, "containers")].sort((left, right) => restartsOf(right) - restartsOf(left));
   if (worst === undefined) return { title: "Restarts often" };
   const started = timeField(pod, "startTime") || timeField(worst, "startTime");
-  const interval = (Date.now() / 1000 - started) / restartsOf(worst);
+  const interval = (shownNow() / 1000 - started) / restartsOf(worst);
   const isOneOfSeveral = listField(pod, "containers").length > 1;
   const every = Number.isFinite(interval) ? `Restarts every ${formatDuration(interval)} on average` : "Restarts often";
   return addHistory(

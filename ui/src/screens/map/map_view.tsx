@@ -8,9 +8,10 @@ import { EmptyState } from "../../components/states";
 import { TreeTable } from "../../components/tree_table";
 import type { Size } from "../../components/view";
 import { type CanvasControl, type CanvasPoint, type Paint, ZoomCanvas } from "../../components/zoom_canvas";
-import { useNow } from "../../data/hooks";
+import { useShownNow } from "../../data/hooks";
 import { formatCount, formatQuantity } from "../../format";
 import { hrefOfObject, navigate, parameter, setParameters } from "../../router";
+import { shownNow } from "../../time/shown";
 import { columnsOf } from "./columns";
 import { FactsView, factsOf } from "./facts";
 import { EMPTY_FLEET, type Fleet, type Grouping } from "./fleet";
@@ -183,7 +184,7 @@ function TargetTooltip({ picture, hovered, selected }: TargetTooltipProps) {
   if (found === null || isSameTarget(found.target, selected) || !isThere(picture, found.target)) return null;
   return (
     <CanvasTooltip left={found.left} top={found.top} canvas={picture}>
-      <FactsView facts={factsOf(picture, found.target, Date.now())} />
+      <FactsView facts={factsOf(picture, found.target, shownNow())} />
     </CanvasTooltip>
   );
 }
@@ -201,7 +202,7 @@ interface SelectionViewProps {
 }
 
 function SelectionView({ picture, target, onClose }: SelectionViewProps) {
-  const now = useNow(5);
+  const now = useShownNow(5);
   return (
     <section class="map-selection" aria-label="Selected">
       <button type="button" class="quiet" aria-label="Clear selection" onClick={onClose}>

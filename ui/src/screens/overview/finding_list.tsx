@@ -13,7 +13,7 @@ const seen = new SeenFindings();
 
 /** Each scope has a list of its own: use the scope as `key`. */
 interface FindingListProps {
-  /** What the findings are about: a cluster, or "" for all. */
+  /** What the findings are about: a cluster, or all of them, now or at a past instant. */
   readonly scope: string;
   readonly findings: readonly Finding[];
   /** Whether all that findings are made of has arrived, so that a difference is a change. */

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { getJson } from "../../data/api";
 import { type Problem, ProblemError } from "../../data/problem";
+import { shownTime } from "../../router";
 
 /** The document is large, not compressed, and changes with each refresh: it is not watched, but asked for now and then. */
 const PAUSE_MILLISECONDS = 30_000;
@@ -106,22 +107,31 @@ interface QualityAnswer {
   readonly problem: Problem | null;
 }
 
+/** The quality of what is shown: kept current, or that of a past instant, which does not change. */
 export function useQuality(): QualityAnswer {
-  const [answer, setAnswer] = useState<QualityAnswer>({ quality: null, problem: null });
+  const time = shownTime.value;
+  const [answer, setAnswer] = useState<QualityAnswer & { readonly time: string }>({ ...NOTHING, time });
   useEffect(() => {
     const abort = new AbortController();
     // One request at a time: an older answer must not come after a newer one.
     let isAsking = false;
+    let isFinal = false;
     const ask = () => {
-      if (document.visibilityState === "hidden" || isAsking) return;
+      if (document.visibilityState === "hidden" || isAsking || isFinal) return;
       isAsking = true;
-      getJson<Quality>("/quality", { signal: abort.signal })
+      getJson<Quality>("/quality", { signal: abort.signal, time })
         .then(
-          (quality) => setAnswer({ quality, problem: null }),
+          (quality) => {
+            isFinal = time !== "";
+            setAnswer({ quality, problem: null, time });
+          },
           (error: unknown) => {
             if (abort.signal.aborted || !(error instanceof ProblemError)) return;
             const { problem } = error;
-            setAnswer(({ quality }) => ({ quality: problem.kind === "forbidden" ? null : quality, problem }));
+            setAnswer((before) => {
+              const isKept = problem.kind !== "forbidden" && before.time === time;
+              return { quality: isKept ? before.quality : null, problem, time };
+            });
           },
         )
         .finally(() => {
@@ -136,6 +146,8 @@ export function useQuality(): QualityAnswer {
       document.removeEventListener("visibilitychange", ask);
       abort.abort();
     };
-  }, []);
-  return answer;
+  }, [time]);
+  return answer.time === time ? answer : NOTHING;
 }
+
+const NOTHING: QualityAnswer = { quality: null, problem: null };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SCREENS } from "../list";
 import { buildGroups, placeOfChoice, type SearchMatch, splitMatch } from "./items";
 
 const POD: SearchMatch = {
@@ -15,7 +16,7 @@ const POD: SearchMatch = {
 test("an empty search offers the screens", () => {
   const [screens, ...rest] = buildGroups(" ", null);
   assert.equal(screens?.title, "Screens");
-  assert.equal(screens?.items.length, 9);
+  assert.equal(screens?.items.length, SCREENS.length);
   assert.deepEqual(rest, []);
 });
 

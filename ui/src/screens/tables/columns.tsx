@@ -21,6 +21,7 @@ import {
   formatNumber,
   formatRatio,
 } from "../../format";
+import { shownNow } from "../../time/shown";
 import { describeUsage, type Resource, usageOfCluster, WARN_FROM } from "../usage_bar";
 
 type ColumnOptions = NonNullable<Parameters<typeof textColumn>[2]>;
@@ -162,7 +163,7 @@ function countColumn(name: string, label: string, failedName: string): TableColu
 }
 
 function ageColumn(name: string, label: string): TableColumn {
-  return timeColumn(name, label, (time) => formatAge(time, Date.now()), { width: 5 });
+  return timeColumn(name, label, (time) => formatAge(time, shownNow()), { width: 5 });
 }
 
 function booleanColumn(name: string, label: string, options: ColumnOptions = {}): TableColumn {

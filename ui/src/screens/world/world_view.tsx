@@ -11,10 +11,11 @@ import { type TreeColumn, TreeTable } from "../../components/tree_table";
 import type { Rect, Size } from "../../components/view";
 import { type CanvasControl, type CanvasPoint, type Paint, ZoomCanvas } from "../../components/zoom_canvas";
 import { HEALTHS } from "../../data/health";
-import { useNow } from "../../data/hooks";
+import { useShownNow } from "../../data/hooks";
 import type { Summary } from "../../data/summary";
 import { formatCount, formatQuantity, safeText } from "../../format";
 import { hrefOf, hrefOfObject, navigate, parameter, setParameters } from "../../router";
+import { shownNow } from "../../time/shown";
 import { FactsView, nodeFacts } from "../map/facts";
 import { objectOfRow } from "../objects";
 import { SummaryHealth } from "../summary_tables";
@@ -231,7 +232,7 @@ function SpotTooltip({ nodes, hovered, control, selected }: SpotTooltipProps) {
   return (
     <CanvasTooltip left={left} top={top} canvas={control.current.size}>
       {gathering.rows.length === 1 ? (
-        <FactsView facts={{ ...nodeFacts(nodes, first, Date.now()), object: null }} />
+        <FactsView facts={{ ...nodeFacts(nodes, first, shownNow()), object: null }} />
       ) : (
         <>
           <p class="fact-title">{formatQuantity(gathering.rows.length, "node")}</p>
@@ -366,7 +367,7 @@ function hrefOfPlace({ filter }: Place): string {
 }
 
 function SelectionView({ nodes, place, host }: Selected & { readonly nodes: Summary }) {
-  const now = useNow(5);
+  const now = useShownNow(5);
   return (
     <section class="map-selection" aria-label="Selected">
       <button type="button" class="quiet" aria-label="Clear selection" onClick={() => setParameters({ sel: "" })}>
