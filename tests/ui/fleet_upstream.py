@@ -21,6 +21,9 @@ ADVANCE_INTERVAL_SECONDS = 10.0
 
 _ROWS = sort_rows_by_stage(compose_default_catalog())
 _BUDGET = RefreshBudget(timeout_seconds=60, limits_decoding=False)
+# Queries of instants that are older than this are about the past.
+_PAST_SECONDS = 60.0
+_NO_SAMPLES = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class FleetUpstream:
         self._renamed: dict[str, str] = {}
         self._lock = threading.Lock()
         self._bodies: dict[str, bytes] = {}
+        self._past_bodies: dict[int, dict[str, bytes]] = {}
         self.advance()
 
     def hide(self, host: str) -> None:
@@ -69,17 +73,27 @@ class FleetUpstream:
     def advance(self) -> None:
         """Let the next refresh get the values of this instant."""
         with self._lock:
-            results = self._source.collect(_ROWS, time.time(), _BUDGET)
-            bodies = {}
-            for row in _ROWS:
-                stored = results.wait_for_row(row).stored_response
-                assert stored is not None, f"the simulated fleet cannot answer {row.name}"
-                bodies[row.expression.text] = self._rename_in(stored.get_body())
-            self._bodies = bodies
+            self._bodies = self._collect_bodies(time.time())
 
-    def answer(self, promql: str) -> bytes:
-        """Return the response to a query of the catalog."""
-        return self._bodies[promql]
+    def record_past(self, at_seconds: int) -> None:
+        """Let the fleet have been at a past instant what it is now. At other past instants, there was none."""
+        with self._lock:
+            self._past_bodies[at_seconds] = self._collect_bodies(at_seconds)
+
+    def answer(self, promql: str, at_seconds: float) -> bytes:
+        """Return the response to a query of the catalog at an instant."""
+        if at_seconds > time.time() - _PAST_SECONDS:
+            return self._bodies[promql]
+        return self._past_bodies.get(int(at_seconds), {}).get(promql, _NO_SAMPLES)
+
+    def _collect_bodies(self, at_seconds: float) -> dict[str, bytes]:
+        results = self._source.collect(_ROWS, at_seconds, _BUDGET)
+        bodies = {}
+        for row in _ROWS:
+            stored = results.wait_for_row(row).stored_response
+            assert stored is not None, f"the simulated fleet cannot answer {row.name}"
+            bodies[row.expression.text] = self._rename_in(stored.get_body())
+        return bodies
 
     def _rename_in(self, body: bytes) -> bytes:
         for old, new in self._renamed.items():
@@ -105,7 +119,8 @@ def run_fleet_upstream(
             if upstream.is_failing:
                 status, body = 503, b"unavailable"
             elif target.path == "/api/v1/query":
-                status, body = 200, upstream.answer(parse_qs(target.query)["query"][0])
+                query = parse_qs(target.query)
+                status, body = 200, upstream.answer(query["query"][0], float(query["time"][0]))
             # The gateway may stop at any time.
             with contextlib.suppress(ConnectionError):
                 self.send_response(status)

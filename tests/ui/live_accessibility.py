@@ -1,11 +1,13 @@
 """Every screen follows WCAG 2.2 AA as far as axe can tell, light and dark, on a telephone and on a desk."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.ui.browsers import OpenSession, PageSession
+from tests.ui.fleet_upstream import FleetUpstream
 from tests.ui.screens import SCREEN_PATHS, find_pod, wait_until_complete
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}
@@ -93,6 +95,20 @@ def test_what_opens_is_accessible(open_page: OpenSession, small_url: str, prepar
     wait_until_complete(session.page)
     prepare(session.page)
     check_in_all_looks(session)
+
+
+def test_past_instants_are_accessible(open_page: OpenSession, upstream: FleetUpstream, live_url: str) -> None:
+    """The bar of a past instant, its errors and a comparison have no violation."""
+    upstream.hide(upstream.fleet.hosts[1].name)
+    past = int(time.time()) - 1800
+    upstream.record_past(past)
+    upstream.show(upstream.fleet.hosts[1].name)
+    session = open_page(live_url)
+    session.expect_errors("status of 404")
+    for path in (f"/ui/nodes?time={past}", f"/ui/nodes?time={past - 1}", f"/ui/compare?from={past}&changes=all"):
+        session.open(path)
+        wait_until_complete(session.page)
+        check_in_all_looks(session)
 
 
 def test_the_form_for_a_token_is_accessible(open_page: OpenSession, guarded_url: str) -> None:

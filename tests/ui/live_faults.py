@@ -22,7 +22,11 @@ OTHER_CLUSTER = "icos-north"
 # What follows a slash in their names, because addresses contain that otherwise.
 OTHER_CLUSTERS = {host.cluster.name.rpartition("/")[2] for host in generate_fleet().hosts} - {RESTRICTED_CLUSTER}
 # What screens without names of clusters show: places with their nodes, and why there is nothing.
-RESTRICTED_TEXTS = {"world": "athens-master", "quality": "This screen is about all clusters"}
+RESTRICTED_TEXTS = {
+    "world": "athens-master",
+    "compare": "What has changed since when?",
+    "quality": "This screen is about all clusters",
+}
 # Longer than the page needs to show data.
 TOKEN_VALID_SECONDS = 25
 

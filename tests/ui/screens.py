@@ -19,6 +19,7 @@ SCREEN_PATHS = {
     "node": "/ui/clusters/{cluster}/nodes/{node}",
     "pod": "/ui/clusters/{cluster}/pods/{namespace}/{pod}",
     "world": "/ui/world",
+    "compare": "/ui/compare",
     "candidates": "/ui/candidates",
     "quality": "/ui/quality",
 }

@@ -126,9 +126,9 @@ function DataAge() {
   useSummary("clusters");
   const now = useNow();
   const found = freshness.value;
-  if (found === null) return <span class="data-age">No data yet</span>;
-  const seconds = Math.max(0, (now - found.queriedAt) / 1000);
   const isPast = shownInstant.value !== null;
+  if (found === null) return <span class="data-age">{!isPast && "No data yet"}</span>;
+  const seconds = Math.max(0, (now - found.queriedAt) / 1000);
   return (
     <span class="data-age">
       {!isPast && seconds > OLD_SECONDS && <HealthIcon health="warning" label="Old" />}

@@ -21,7 +21,7 @@ PAGE_PATH = "/ui"
 CONFIG_PATH = f"{PAGE_PATH}/config.json"
 # The first segments of the addresses of screens, as in ui/src/router.ts. Longer paths below them are screens, too.
 SCREENS = frozenset(
-    {"candidates", "clusters", "containers", "map", "nodes", "overview", "pods", "quality", "world"},
+    {"candidates", "clusters", "compare", "containers", "map", "nodes", "overview", "pods", "quality", "world"},
 )
 # Where ui/build.mjs writes the page.
 BUILT_PAGE_FOLDER = Path(__file__).parent / "page"

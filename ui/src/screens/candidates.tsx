@@ -10,7 +10,7 @@ import { sharedToken } from "../data/client";
 import { useSummary } from "../data/hooks";
 import type { Problem } from "../data/problem";
 import { formatCount, formatQuantity } from "../format";
-import { address, hrefOf } from "../router";
+import { address, hrefOf, shownTime } from "../router";
 import {
   buildCommand,
   type Candidate,
@@ -121,7 +121,7 @@ function Answer({ shown, isWrong, problem, showCurrent }: AnswerProps) {
 }
 
 function Command({ request }: { readonly request: CandidatesRequest }) {
-  const command = buildCommand(location.origin, request, gateway.value?.tokenRequired);
+  const command = buildCommand(location.origin, request, gateway.value?.tokenRequired, shownTime.value);
   return (
     <details>
       <summary>The same as an API request</summary>
@@ -136,6 +136,8 @@ interface Shown {
   readonly request: CandidatesRequest;
   /** The request as text: another one is another answer. */
   readonly body: string;
+  /** The instant that the answer is about; "" is now. */
+  readonly time: string;
   readonly answer: CandidatesResponse;
   readonly candidates: Kept<Candidate>;
   readonly rejected: Kept<RejectedNode>;
@@ -146,37 +148,47 @@ function useAnswer(request: CandidatesRequest | null) {
   const body = request === null ? null : JSON.stringify(request);
   const version = useSummary("clusters").data?.version ?? null;
   const tokenId = sharedToken.value?.tokenId;
+  const time = shownTime.value;
   const [shown, setShown] = useState<Shown | null>(null);
-  const [failed, setFailed] = useState<{ readonly body: string; readonly problem: Problem } | null>(null);
+  const [failed, setFailed] = useState<{
+    readonly body: string;
+    readonly time: string;
+    readonly problem: Problem;
+  } | null>(null);
   useEffect(() => {
     if (body === null) return;
     const abort = new AbortController();
     const { signal } = abort;
     const asked = JSON.parse(body) as CandidatesRequest;
-    void askUntilAnswered(() => postJson<CandidatesResponse>("/candidates", asked, { signal }), {
+    void askUntilAnswered(() => postJson<CandidatesResponse>("/candidates", asked, { signal, time }), {
       signal,
       onAnswer: (answer) => {
         setFailed(null);
-        setShown((before) => keepAnswer(before, asked, body, answer));
+        setShown((before) => keepAnswer(before, { request: asked, body, time, answer }));
       },
-      onProblem: (problem) => setFailed({ body, problem }),
+      onProblem: (problem) => setFailed({ body, time, problem }),
     });
     return () => abort.abort();
-  }, [body, version, tokenId]);
-  const isCurrent = shown !== null && shown.body === body;
+  }, [body, version, tokenId, time]);
+  const isCurrent = shown !== null && shown.body === body && shown.time === time;
   const count = isCurrent ? shown.answer.totals?.candidates : undefined;
   useEffect(() => {
     if (count !== undefined) announce(`The workload fits on ${formatQuantity(Number(count), "node")}.`);
   }, [body, count]);
-  const showCurrent = () => setShown((now) => now && keepAnswer(null, now.request, now.body, now.answer));
-  return { shown: isCurrent ? shown : null, problem: failed?.body === body ? failed.problem : null, showCurrent };
+  const showCurrent = () => setShown((now) => now && keepAnswer(null, now));
+  const isFailed = failed !== null && failed.body === body && failed.time === time;
+  return { shown: isCurrent ? shown : null, problem: isFailed ? failed.problem : null, showCurrent };
 }
 
-function keepAnswer(before: Shown | null, request: CandidatesRequest, body: string, answer: CandidatesResponse): Shown {
-  const kept = before?.body === body ? before : null;
+function keepAnswer(
+  before: Shown | null,
+  { request, body, time, answer }: Omit<Shown, "candidates" | "rejected">,
+): Shown {
+  const kept = before?.body === body && before.time === time ? before : null;
   return {
     request,
     body,
+    time,
     answer,
     candidates: keepRows(kept?.candidates ?? null, answer.candidates ?? []),
     rejected: keepRows(kept?.rejected ?? null, answer.rejected ?? []),

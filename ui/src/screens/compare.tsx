@@ -7,11 +7,11 @@ import { Name } from "../components/name";
 import { Screen } from "../components/screen";
 import { EmptyState, Loading, ProblemView } from "../components/states";
 import { type TreeColumn, TreeTable } from "../components/tree_table";
-import { getJson } from "../data/api";
-import { outage } from "../data/client";
+import { askUntilAnswered, getJson } from "../data/api";
+import { outage, sharedToken } from "../data/client";
 import { useNow } from "../data/hooks";
-import { type Problem, ProblemError } from "../data/problem";
-import { formatQuantity, formatTime, safeText } from "../format";
+import type { Problem } from "../data/problem";
+import { formatQuantity, formatRecentTime, formatTime, safeText } from "../format";
 import { hrefOfObject, hrefWith, navigate, parameter, setParameters } from "../router";
 import { formatInstant, formatLocal, parseInstant, parseLocal } from "../time/instant";
 import { ClusterSelect } from "./cluster_select";
@@ -31,6 +31,8 @@ import {
 
 const KINDS = { "": "All", clusters: "Clusters", nodes: "Nodes", pods: "Pods" } as const;
 const EXTENTS = { "": "Structure", all: "Structure and measurements" } as const;
+/** More changes are not requested: a cluster, a kind or a shorter time says more than a longer list. */
+const MAXIMUM_CHANGES = 5000;
 /** Of more changes, the fields are shown only when somebody opens the object. */
 const MAXIMUM_OPEN = 200;
 
@@ -44,6 +46,7 @@ const PRESETS: readonly (readonly [text: string, seconds: number])[] = [
 export function CompareScreen() {
   const from = parameter("from");
   const query = new URLSearchParams({ from, changes: parameter("changes") === "all" ? "all" : "structure" });
+  query.set("limit", String(MAXIMUM_CHANGES));
   for (const name of ["to", "kind", "cluster"]) if (parameter(name) !== "") query.set(name, parameter(name));
   const path = from === "" ? null : `/diff?${query}`;
   const { delta, problem, askAgain } = useDelta(path);
@@ -89,27 +92,27 @@ interface Answer {
   readonly problem: Problem | null;
 }
 
-/** The answer to a path: asked once, and again when the gateway is back or somebody wants it. */
+/** The answer to a path: asked once, and again after a failure that may pass, or when somebody wants it. */
 function useDelta(path: string | null) {
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [count, setCount] = useState(0);
   const isDown = outage.value !== null;
+  const tokenId = sharedToken.value?.tokenId;
   useEffect(() => {
     if (path === null || isDown) return;
     const abort = new AbortController();
-    getJson<Delta>(path, { signal: abort.signal, time: "" }).then(
-      (delta) => setAnswer({ path, delta, problem: null }),
-      (error: unknown) => {
-        if (abort.signal.aborted || !(error instanceof ProblemError)) return;
-        setAnswer({ path, delta: null, problem: error.problem });
-      },
-    );
+    const { signal } = abort;
+    void askUntilAnswered(() => getJson<Delta>(path, { signal, time: "" }), {
+      signal,
+      onAnswer: (delta) => setAnswer({ path, delta, problem: null }),
+      onProblem: (problem) => setAnswer({ path, delta: null, problem }),
+    });
     return () => abort.abort();
-  }, [path, count, isDown]);
+  }, [path, count, isDown, tokenId]);
   const current = answer?.path === path ? answer : null;
   const delta = current?.delta ?? null;
   useEffect(() => {
-    if (delta !== null) announce(`${describeDelta(delta.changes)}.`);
+    if (delta !== null) announce(`${describeDelta(delta)}.`);
   }, [delta]);
   const askAgain = () => {
     setAnswer(null);
@@ -118,8 +121,10 @@ function useDelta(path: string | null) {
   return { delta, problem: current?.problem ?? null, askAgain };
 }
 
-function describeDelta(changes: readonly Change[]): string {
-  return changes.length === 0 ? "Nothing has changed" : describeCounts(countChanges(changes));
+function describeDelta({ changes, totalCount }: Delta): string {
+  if (changes.length === 0) return "Nothing has changed";
+  if (totalCount > changes.length) return formatQuantity(totalCount, "object has changed", "objects have changed");
+  return describeCounts(countChanges(changes));
 }
 
 function InstantForm() {
@@ -213,8 +218,8 @@ function DeltaView({ delta, askAgain }: { readonly delta: Delta; readonly askAga
     <>
       <div class="table-toolbar">
         <span>
-          {describeDelta(delta.changes)}
-          {found.length < delta.changes.length && `; ${formatQuantity(found.length, "object")} shown`}
+          {describeDelta(delta)}
+          {found.length < delta.totalCount && `; ${formatQuantity(found.length, "object")} shown`}
         </span>
         {parameter("to") === "" && (
           <button type="button" onClick={askAgain}>
@@ -268,32 +273,35 @@ function DeltaTable({ delta, changes }: { readonly delta: Delta; readonly change
     setToggled(next);
   };
   return (
-    <TreeTable
-      label="Changes"
-      rows={rows}
-      columns={columnsOf(delta)}
-      selected={null}
-      onSelect={(row) => row.isExpanded !== null && toggle(row)}
-      onOpen={(row) => {
-        if (row.type === "object") navigate(hrefOfChange(row.change));
-        else if (row.isExpanded !== null) toggle(row);
-      }}
-      onToggle={toggle}
-      onFocus={() => {}}
-    />
+    <div class="compare-changes">
+      <TreeTable
+        label="Changes"
+        rows={rows}
+        columns={columnsOf(delta)}
+        selected={null}
+        onSelect={(row) => row.isExpanded !== null && toggle(row)}
+        onOpen={(row) => {
+          if (row.type === "object") navigate(hrefOfChange(row.change));
+          else if (row.isExpanded !== null) toggle(row);
+        }}
+        onToggle={toggle}
+        onFocus={() => {}}
+      />
+    </div>
   );
 }
 
 function columnsOf({ from, to }: Delta): readonly TreeColumn<DeltaRow>[] {
+  const title = ({ time }: ComparedInstant) => formatRecentTime(Date.parse(time) / 1000, Date.now());
   return [
     { title: "What", render: (row) => <What row={row} />, titleOf: titleOf },
     {
-      title: formatTime(Date.parse(from.time) / 1000),
+      title: `From ${title(from)}`,
       render: (row) => row.type === "field" && <FieldValue text={row.field.before} />,
       titleOf: (row) => (row.type === "field" ? safeText(row.field.before) : ""),
     },
     {
-      title: formatTime(Date.parse(to.time) / 1000),
+      title: `To ${title(to)}`,
       render: (row) => row.type === "field" && <FieldValue text={row.field.after} />,
       titleOf: (row) => (row.type === "field" ? safeText(row.field.after) : ""),
     },
@@ -349,7 +357,7 @@ function ChangeMark({ type }: { readonly type: ChangeType }) {
   return (
     <span class={`change-mark ${style}`}>
       <span aria-hidden="true">{sign} </span>
-      {text}
+      <span class="change-mark-text">{text}</span>
     </span>
   );
 }

@@ -36,7 +36,12 @@ export function useVisitedStretches(time: number | null): KnownStretch | null {
 async function countChanges(from: number, to: number, signal: AbortSignal): Promise<number> {
   const known = knownStretches.peek().find((stretch) => stretch.from === from && stretch.to === to);
   if (known !== undefined) return known.changeCount;
-  const query = new URLSearchParams({ from: formatInstant(from), to: formatInstant(to), changes: "structure" });
-  const delta = await getJson<{ readonly changes?: readonly unknown[] }>(`/diff?${query}`, { signal, time: "" });
-  return delta.changes?.length ?? 0;
+  const query = new URLSearchParams({
+    from: formatInstant(from),
+    to: formatInstant(to),
+    changes: "structure",
+    limit: "1",
+  });
+  const delta = await getJson<{ readonly totalCount: number }>(`/diff?${query}`, { signal, time: "" });
+  return delta.totalCount;
 }

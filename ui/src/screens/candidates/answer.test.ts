@@ -7,7 +7,7 @@ const node = (id: string, score = 0.5) => ({ id, cluster: "c", node: id, score }
 test("where a token is required, the command has a place for it", () => {
   assert.equal(
     buildCommand("http://x", {}, true),
-    `curl -s -H "Authorization: Bearer $TOKEN" http://x/api/v1/candidates -d '{}'`,
+    `curl -s -H "Authorization: Bearer $TOKEN" 'http://x/api/v1/candidates' -d '{}'`,
   );
 });
 
@@ -56,6 +56,6 @@ test("reasons and notes are words", () => {
 test("the command can be pasted into a shell", () => {
   assert.equal(
     buildCommand("http://x", { clusters: ["it's"] }),
-    String.raw`curl -s http://x/api/v1/candidates -d '{"clusters":["it'\''s"]}'`,
+    String.raw`curl -s 'http://x/api/v1/candidates' -d '{"clusters":["it'\''s"]}'`,
   );
 });

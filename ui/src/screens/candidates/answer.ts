@@ -1,6 +1,7 @@
 /** The response of /api/v1/candidates, and how its parts are put into words. */
 
 import { formatCount, formatQuantity } from "../../format";
+import { pathAt } from "../../time/shown";
 
 export interface CandidatesResponse {
   readonly version?: string;
@@ -119,13 +120,14 @@ export function keepRows<T extends PlacedNode>(before: Kept<T> | null, items: re
   return { rows, isOutdated: !isSame };
 }
 
-/** The request as a command for a shell. */
+/** The request as a command for a shell, about an instant; "" is now. */
 export function buildCommand(
   origin: string,
   request: Readonly<Record<string, unknown>>,
   isTokenRequired = false,
+  time = "",
 ): string {
   const body = JSON.stringify(request).replaceAll("'", String.raw`'\''`);
   const header = isTokenRequired ? '-H "Authorization: Bearer $TOKEN" ' : "";
-  return `curl -s ${header}${origin}/api/v1/candidates -d '${body}'`;
+  return `curl -s ${header}'${origin}/api/v1${pathAt("/candidates", time)}' -d '${body}'`;
 }

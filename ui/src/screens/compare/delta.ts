@@ -30,6 +30,8 @@ export interface ComparedInstant {
 export interface Delta {
   readonly from: ComparedInstant;
   readonly to: ComparedInstant;
+  /** The number of all changes, of which `changes` are the first. */
+  readonly totalCount: number;
   readonly changes: readonly Change[];
 }
 

@@ -7,6 +7,8 @@ import { HealthBadge, HealthIcon, healthText } from "../../components/health";
 import { Name } from "../../components/name";
 import { Loading } from "../../components/states";
 import { formatCount, formatTime, safeText } from "../../format";
+import { shownTime } from "../../router";
+import { pathAt } from "../../time/shown";
 import type { ObjectState } from "../object_state";
 import { PlainTable } from "../plain_table";
 import type { Explanation } from "./explanation";
@@ -243,12 +245,13 @@ export function OtherFieldsSection({
 /** The object as the API returns it, and where. A link cannot carry a token: it is there if none is necessary. */
 export function RawSection({ path, object }: { readonly path: string; readonly object: JsonObject }) {
   const [isOpen, setOpen] = useState(false);
+  const href = `/api/v1${pathAt(path, shownTime.value)}`;
   return (
     <Section title="JSON" isWide>
       {gateway.value?.tokenRequired === false && (
         <p>
-          <a href={`/api/v1${path}`} target="_blank" rel="noopener">
-            <code>{safeText(`/api/v1${path}`, 300)}</code>
+          <a href={href} target="_blank" rel="noopener">
+            <code>{safeText(href, 300)}</code>
           </a>{" "}
           <span class="quiet-text">(in a new tab)</span>
         </p>
