@@ -14,6 +14,9 @@ from tests.support.http_client import HOST, send_request
 IDLE_SECONDS = 0.3
 MAX_EXCHANGE_SECONDS = 20.0
 
+# Responses of this type have no length.
+STREAM_TYPE = "text/event-stream"
+_CHUNK_SIZE = re.compile(rb"[0-9a-f]{1,8}")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [\x20-\x7e]*")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\x20-\x7e\t]*)")
 
@@ -43,10 +46,13 @@ def parse_responses(received: bytes, methods: Sequence[str] = ()) -> Iterator[Pa
         assert len(headers) == len(lines), f"duplicate header: {lines}"
         method = methods[number] if number < len(methods) else "GET"
         has_no_body = method == "HEAD" or status[1][:1] == b"1" or status[1] in (b"204", b"304")
-        length = 0 if has_no_body else _parse_content_length(headers)
-        assert len(received) >= length, f"{len(received)} of {length} bytes"
-        yield ParsedResponse(int(status[1]), headers, received[:length])
-        received = received[length:]
+        if not has_no_body and headers.get("content-type", "").startswith(STREAM_TYPE):
+            body, received = _split_chunks(headers, received)
+        else:
+            length = 0 if has_no_body else _parse_content_length(headers)
+            assert len(received) >= length, f"{len(received)} of {length} bytes"
+            body, received = received[:length], received[length:]
+        yield ParsedResponse(int(status[1]), headers, body)
         number += status[1][:1] != b"1"
 
 
@@ -60,6 +66,20 @@ def _parse_content_length(headers: Mapping[str, str]) -> int:
     assert "transfer-encoding" not in headers, "unexpected transfer-encoding"
     assert headers.get("content-length", "").isdigit(), f"missing or invalid content-length: {headers}"
     return int(headers["content-length"])
+
+
+def _split_chunks(headers: Mapping[str, str], received: bytes) -> tuple[bytes, bytes]:
+    """Return the body of a stream and the bytes after it; a stream has an end here, because it has a timeout."""
+    assert headers.get("transfer-encoding") == "chunked", f"not chunked: {headers}"
+    body, size = b"", -1
+    while size:
+        line, end, received = received.partition(b"\r\n")
+        assert end, f"incomplete chunk: {line[:200]!r}"
+        assert _CHUNK_SIZE.fullmatch(line), f"invalid chunk size: {line[:200]!r}"
+        size = int(line, 16)
+        assert received[size : size + 2] == b"\r\n", f"incomplete chunk of {size} bytes"
+        body, received = body + received[:size], received[size + 2 :]
+    return body, received
 
 
 def assert_healthy(port: int) -> None:

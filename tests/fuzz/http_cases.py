@@ -236,4 +236,24 @@ _PIPELINES = {
     "half a request at the end": HttpCase(_OPEN_REQUEST * 3 + b"GET / HT", 3),
 }
 
-CASES: Mapping[str, HttpCase] = {**_SMUGGLING, **_LINES, **_TARGETS, **_LONG, **_METHODS, **_PROTOCOLS, **_PIPELINES}
+_WATCH_REQUEST = b"GET /api/v1/watch?timeout=100ms HTTP/1.1\r\nHost: x\r\n\r\n"
+_WATCHES = {
+    "a watch, then a request": HttpCase(_WATCH_REQUEST + SECOND_REQUEST, 2),
+    "watches in a pipeline": HttpCase(_WATCH_REQUEST * 3 + SECOND_REQUEST, 4),
+    "the head of a watch": HttpCase(build_get(b"/api/v1/watch", b"HEAD") + SECOND_REQUEST, 2, ("HEAD",)),
+    "a watch, then garbage": HttpCase(_WATCH_REQUEST + b"\x00\x01\x02\r\n\r\n", 2),
+    "a watch after control characters": HttpCase(
+        build_get(b"/api/v1/watch?timeout=1ms", extra_headers=b"Last-Event-ID: a\tb\xff\r\n")
+    ),
+}
+
+CASES: Mapping[str, HttpCase] = {
+    **_SMUGGLING,
+    **_LINES,
+    **_TARGETS,
+    **_LONG,
+    **_METHODS,
+    **_PROTOCOLS,
+    **_PIPELINES,
+    **_WATCHES,
+}
