@@ -170,7 +170,7 @@ class GetObject(TimedTool, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ToolError(f"object must be the name of the {self.kind}")
         else:
             names += ["nodes", self.object] if self.kind == "node" else ["pods", self.namespace or "-", self.object]
-        path = "/clusters/" + "/".join(quote(name, safe="") for name in names)
+        path = "/clusters/" + "/".join(map(_quote_segment, names))
         document = await fetch_api_document(api, ApiRequest(path, parameters))
         return Answer(document.content, "ask for less with fields=…", notes=_note_gaps(document))
 
@@ -356,6 +356,11 @@ TOOLS: Sequence[type[Tool]] = (
     CompareTimes,
     ExplainMissingData,
 )
+
+
+def _quote_segment(name: str) -> str:
+    """Return a name as one segment of a path. Clients would resolve `.` and `..`."""
+    return name.replace(".", "%2E") if name in {".", ".."} else quote(name, safe="")
 
 
 def _filter_cluster(cluster: str, field: str = "cluster") -> str:

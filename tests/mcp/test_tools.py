@@ -172,6 +172,8 @@ def test_unfilled_fields_are_found_by_name() -> None:
         ("list_objects", {"kind": "pods", "labels": "a=b"}, "labels selects nodes only"),
         ("list_objects", {}, "missing required field `kind`"),
         ("get_object", {"kind": "node", "cluster": "icos-south", "object": "athens"}, "athens-master"),
+        ("get_object", {"kind": "cluster", "cluster": "."}, "cluster not found: '.'"),
+        ("get_object", {"kind": "node", "cluster": "..", "object": ".."}, "cluster not found: '..'"),
         ("get_object", {"kind": "pod", "cluster": "icos-south"}, "object must be the name of the pod"),
         ("find_candidates", {"cpu_cores": -1}, "cpu_cores"),
         ("search", {"query": ""}, "length >= 1"),
