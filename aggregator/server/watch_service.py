@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -84,6 +84,8 @@ class WatchService:
         self._max_watches = max_watches
         self._shared: dict[tuple[Grant, WatchOptions], _SharedWatch] = {}
         self._restricted_histories: dict[Grant, VersionHistory] = {}
+        # Of the grants without watches.
+        self._history_timers: dict[Grant, asyncio.TimerHandle] = {}
         self._executor = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="watch")
         self._refresh_notifier = _RefreshNotifier(snapshots)
 
@@ -95,9 +97,10 @@ class WatchService:
     async def open(self, grant: Grant, request: WatchRequest) -> "Watch":
         """Return a watch; raise an error if the request is invalid, or there is no topology, or too many watches."""
         plan = create_watch_plan(request.options)
+        visible = await get_visible_snapshot(self._snapshots, grant)
+        # Last, because other watches begin while this one waits for its snapshot.
         if self.watch_count >= self._max_watches:
             raise TooManyWatchesError(TOO_MANY_WATCHES_MESSAGE)
-        visible = await get_visible_snapshot(self._snapshots, grant)
         if request.options.cluster and not request.known_version:
             # Raises NotFoundError, with similar names, unless there is such a cluster.
             TopologyIndex(visible.topology).get_cluster(request.options.cluster)
@@ -106,6 +109,9 @@ class WatchService:
     def join(self, grant: Grant, plan: WatchPlan) -> "_SharedWatch":
         """Count a watch that begins, and return what it shares with others."""
         key = grant, plan.options
+        timer = self._history_timers.pop(grant, None)
+        if timer is not None:
+            timer.cancel()
         shared = self._shared.get(key)
         if shared is None:
             history = self._snapshots.history
@@ -114,26 +120,33 @@ class WatchService:
             shared = self._shared[key] = _SharedWatch(
                 self._snapshots, grant, plan, self._create_encoder(plan), history, self._executor
             )
-            self._refresh_notifier.start()
+        self._refresh_notifier.start()
         shared.add_watch()
         return shared
 
     def leave(self, shared: "_SharedWatch") -> None:
         """Forget a watch that has ended."""
         shared.remove_watch()
-        if shared.watch_count:
-            return
-        del self._shared[shared.grant, shared.plan.options]
-        if not self._shared:
+        if not self.watch_count:
             self._refresh_notifier.stop()
-        if not shared.grant.is_unrestricted:
-            asyncio.get_running_loop().call_later(
-                RESTRICTED_HISTORY_TTL_SECONDS, self._drop_restricted_history, shared.grant
+        loop, grant = asyncio.get_running_loop(), shared.grant
+        if not shared.watch_count:
+            # Clients that connect again and again need no new events.
+            loop.call_later(SHARED_EVENTS_TTL_SECONDS, self._drop_unused, shared)
+        if grant in self._restricted_histories and not any(
+            each.grant == grant and each.watch_count for each in self._shared.values()
+        ):
+            self._history_timers[grant] = loop.call_later(
+                RESTRICTED_HISTORY_TTL_SECONDS, self._drop_restricted_history, grant
             )
 
+    def _drop_unused(self, shared: "_SharedWatch") -> None:
+        key = shared.grant, shared.plan.options
+        if self._shared.get(key) is shared and not shared.watch_count:
+            del self._shared[key]
+
     def _drop_restricted_history(self, grant: Grant) -> None:
-        if not any(shared.grant == grant for shared in self._shared.values()):
-            self._restricted_histories.pop(grant, None)
+        del self._restricted_histories[grant], self._history_timers[grant]
 
     def count_event(self, event: WatchEvent) -> None:
         """Count an event that is sent."""
@@ -197,6 +210,15 @@ def peek_snapshot(snapshots: SnapshotProvider) -> Snapshot | None:
         return None
 
 
+@dataclass
+class _Encoding:
+    """Events that are encoded on a thread, or wait for one, and the number of watches that wait for them."""
+
+    task: asyncio.Future[list[WatchEvent] | None] = field(init=False)
+    is_running: bool = False
+    waiter_count: int = 0
+
+
 class _SharedWatch:
     """What all watches with the same options and grant share: their plan, their history, and encoded events."""
 
@@ -219,7 +241,7 @@ class _SharedWatch:
         self._described: tuple[Snapshot, _Completeness] | None = None
         # Events that lead to the current version, by the version before, "" for the snapshot.
         self._version = ""
-        self._events: dict[str, asyncio.Future[list[WatchEvent] | None]] = {}
+        self._encodings: dict[str, _Encoding] = {}
 
     def add_watch(self) -> None:
         """Count a watch that begins."""
@@ -277,24 +299,43 @@ class _SharedWatch:
     ) -> list[WatchEvent] | None:
         """Return events that lead to a version, encoded once for all watches."""
         if version != self._version:
-            self._version, self._events = version, {}
-        events = self._events.get(known_version)
-        if events is None:
-            events = self._events[known_version] = asyncio.ensure_future(self._run(encode))
-            asyncio.get_running_loop().call_later(SHARED_EVENTS_TTL_SECONDS, self._forget, known_version, events)
-        if events.done():
-            return events.result()
+            self._version, self._encodings = version, {}
+        encoding = self._encodings.get(known_version) or self._start_encoding(known_version, encode)
+        if encoding.task.done() and encoding.task.exception() is None:
+            return encoding.task.result()
+        encoding.waiter_count += 1
         try:
             # Shielded: a client that disconnects does not cancel the task for the others.
-            return await asyncio.shield(events)
+            return await asyncio.shield(encoding.task)
         except Exception:
             # The next watch tries again: the error may be temporary, such as a lack of memory.
-            self._forget(known_version, events)
+            self._forget(known_version, encoding)
             raise
+        finally:
+            encoding.waiter_count -= 1
+            # Clients that have left do not make others wait.
+            if not encoding.waiter_count and not encoding.is_running:
+                encoding.task.cancel()
+                self._forget(known_version, encoding)
 
-    def _forget(self, known_version: str, events: asyncio.Future[list[WatchEvent] | None]) -> None:
-        if self._events.get(known_version) is events:
-            del self._events[known_version]
+    def _start_encoding(self, known_version: str, encode: Callable[[], list[WatchEvent] | None]) -> _Encoding:
+        encoding = self._encodings[known_version] = _Encoding()
+
+        def encode_unless_stopping() -> list[WatchEvent] | None:
+            encoding.is_running = True
+            # No thread is busy with events that are not sent any longer.
+            return [] if self.is_stopping else encode()
+
+        loop = asyncio.get_running_loop()
+        encoding.task = asyncio.ensure_future(self._run(encode_unless_stopping))
+        encoding.task.add_done_callback(
+            lambda _: loop.call_later(SHARED_EVENTS_TTL_SECONDS, self._forget, known_version, encoding)
+        )
+        return encoding
+
+    def _forget(self, known_version: str, encoding: _Encoding) -> None:
+        if self._encodings.get(known_version) is encoding:
+            del self._encodings[known_version]
 
     async def _run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
@@ -362,7 +403,11 @@ class Watch:
                 async for event in self._catch_up(shared, snapshot):
                     yield event
             elif self._loop.time() >= self._sent_at + BOOKMARK_INTERVAL_SECONDS:
-                yield shared.encoder.encode_bookmark(Moment(self._version, self._seconds))
+                if self._version and self._is_confirmed:
+                    yield shared.encoder.encode_bookmark(Moment(self._version, self._seconds))
+                else:
+                    # The client has no version yet, or one that nobody has confirmed.
+                    yield shared.encoder.encode_completeness(*completeness)
             if shared.peek() is latest:
                 await self._wait(shared, is_behind=snapshot is not None and snapshot.topology.version != self._version)
         yield shared.encoder.encode_end(end_reason)

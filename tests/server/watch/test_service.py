@@ -1,0 +1,196 @@
+"""What watches share: encoded events, threads, and the histories of restricted callers."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from msgspec.structs import replace
+
+from aggregator.errors import NoTopologyError
+from aggregator.lookup.watch import WatchOptions, WatchPlan
+from aggregator.lookup.watch_events import ServerSentEventEncoder, WatchEvent
+from aggregator.models.grant import UNRESTRICTED, Grant
+from aggregator.models.topology import Topology, add_version
+from aggregator.observability.metrics import OwnMetrics
+from aggregator.server.watch_service import ENCODING_THREADS, RESTRICTED_HISTORY_TTL_SECONDS, WatchRequest, WatchService
+from tests.server.snapshot_provider import TOPOLOGY, FakeSnapshotProvider, build_snapshot
+
+RESTRICTED = Grant(frozenset({"icos-*"}))
+# Each has an encoder of its own.
+BLOCKING = [WatchOptions(kind="nodes", filter=f"cpu_cores>{number}") for number in range(ENCODING_THREADS)]
+WAITING = WatchOptions(kind="pods")
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop that can skip time."""
+
+    skipped_seconds = 0.0
+
+    def time(self) -> float:
+        """Return the time, later by what was skipped."""
+        return super().time() + self.skipped_seconds
+
+
+class Encodings:
+    """The snapshots that were encoded. Encoding waits until `is_released` is set."""
+
+    def __init__(self) -> None:
+        self.is_released = threading.Event()
+        self.begun: list[WatchOptions] = []
+        # Set when all threads are busy.
+        self.all_begun = threading.Event()
+
+    def create(self, plan: WatchPlan) -> ServerSentEventEncoder:
+        """Return an encoder for a plan."""
+        encodings = self
+
+        class Encoder(ServerSentEventEncoder):
+            def encode_snapshot(self, topology: Topology, seconds: float) -> list[WatchEvent]:
+                encodings.begun.append(plan.options)
+                if len(encodings.begun) >= ENCODING_THREADS:
+                    encodings.all_begun.set()
+                encodings.is_released.wait()
+                return super().encode_snapshot(topology, seconds)
+
+        return Encoder(plan)
+
+
+class Setup:
+    """A service whose provider, encodings and time the test controls."""
+
+    def __init__(self, loop: SkippingLoop) -> None:
+        self.loop = loop
+        self.source = FakeSnapshotProvider()
+        self.encodings = Encodings()
+        self.service = WatchService(self.source, self.encodings.create, OwnMetrics())
+
+    async def open(self, options: WatchOptions, grant: Grant = UNRESTRICTED, known_version: str = "") -> Any:
+        """Return the stream of a watch, after its first event."""
+        stream = (await self.service.open(grant, WatchRequest(options, known_version))).stream()
+        assert (await anext(stream)).name == "completeness"
+        return stream
+
+    async def block_threads(self) -> list[asyncio.Task[WatchEvent]]:
+        """Let watches keep all threads busy, and return tasks that wait for their snapshots."""
+        streams = [await self.open(options) for options in BLOCKING]
+        tasks = [asyncio.create_task(anext(stream)) for stream in streams]
+        await asyncio.to_thread(self.encodings.all_begun.wait)
+        return tasks
+
+    def publish_cores(self, cores: float) -> None:
+        """Replace the topology by another version of it."""
+        nodes = {key: replace(node, cpu_cores=cores) for key, node in TOPOLOGY.nodes.items()}
+        self.source.publish(build_snapshot(topology=add_version(replace(TOPOLOGY, nodes=nodes))))
+
+
+def run(scenario: Callable[[Setup], Coroutine[Any, Any, None]]) -> None:
+    """Run a scenario on a loop that can skip time."""
+    loop = SkippingLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        setup = Setup(loop)
+        try:
+            runner.run(scenario(setup))
+        finally:
+            setup.encodings.is_released.set()
+
+
+async def let_others_run() -> None:
+    """Let other tasks do what needs no waiting."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_a_client_that_has_left_costs_no_encoding() -> None:
+    """A snapshot that waits for its turn is not encoded once its only client is gone."""
+
+    async def scenario(setup: Setup) -> None:
+        blocking = await setup.block_threads()
+        waiting = asyncio.create_task(anext(await setup.open(WAITING)))
+        await let_others_run()
+        waiting.cancel()
+        await let_others_run()
+        setup.encodings.is_released.set()
+        assert [event.name for event in await asyncio.gather(*blocking)] == ["snapshot"] * ENCODING_THREADS
+        assert (await anext(await setup.open(WAITING))).name == "snapshot"
+        assert setup.encodings.begun == [*BLOCKING, WAITING]
+
+    run(scenario)
+
+
+def test_clients_that_connect_again_cost_one_encoding() -> None:
+    """The snapshot of a version is kept for a moment, also when nobody is connected."""
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        for _ in range(3):
+            stream = await setup.open(WAITING)
+            assert (await anext(stream)).name == "snapshot"
+            await stream.aclose()
+        assert setup.encodings.begun == [WAITING]
+
+    run(scenario)
+
+
+def test_a_stop_does_not_wait_for_encoding() -> None:
+    """When the process stops, watches whose events wait for their turn end without them."""
+
+    async def scenario(setup: Setup) -> None:
+        blocking = await setup.block_threads()
+        waiting = asyncio.create_task(anext(await setup.open(WAITING)))
+        await let_others_run()
+        setup.source.is_stopping = True
+        setup.source.publish(setup.source.current_snapshot)
+        setup.encodings.is_released.set()
+        assert (await waiting).name == "end"
+        assert {event.name for event in await asyncio.gather(*blocking)} == {"end"}
+        assert setup.encodings.begun == BLOCKING
+
+    run(scenario)
+
+
+def test_a_restricted_history_lasts_a_minute_after_the_last_watch() -> None:
+    """Each watch starts the minute again; after it, a version is not known any longer."""
+
+    async def read_first(setup: Setup, known_version: str = "") -> tuple[str, str]:
+        stream = await setup.open(WatchOptions(), RESTRICTED, known_version)
+        event: WatchEvent = await anext(stream)
+        await stream.aclose()
+        fields = dict(line.split(": ", 1) for line in event.body.decode().strip().split("\n"))
+        return event.name, fields.get("id", "")
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        _, first = await read_first(setup)
+        setup.loop.skipped_seconds += 0.75 * RESTRICTED_HISTORY_TTL_SECONDS
+        await let_others_run()
+        setup.publish_cores(1)
+        name, second = await read_first(setup, first)
+        assert name == "changes"
+        setup.loop.skipped_seconds += 0.5 * RESTRICTED_HISTORY_TTL_SECONDS
+        await let_others_run()
+        setup.publish_cores(2)
+        name, third = await read_first(setup, second)
+        assert name == "changes"
+        setup.loop.skipped_seconds += RESTRICTED_HISTORY_TTL_SECONDS
+        await let_others_run()
+        setup.publish_cores(3)
+        assert await read_first(setup, third) == ("restart", "")
+
+    run(scenario)
+
+
+def test_a_version_that_nobody_has_confirmed_is_no_bookmark() -> None:
+    """Without a topology, a watch shows that it lives by what is missing, and does not repeat what the client sent."""
+
+    async def scenario(setup: Setup) -> None:
+        watch = await setup.service.open(UNRESTRICTED, WatchRequest(WatchOptions(), "x\nevent: end"))
+        setup.source.failure = NoTopologyError("the last topology is too old")
+        stream = watch.stream()
+        assert (await anext(stream)).name == "completeness"
+        waiting = asyncio.create_task(anext(stream))
+        await let_others_run()
+        setup.loop.skipped_seconds += 31
+        assert (await waiting).name == "completeness"
+
+    run(scenario)
