@@ -15,7 +15,7 @@ from aggregator.lookup.fields import (
     list_filter_field_names,
 )
 from aggregator.lookup.request import Resource
-from tests.server.openapi.document import GRAPH_PATHS, SUMMARY_PATHS, V1_PATHS, WATCH_PATH, find_resource
+from tests.server.openapi.document import DIFF_PATH, GRAPH_PATHS, SUMMARY_PATHS, V1_PATHS, WATCH_PATH, find_resource
 
 _GRAPH_PATTERNS = {"level": "^(nodes)?$", "cluster": "^(icos-south)?$"}
 # The fields of a graph are the same for clusters that do not exist.
@@ -38,12 +38,13 @@ def add_parameter_patterns(document: dict[str, Any]) -> dict[str, Any]:
             pattern = _GRAPH_PATTERNS.get(parameter["name"]) or _build_pattern(parameter["name"], Resource.NODES)
             if pattern:
                 parameter["schema"]["pattern"] = pattern
-    # These are valid only with the right kind: tests/server/watch.
-    watch = document["paths"][WATCH_PATH]["get"]
-    watch["parameters"] = [each for each in watch["parameters"] if each["name"] not in _PARAMETERS_OF_KINDS]
-    for parameter in watch["parameters"]:
-        if parameter["name"] == "cluster":
-            parameter["schema"]["pattern"] = _GRAPH_PATTERNS["cluster"]
+    # These are valid only with the right kind: tests/server/watch, tests/server/test_diff.py.
+    for path in (WATCH_PATH, DIFF_PATH):
+        operation = document["paths"][path]["get"]
+        operation["parameters"] = [each for each in operation["parameters"] if each["name"] not in _PARAMETERS_OF_KINDS]
+        for parameter in operation["parameters"]:
+            if parameter["name"] == "cluster":
+                parameter["schema"]["pattern"] = _GRAPH_PATTERNS["cluster"]
     # No value but the current version is valid, and this weight needs another field.
     schemas = document["components"]["schemas"]
     del schemas["v1.FindCandidatesRequest"]["properties"]["ifVersion"]

@@ -23,7 +23,16 @@ PHASES = "examples,coverage,fuzzing"
 ALL_WARNINGS, WARNINGS_EXCEPT_REJECTIONS = "true", '["missing_test_data", "validation_mismatch", "method_not_allowed"]'
 # Only a response contains a valid continue token, and tests/server/http/test_routes_v1.py covers invalid ones. A wait
 # of a minute is longer than the timeout of schemathesis, and a watch without a timeout has no end.
-FIXED_PARAMETERS = '[parameters]\n"query.continue" = ""\n"query.wait" = "1ms"\n"query.timeout" = "1ms"\n'
+# No pattern tells past times from others: tests/server/test_instants.py and tests/server/test_diff.py.
+FIXED_PARAMETERS = """\
+[parameters]
+"query.continue" = ""
+"query.wait" = "1ms"
+"query.timeout" = "1ms"
+"query.time" = ""
+"query.from" = "-1s"
+"query.to" = ""
+"""
 
 
 def assert_conformance(port: int, folder: Path, *options: str, warnings: str = ALL_WARNINGS) -> None:

@@ -103,3 +103,16 @@ def test_the_metrics_of_the_past(fleet: PastFleet) -> None:
     metrics = fleet.get("/metrics").body.decode()
     assert 'aggregator_past_requests_total{result="ok"}' in metrics
     assert "aggregator_past_collection_duration_seconds_count" in metrics
+
+
+def test_what_changed_between_two_times(fleet: PastFleet) -> None:
+    """The differences name the node that left, over HTTP and gRPC."""
+    before, after = fleet.changed_seconds - 10, fleet.changed_seconds + 310
+    document = fleet.get(f"/api/v1/diff?from={before}&to={after}&changes=structure").json()
+    assert [(each["type"], each["kind"], each["name"]) for each in document["changes"]] == [
+        ("REMOVED", "nodes", "node-2")
+    ]
+    request = pb.DiffTopologyRequest(from_time=str(after), to_time=str(before), changes="structure")
+    reply = call_method(fleet.gateway.grpc_port, build_method_path("DiffTopology"), request=request.SerializeToString())
+    (change,) = pb.DiffTopologyResponse.FromString(reply.body).changes
+    assert (change.type, change.object.node.name) == ("ADDED", "node-2")

@@ -16,9 +16,10 @@ SUMMARY_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("
 FIELDS_PATHS = [path for path in OPENAPI_DOCUMENT["paths"] if path.startswith("/api/v1/fields/")]
 # Its response has no end.
 WATCH_PATH = "/api/v1/watch"
+DIFF_PATH = "/api/v1/diff"
 _OTHER_V1_PATHS = (
     WATCH_PATH,
-    "/api/v1/diff",
+    DIFF_PATH,
     "/api/v1/quality",
     "/api/v1/search",
     *GRAPH_PATHS,
