@@ -176,14 +176,16 @@ class PastSnapshots:
         finally:
             collection.request_count -= 1
             # No request needs it any longer. One that runs is finished: its queries have been sent.
-            if not collection.request_count and not collection.is_running:
+            if not collection.request_count and not collection.is_running and not collection.task.done():
+                # Removed at once, because another request must not wait for it.
+                self._collections.pop(key, None)
                 collection.task.cancel()
 
     def _start_collection(self, key: int, evaluation_time: float) -> _Collection:
         self._check_budget()
         collection = self._collections[key] = _Collection()
         collection.task = asyncio.create_task(self._run_collection(evaluation_time, collection))
-        collection.task.add_done_callback(lambda task: self._finish_collection(key, task))
+        collection.task.add_done_callback(lambda _: self._finish_collection(key, collection))
         return collection
 
     def _check_budget(self) -> None:
@@ -207,8 +209,10 @@ class PastSnapshots:
         # With a copy of the context: log lines belong to the request that started the collection.
         return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, collect)
 
-    def _finish_collection(self, key: int, task: "asyncio.Task[PastSnapshot]") -> None:
-        del self._collections[key]
+    def _finish_collection(self, key: int, collection: _Collection) -> None:
+        if self._collections.get(key) is collection:
+            del self._collections[key]
+        task = collection.task
         # The error is retrieved, so that asyncio does not log it if all clients have disconnected.
         if not task.cancelled() and task.exception() is None:
             self._add(key, task.result())

@@ -258,11 +258,19 @@ async def test_abandoned_requests_are_not_collected(make: PastFactory) -> None:
     for task in (running, waiting):
         task.cancel()
     await asyncio.wait([running, waiting])
+    # Abandoned and requested again at once.
+    for _ in range(2):
+        again = asyncio.create_task(it.past.get(NOW_SECONDS - 63))
+        await asyncio.sleep(0)
+        again.cancel()
+        await asyncio.wait([again])
+    again = asyncio.create_task(it.past.get(NOW_SECONDS - 63))
     all_wait.set()
     await wanted
+    assert (await again).snapshot.evaluated_at_seconds == NOW_SECONDS - 63
     await it.past.get(NOW_SECONDS - 60)
-    assert it.upstream.query_times == {NOW_SECONDS - 60, NOW_SECONDS - 62}
-    assert it.collection_count == 2
+    assert it.upstream.query_times == {NOW_SECONDS - 60, NOW_SECONDS - 62, NOW_SECONDS - 63}
+    assert it.collection_count == 3
 
 
 async def test_a_retry_after_pauses_collections(make: PastFactory) -> None:
