@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import grpc
+import msgspec
 
+from aggregator.lookup.watch_events import WatchEvent
 from tests.faults.concurrent_clients import open_slow_reader
 from tests.integration.gateway_process import GatewayProcess
+from tests.server.openapi.document import WATCH_PATH
+from tests.server.watch.copies import JsonCopy
 from tests.soak.results import SoakResults
 from tests.support import grpc_client, http_client
 
@@ -122,6 +126,23 @@ def run_cancelling_caller(gateway: GatewayProcess, results: ClientResults, rng: 
             results.record("gRPC, cancelling", "cancelled")
 
 
+def run_watching_client(gateway: GatewayProcess, results: ClientResults, rng: random.Random) -> None:
+    """Keep a copy of all nodes over many streams, and compare it with the list whenever both have one version."""
+    copy, query = JsonCopy(), "kind=nodes"
+    while not results.stop_event.wait(PAUSE_SECONDS):
+        path = f"{WATCH_PATH}?{query}&timeout={rng.randrange(100, 3000)}ms"
+        response = http_client.send_request(gateway.http_port, path, headers=[("Last-Event-ID", copy.version)])
+        for text in response.body.decode().removesuffix("\n\n").split("\n\n"):
+            copy.apply(WatchEvent(text.partition("\n")[0].removeprefix("event: "), f"{text}\n\n".encode()))
+        results.record("HTTP, watching", str(response.status))
+        nodes = http_client.send_request(gateway.http_port, "/api/v1/nodes").json()
+        outcome, problem = "200 another version", ""
+        if nodes["version"] == copy.version:
+            listed = {("nodes", each["id"]): msgspec.json.encode(each, order="sorted") for each in nodes["nodes"]}
+            outcome, problem = "200 compared", "" if listed == copy.list_objects() else "the copy differs"
+        results.record("HTTP, list for a watch", outcome, problem)
+
+
 HTTP_CLIENTS: tuple[ClientFunction, ...] = (
     run_steady_client,
     run_steady_client,
@@ -131,6 +152,8 @@ HTTP_CLIENTS: tuple[ClientFunction, ...] = (
     run_other_paths_client,
     run_slow_client,
     run_disconnecting_client,
+    run_watching_client,
+    run_watching_client,
 )
 GRPC_CLIENTS: tuple[ClientFunction, ...] = (
     run_steady_caller,

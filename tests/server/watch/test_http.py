@@ -209,6 +209,15 @@ def test_a_watch_that_is_closed_is_forgotten(ports: ServerPorts, source: FakeSna
     wait_until(lambda: gauge + b"0.0" in send_request(ports.http, "/metrics").body, "the watch to be forgotten")
 
 
+def test_the_duration_of_a_watch_is_not_counted(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """Watches are not among the durations of requests, which say how fast the gateway answers."""
+    source.current_snapshot = build_snapshot(topology=FIRST)
+    assert send_request(ports.http, f"{WATCH_PATH}?timeout=1ms").status == 200
+    assert b'http_request_duration_seconds_count{handler="api",route="watch"}' not in (
+        send_request(ports.http, "/metrics").body
+    )
+
+
 def test_the_number_of_watches_is_limited(source: FakeSnapshotProvider) -> None:
     """A watch over the limit is refused, with the time after which to try again."""
     source.next_refresh_seconds = 7
