@@ -15,12 +15,13 @@ from aggregator.lookup.diff import (
     DiffRequest,
 )
 from aggregator.lookup.fields import suggest_names
+from aggregator.lookup.instants import parse_instant
 from aggregator.lookup.results import CLUSTER_NOT_FOUND_MESSAGE
 from aggregator.lookup.watch import create_watch_plan
 from aggregator.models.grant import Grant
 from aggregator.models.topology import Topology
 from aggregator.refresh.snapshot import Snapshot
-from aggregator.server.instants import find_past_snapshot
+from aggregator.server.instants import get_past_snapshot
 from aggregator.server.visibility import SnapshotProvider, get_visible_snapshot
 
 
@@ -45,16 +46,23 @@ class DiffService:
         """
         plan = create_watch_plan(request.options)
         request.validate_limit()
-        before = await self._find_snapshot(grant, request.from_text or DEFAULT_FROM, FROM_PARAMETER)
-        after = await self._find_snapshot(grant, request.to_text, TO_PARAMETER)
+        # Both count back from the same time, however long a collection takes.
+        now_seconds = self._snapshots.past.now_seconds
+        from_seconds = parse_instant(request.from_text or DEFAULT_FROM, now_seconds, FROM_PARAMETER)
+        to_seconds = parse_instant(request.to_text, now_seconds, TO_PARAMETER) if request.to_text else None
+        before = await self._find_snapshot(grant, from_seconds, FROM_PARAMETER)
+        after = await self._find_snapshot(grant, to_seconds, TO_PARAMETER)
         _check_cluster(request.options.cluster, [before.topology, after.topology])
         comparison = Comparison(plan, _describe(before), _describe(after), request.limit)
         body = await asyncio.to_thread(self._encode, comparison)
         return DiffResponse(after.replace_gaps((*before.gaps, *after.gaps)), body)
 
-    async def _find_snapshot(self, grant: Grant, text: str, parameter: str) -> Snapshot:
-        past = await find_past_snapshot(self._snapshots, grant, text, parameter)
-        return await get_visible_snapshot(self._snapshots, grant, None if past is None else past.snapshot)
+    async def _find_snapshot(self, grant: Grant, at_seconds: int | None, parameter: str) -> Snapshot:
+        """Return the visible part of the snapshot of an instant, or of the current one without an instant."""
+        if at_seconds is None:
+            return await get_visible_snapshot(self._snapshots, grant)
+        past = await get_past_snapshot(self._snapshots, grant, at_seconds, parameter)
+        return await get_visible_snapshot(self._snapshots, grant, past.snapshot)
 
 
 def _describe(snapshot: Snapshot) -> ComparedTopology:

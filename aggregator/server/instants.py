@@ -19,9 +19,15 @@ async def find_past_snapshot(
     """
     if not text:
         return None
-    past = snapshots.past
+    return await get_past_snapshot(
+        snapshots, grant, parse_instant(text, snapshots.past.now_seconds, parameter), parameter
+    )
+
+
+async def get_past_snapshot(snapshots: SnapshotProvider, grant: Grant, at_seconds: int, parameter: str) -> PastSnapshot:
+    """Return the whole snapshot of an instant; raises the errors of `find_past_snapshot`."""
     try:
-        return await past.get(parse_instant(text, past.now_seconds, parameter), parameter)
+        return await snapshots.past.get(at_seconds, parameter)
     except PastSnapshotError as error:
         if grant.is_unrestricted:
             raise

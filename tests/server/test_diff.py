@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from aggregator.errors import NoTopologyError, PastSnapshotError
 from aggregator.models.topology import Cluster, Container, Node, Pod, Topology, add_version
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.refresh.past import PastSnapshot
 from aggregator.refresh.snapshot import Gap, GapKind
 from aggregator.server.auth.guard import AccessPolicy, TokenGuard
 from aggregator.server.auth.jwks import StaticKeySource
@@ -20,7 +21,13 @@ from aggregator.util.content_coding import MIN_COMPRESSIBLE_BYTES
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.server.openapi.document import assert_documented_response
 from tests.server.running_servers import ServerPorts, run_servers
-from tests.server.snapshot_provider import COLLECTED_AT, FAILED_GAP, FakeSnapshotProvider, build_snapshot
+from tests.server.snapshot_provider import (
+    COLLECTED_AT,
+    FAILED_GAP,
+    FakePastSnapshots,
+    FakeSnapshotProvider,
+    build_snapshot,
+)
 from tests.support.grpc_client import CallResult, call_method
 from tests.support.http_client import ClientResponse, send_request
 
@@ -197,6 +204,23 @@ def test_two_past_instants(source: FakeSnapshotProvider, ports: ServerPorts) -> 
     assert answer.json()["to"]["time"] == answer.headers["X-Topology-Time"] == "2026-11-20T19:30:00Z"
     assert source.past.requested == [FROM_SECONDS, FROM_SECONDS + 1800]
     assert get(ports, "").status == 503
+
+
+class PassingTime(FakePastSnapshots):
+    """Snapshots whose collection takes five seconds."""
+
+    async def get(self, at_seconds: int, parameter: str) -> PastSnapshot:
+        """Return the snapshot later."""
+        self.now_seconds += 5
+        return await super().get(at_seconds, parameter)
+
+
+def test_both_instants_count_from_the_same_time(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """The collection of the first instant does not move the second one."""
+    source.past = PassingTime(source)
+    assert send_request(ports.http, f"{PATH}?from=-1h&to=-1h").status == 200
+    assert len(source.past.requested) == 2
+    assert len(set(source.past.requested)) == 1
 
 
 def test_the_default_is_an_hour(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
