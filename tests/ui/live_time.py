@@ -107,6 +107,22 @@ def test_an_invalid_time_is_explained(open_page: OpenSession, small_url: str, te
     expect(session.page.get_by_role("main").get_by_role("alert")).to_contain_text(reason)
 
 
+def test_an_instant_that_cannot_be_collected_is_asked_for_again(
+    open_page: OpenSession, upstream: FleetUpstream, live_url: str
+) -> None:
+    """While Prometheus fails, a banner says that there is no topology of the instant; then it comes by itself."""
+    upstream.record_past(PAST)
+    session = open_page(live_url, viewport=WIDE)
+    session.expect_errors("status of 503")
+    upstream.is_failing = True
+    session.open(f"/ui/nodes?time={format_instant(PAST)}")
+    banner = session.page.get_by_role("alert").filter(has_text="no topology at")
+    expect(banner).to_contain_text("next attempt in")
+    upstream.is_failing = False
+    expect(session.page.get_by_role("link", name=upstream.fleet.hosts[0].name, exact=True)).to_be_visible()
+    expect(banner).to_have_count(0)
+
+
 def test_two_instants_are_compared(open_page: OpenSession, upstream: FleetUpstream, live_url: str) -> None:
     """The comparison lists an added node below its cluster; its link shows the node."""
     host = upstream.fleet.hosts[1]
