@@ -25,7 +25,7 @@ OTHER_CLUSTERS = {host.cluster.name.rpartition("/")[2] for host in generate_flee
 RESTRICTED_TEXTS = {
     "world": "athens-master",
     "compare": "What has changed since when?",
-    "quality": "This screen is about all clusters",
+    "quality": "This screen needs access to all clusters",
 }
 # Longer than the page needs to show data.
 TOKEN_VALID_SECONDS = 25
