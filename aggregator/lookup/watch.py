@@ -1,6 +1,6 @@
 """What a watch shows: which objects, which of their fields, and which of their changes. Validated once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,7 @@ from aggregator.lookup.request import (
     intersect_masks,
     split_mask_by_message,
 )
-from aggregator.models.changes import CHANGE_KINDS, FIELD_CLASSES, ChangeKind, ObjectChange
+from aggregator.models.changes import CHANGE_KINDS, FIELD_CLASSES, ChangeKind, ObjectChange, get_object_key
 from aggregator.models.topology import Topology
 from aggregator.views.v1_format import FieldMask, get_attribute_name, is_map_field, is_timestamp_field
 
@@ -81,7 +81,9 @@ class KindPlan:
         mask = intersect_masks(plan.mask, build_depth_mask(message_type, 0)) if kind == "clusters" else plan.mask
         if options.changes == STRUCTURE:
             mask = intersect_masks(mask, _build_structure_mask(message))
-        self.masks_by_message = split_mask_by_message(mask if mask is None else {**mask, "id": None}, message_type)
+        if mask is not None:
+            mask = {**mask, **dict.fromkeys(("id",) if kind == "clusters" else ("cluster", "id"))}
+        self.masks_by_message = split_mask_by_message(mask, message_type)
 
     def shows(self, item: Any) -> bool:
         """Return whether the watch shows an object."""
@@ -94,10 +96,9 @@ class KindPlan:
         return self._predicate is None or self._predicate(item)
 
     def list_objects(self, topology: Topology) -> list[Any]:
-        """Return the objects of a topology that the watch shows, by ID."""
-        get_id = _ID_GETTERS[self.kind]
+        """Return the objects of a topology that the watch shows, by cluster and ID."""
         objects: Iterable[Any] = getattr(topology, self.kind).values()
-        return sorted(filter(self.shows, objects), key=get_id)
+        return sorted(filter(self.shows, objects), key=get_object_key)
 
     def select_change(self, change: ObjectChange) -> ObjectChange | None:
         """Return a change as the watch shows it, None if it does not.
@@ -130,13 +131,6 @@ class WatchPlan:
 
 # Clients repeat their requests.
 create_watch_plan = lru_cache(maxsize=64)(WatchPlan)
-
-
-_ID_GETTERS: Mapping[ChangeKind, Callable[[Any], str]] = {
-    "clusters": lambda cluster: cluster.uid,
-    "nodes": lambda node: node.id,
-    "pods": lambda pod: pod.id,
-}
 
 
 def _check_options(options: WatchOptions) -> None:

@@ -414,7 +414,7 @@ def _wrap(name: str, message: Message, pieces: Iterable[bytes] = ()) -> WatchEve
 
 
 def list_changes(plan: WatchPlan, delta: TopologyDelta) -> Iterator[ObjectChange]:
-    """Yield the changes that a watch shows, by kind and ID."""
+    """Yield the changes that a watch shows, by kind, cluster and ID."""
     for kind_plan in plan.kind_plans:
         for _, change in sorted(delta.get_changes(kind_plan.kind).items()):
             selected = kind_plan.select_change(change)

@@ -1,4 +1,4 @@
-"""Changes: the objects that were added, removed or changed between two topologies, matched by their IDs.
+"""Changes: the objects that were added, removed or changed between two topologies, matched by cluster and ID.
 
 `FIELD_CLASSES` splits the fields of the model. Structure is what exists, where, and in which state. Measurements are
 what changes with nearly every scrape, such as usage.
@@ -125,7 +125,10 @@ class ObjectChange(msgspec.Struct, frozen=True, gc=False):
         return self.before is None or self.after is None or not has_equal_structure(self.before, self.after)
 
 
-ChangesById = Mapping[str, ObjectChange]
+# The key of the cluster, "" for a cluster itself, and the ID of the object. An ID alone is not unique: copies of a
+# cluster under another label have pods with the same UIDs.
+ObjectKey = tuple[str, str]
+ChangesByKey = Mapping[ObjectKey, ObjectChange]
 
 
 class TopologyProperties(NamedTuple):
@@ -136,19 +139,19 @@ class TopologyProperties(NamedTuple):
 
 
 class TopologyDelta(msgspec.Struct, frozen=True, kw_only=True):
-    """All changes between two versions of a topology, by the IDs of the objects."""
+    """All changes between two versions of a topology, by the keys of the objects."""
 
     previous_version: str
     version: str
-    clusters: ChangesById = {}
-    nodes: ChangesById = {}
-    pods: ChangesById = {}
+    clusters: ChangesByKey = {}
+    nodes: ChangesByKey = {}
+    pods: ChangesByKey = {}
     properties_before: TopologyProperties = TopologyProperties()
     properties_after: TopologyProperties = TopologyProperties()
 
-    def get_changes(self, kind: ChangeKind) -> ChangesById:
-        """Return the changes of the objects of a kind, by ID."""
-        changes: ChangesById = getattr(self, kind)
+    def get_changes(self, kind: ChangeKind) -> ChangesByKey:
+        """Return the changes of the objects of a kind, by their keys."""
+        changes: ChangesByKey = getattr(self, kind)
         return changes
 
     @property
@@ -170,9 +173,9 @@ def compare_topologies(before: Topology, after: Topology) -> TopologyDelta:
     return TopologyDelta(
         previous_version=before.version,
         version=after.version,
-        clusters=_compare_objects("clusters", before.clusters.values(), after.clusters.values(), attrgetter("uid")),
-        nodes=_compare_objects("nodes", before.nodes.values(), after.nodes.values(), attrgetter("id")),
-        pods=_compare_objects("pods", before.pods.values(), after.pods.values(), attrgetter("id")),
+        clusters=_compare_objects("clusters", before.clusters.values(), after.clusters.values()),
+        nodes=_compare_objects("nodes", before.nodes.values(), after.nodes.values()),
+        pods=_compare_objects("pods", before.pods.values(), after.pods.values()),
         properties_before=get_properties(before),
         properties_after=get_properties(after),
     )
@@ -220,20 +223,25 @@ def _create_structure_getter(struct: type[msgspec.Struct]) -> tuple[Callable[[An
 _STRUCTURE_GETTERS = {struct: _create_structure_getter(struct) for struct in FIELD_CLASSES}
 
 
+def get_object_key(item: Cluster | Node | Pod) -> ObjectKey:
+    """Return the key by which the changes of an object are matched."""
+    return ("", item.uid) if isinstance(item, Cluster) else (item.cluster, item.id)
+
+
 def _compare_objects(
-    kind: ChangeKind, before: Iterable[Any], after: Iterable[Any], get_id: Callable[[Any], str]
-) -> dict[str, ObjectChange]:
-    remaining = {get_id(each): each for each in before}
+    kind: ChangeKind, before: Iterable[Cluster | Node | Pod], after: Iterable[Cluster | Node | Pod]
+) -> dict[ObjectKey, ObjectChange]:
+    remaining = {get_object_key(each): each for each in before}
     changes = {}
     for current in after:
-        key = get_id(current)
+        key = get_object_key(current)
         previous = remaining.pop(key, None)
         if previous is None or previous != current:
-            changes[key] = ObjectChange(kind, key, previous, current)
-    return changes | {key: ObjectChange(kind, key, previous, None) for key, previous in remaining.items()}
+            changes[key] = ObjectChange(kind, key[1], previous, current)
+    return changes | {key: ObjectChange(kind, key[1], previous, None) for key, previous in remaining.items()}
 
 
-def _combine_changes(first: ChangesById, second: ChangesById) -> dict[str, ObjectChange]:
+def _combine_changes(first: ChangesByKey, second: ChangesByKey) -> dict[ObjectKey, ObjectChange]:
     combined = dict(first)
     for key, change in second.items():
         earlier = first.get(key)
@@ -241,5 +249,5 @@ def _combine_changes(first: ChangesById, second: ChangesById) -> dict[str, Objec
         if before == change.after:
             combined.pop(key, None)
         else:
-            combined[key] = ObjectChange(change.kind, key, before, change.after)
+            combined[key] = ObjectChange(change.kind, change.id, before, change.after)
     return combined

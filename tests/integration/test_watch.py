@@ -87,7 +87,7 @@ def test_a_restarted_gateway_is_watched_again(tmp_path: Path) -> None:
                 apply_until(process, "completeness")
                 shown = {kind: send_request(port, f"/api/v1/{kind}").json()[kind] for kind in KINDS}
     assert {kind: sorted(copy.objects[kind]) for kind in KINDS} == {
-        kind: sorted(each["id"] for each in shown[kind]) for kind in KINDS
+        kind: sorted((each.get("cluster", ""), each["id"]) for each in shown[kind]) for kind in KINDS
     }
 
 

@@ -49,14 +49,25 @@ def test_equal_topologies_have_no_changes() -> None:
 
 
 def test_objects_are_added_changed_and_removed() -> None:
-    """Objects are matched by their ID, so that one with another name has changed."""
+    """Objects are matched by cluster and ID, so that one with another name has changed."""
     other = replace(NODE, id="u/m", key="m")
     delta = compare_topologies(build_topology(NODE, POD), build_topology(other, replace(POD, key="q", name="q")))
     assert {key: (change.before, change.after) for key, change in delta.nodes.items()} == {
-        "u/n": (NODE, None),
-        "u/m": (None, other),
+        ("c", "u/n"): (NODE, None),
+        ("c", "u/m"): (None, other),
     }
-    assert delta.pods["p-1"].changed_fields == ("key", "name")
+    assert delta.pods["c", "p-1"].changed_fields == ("key", "name")
+
+
+def test_one_id_in_two_clusters_is_two_objects() -> None:
+    """A cluster whose series have two cluster labels has each pod twice, and each changes on its own."""
+    pods = {("c", POD.key): POD, ("d", POD.key): replace(POD, cluster="d")}
+    clusters = {key: Cluster(key=key, uid=key) for key in ("c", "d")}
+    before = add_version(Topology(clusters=clusters, pods=pods))
+    after = add_version(
+        Topology(clusters=clusters, pods={**pods, ("d", POD.key): replace(POD, cluster="d", phase="Failed")})
+    )
+    assert list(compare_topologies(before, after).pods) == [("d", "p-1")]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +91,7 @@ def test_a_structural_delta_leaves_out_measurements() -> None:
     """The structural part of a delta has no objects whose measurements alone differ."""
     after = build_topology(replace(NODE, cpu_usage_percent=11), replace(POD, phase="Failed"))
     delta = compare_topologies(build_topology(NODE, POD), after).select_structure()
-    assert (list(delta.nodes), list(delta.pods)) == ([], ["p-1"])
+    assert (list(delta.nodes), list(delta.pods)) == ([], [("c", "p-1")])
 
 
 def test_two_deltas_combine_to_one() -> None:

@@ -41,7 +41,7 @@ def test_structure_is_kept_apart() -> None:
     assert quiet.change_count == 0
     structural = history.find_delta(BUSY[0].version, CORDONED.version, is_structure=True)
     assert structural is not None
-    assert list(structural.nodes) == ["u/n"]
+    assert list(structural.nodes) == [("c", "u/n")]
 
 
 def test_unknown_versions_are_not_found() -> None:

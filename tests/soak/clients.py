@@ -138,7 +138,10 @@ def run_watching_client(gateway: GatewayProcess, results: ClientResults, rng: ra
         nodes = http_client.send_request(gateway.http_port, "/api/v1/nodes").json()
         outcome, problem = "200 another version", ""
         if nodes["version"] == copy.version:
-            listed = {("nodes", each["id"]): msgspec.json.encode(each, order="sorted") for each in nodes["nodes"]}
+            listed = {
+                ("nodes", each["cluster"], each["id"]): msgspec.json.encode(each, order="sorted")
+                for each in nodes["nodes"]
+            }
             outcome, problem = "200 compared", "" if listed == copy.list_objects() else "the copy differs"
         results.record("HTTP, list for a watch", outcome, problem)
 

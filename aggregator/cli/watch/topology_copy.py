@@ -9,6 +9,8 @@ from aggregator.cli.watch.stream import DISCONNECT_EVENT, ReceivedEvent
 KINDS = ("clusters", "nodes", "pods")
 
 JsonObject = Mapping[str, Any]
+# The name of the cluster, "" for a cluster itself, and the ID.
+ObjectKey = tuple[str, str]
 
 
 class Change(NamedTuple):
@@ -24,10 +26,10 @@ class Change(NamedTuple):
 
 
 class TopologyCopy:
-    """The v1 JSON of the objects, by kind and ID."""
+    """The v1 JSON of the objects, by kind, and by cluster and ID."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
+        self.objects: dict[str, dict[ObjectKey, JsonObject]] = {kind: {} for kind in KINDS}
         self.properties: JsonObject = {}
         # Parts of an event. They are applied together, because a stream that breaks off between two of them continues
         # before the first.
@@ -47,13 +49,15 @@ class TopologyCopy:
             self.properties = parts[-1].get("properties", self.properties)
             if event.name == "changes":
                 return [self._apply_change(each) for part in parts for each in part.get("changes", ())]
-            self.objects = {kind: {each["id"]: each for part in parts for each in part.get(kind, ())} for kind in KINDS}
+            self.objects = {
+                kind: {_get_key(each): each for part in parts for each in part.get(kind, ())} for kind in KINDS
+            }
         except (LookupError, TypeError, AttributeError, ValueError):
             raise FetchError("an event of the watch is invalid; is it a gateway?") from None
         return None
 
     def _apply_change(self, change: JsonObject) -> Change:
-        kind, key = change["kind"], change["id"]
+        kind, key = change["kind"], _get_key(change)
         objects = self.objects[kind]
         before = objects.pop(key, None)
         after: JsonObject | None = None
@@ -66,10 +70,20 @@ class TopologyCopy:
         if after is not None:
             objects[key] = after
         return Change(
-            kind, key, change.get("cluster", ""), change.get("namespace", ""), change.get("name", ""), before, after
+            kind,
+            change["id"],
+            change.get("cluster", ""),
+            change.get("namespace", ""),
+            change.get("name", ""),
+            before,
+            after,
         )
 
     def iterate_counts(self) -> Iterator[tuple[int, str]]:
         """Yield the number of objects of each kind, and the name of one."""
         for kind in KINDS:
             yield len(self.objects[kind]), kind.removesuffix("s")
+
+
+def _get_key(item: JsonObject) -> ObjectKey:
+    return item.get("cluster", ""), item["id"]

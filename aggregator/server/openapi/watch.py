@@ -35,7 +35,10 @@ EVENT_EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "snapshot": {
         "event": "snapshot",
         "id": "4a3f",
-        "data": '{"version":"4a3f","time":"2026-11-20T20:57:10Z","nodes":[{"id":"u1/m1","name":"athens-master"}]}',
+        "data": (
+            '{"version":"4a3f","time":"2026-11-20T20:57:10Z",'
+            '"nodes":[{"id":"u1/m1","cluster":"icos-south","name":"athens-master"}]}'
+        ),
     },
     "changes": {
         "event": "changes",

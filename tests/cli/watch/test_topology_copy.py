@@ -16,7 +16,7 @@ def test_changes_are_applied() -> None:
     assert copy.apply(ReceivedEvent(*SNAPSHOT)) is None
     changes = copy.apply(ReceivedEvent(*build_changes("v2", NODE_CHANGE, POD_CHANGE)))
     assert changes is not None
-    assert copy.objects["nodes"]["c1/n1"] == {
+    assert copy.objects["nodes"]["icos-south", "c1/n1"] == {
         "id": "c1/n1",
         "name": "athens-master",
         "cluster": "icos-south",

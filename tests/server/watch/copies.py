@@ -11,7 +11,7 @@ from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.views.v1_protobuf import serialize_message
 
 # Canonical bytes of each object, by kind and ID.
-Objects = Mapping[tuple[str, str], bytes]
+Objects = Mapping[tuple[str, str, str], bytes]
 KINDS = ("clusters", "nodes", "pods")
 
 
@@ -44,7 +44,7 @@ class JsonCopy:
         self.is_complete: bool | None = None
         self.gaps: list[str] = []
         self.properties: dict[str, Any] | None = None
-        self._objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._parts: list[dict[str, Any]] = []
 
     def apply(self, event: WatchEvent) -> None:
@@ -71,7 +71,9 @@ class JsonCopy:
     def _apply_parts(self, name: str, parts: list[dict[str, Any]]) -> None:
         for data in parts:
             if name == "snapshot":
-                self._objects |= {(kind, each["id"]): each for kind in KINDS for each in data.get(kind, ())}
+                self._objects |= {
+                    (kind, each.get("cluster", ""), each["id"]): each for kind in KINDS for each in data.get(kind, ())
+                }
             elif name == "changes":
                 assert data["previousVersion"] == self.version
                 for change in data.get("changes", ()):
@@ -80,7 +82,7 @@ class JsonCopy:
                 self.properties = data["properties"]
 
     def _apply_change(self, change: dict[str, Any]) -> None:
-        key = change["kind"], change["id"]
+        key = change["kind"], change.get("cluster", ""), change["id"]
         if change["type"] == "REMOVED":
             del self._objects[key]
         elif change["type"] == "ADDED":
@@ -109,7 +111,7 @@ class MessageCopy:
         self.restart_count = 0
         self.is_complete: bool | None = None
         self.gaps: list[str] = []
-        self._objects: dict[tuple[str, str], Any] = {}
+        self._objects: dict[tuple[str, str, str], Any] = {}
         self._parts: list[Any] = []
 
     def apply(self, event: WatchEvent) -> None:
@@ -137,11 +139,13 @@ class MessageCopy:
 
     def _apply_part(self, name: str, part: Any) -> None:
         if name == "snapshot":
-            self._objects |= {(kind, each.id): each for kind in KINDS for each in getattr(part, kind)}
+            self._objects |= {
+                (kind, getattr(each, "cluster", ""), each.id): each for kind in KINDS for each in getattr(part, kind)
+            }
             return
         assert part.previous_version == self.version
         for change in part.changes:
-            key = change.kind, change.id
+            key = change.kind, change.cluster, change.id
             if change.type == "REMOVED":
                 del self._objects[key]
                 continue

@@ -19,7 +19,7 @@ from aggregator.lookup.request import LookupOptions, LookupPlan, Resource
 from aggregator.lookup.results import JSON_ENCODER, PROTOBUF_ENCODER, TopologyIndex, execute_lookup
 from aggregator.lookup.watch import WatchOptions
 from aggregator.lookup.watch_events import MessageEncoder, ServerSentEventEncoder
-from aggregator.models.changes import FIELD_CLASSES
+from aggregator.models.changes import FIELD_CLASSES, get_object_key
 from aggregator.models.grant import UNRESTRICTED, Grant
 from aggregator.models.topology import (
     Cluster,
@@ -123,7 +123,7 @@ def topologies(draw: st.DrawFn) -> Topology:
             pod_fields: dict[str, Any] = draw(PODS)
             pod_fields["containers"] = name_parts(pod_fields["containers"])
             pods[key, f"p{number}"] = Pod(
-                cluster=key, key=f"p{number}", id=f"{key}/p{number}", name=f"p{number}", namespace="d", **pod_fields
+                cluster=key, key=f"p{number}", id=f"p{number}", name=f"p{number}", namespace="d", **pod_fields
             )
     return add_version(
         Topology(
@@ -153,7 +153,7 @@ def list_expected(topology: Topology, options: WatchOptions, *, is_json: bool) -
     """Return what the lists of a topology show, without the objects that `cluster` leaves out."""
     expected = {}
     for kind in (options.kind,) if options.kind else RESOURCES:
-        fields = ("id", *options.fields) if options.fields else ()
+        fields = ("id", *(() if kind == "clusters" else ("cluster",)), *options.fields) if options.fields else ()
         plan = LookupPlan(RESOURCES[kind], LookupOptions(options.filter, options.labels, fields, options.depth))
         matches = plan.build_predicate(topology) or (lambda _item: True)
         shown = [
@@ -165,8 +165,9 @@ def list_expected(topology: Topology, options: WatchOptions, *, is_json: bool) -
             model_object = item.cluster if kind == "clusters" else item
             if options.changes == "structure":
                 model_object = remove_measurements(model_object)
-            key = model_object.uid if kind == "clusters" else model_object.id
-            expected[kind, key] = encode_alone(model_object, kind, fields, options.depth, is_json=is_json)
+            expected[kind, *get_object_key(model_object)] = encode_alone(
+                model_object, kind, fields, options.depth, is_json=is_json
+            )
     return expected
 
 

@@ -85,7 +85,7 @@ def test_a_snapshot_and_then_changes(source: FakeSnapshotProvider, ports: Server
         assert (stream.copy.version, stream.copy.is_complete) == (FIRST.version, True)
         source.publish(build_snapshot(topology=BUSY))
         assert stream.read() == "changes"
-        assert b'"cpuUsagePercent":90' in stream.copy.list_objects()["nodes", "u/n"]
+        assert b'"cpuUsagePercent":90' in stream.copy.list_objects()["nodes", "icos-south", "u/n"]
         assert stream.copy.version == BUSY.version
 
 
@@ -99,7 +99,7 @@ def test_a_watch_of_structure_has_no_measurements(source: FakeSnapshotProvider, 
         assert stream.read() == "bookmark"
         source.publish(build_snapshot(topology=CORDONED))
         assert stream.read() == "changes"
-        assert b'"isUnschedulable":true' in stream.copy.list_objects()["nodes", "u/n"]
+        assert b'"isUnschedulable":true' in stream.copy.list_objects()["nodes", "icos-south", "u/n"]
 
 
 @pytest.mark.parametrize("way", ["Last_Event_ID", "known_version"])
@@ -301,4 +301,4 @@ def test_the_documented_stream_is_valid() -> None:
         text = "".join(f"{name}: {event[name]}\n" for name in ("event", "id", "data") if name in event)
         copy.apply(WatchEvent(event["event"], f"{text}\n".encode()))
     assert copy.version == "0d52"
-    assert b'"isUnschedulable":true' in copy.list_objects()["nodes", "u1/m1"]
+    assert b'"isUnschedulable":true' in copy.list_objects()["nodes", "icos-south", "u1/m1"]

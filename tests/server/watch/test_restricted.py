@@ -42,13 +42,13 @@ async def test_changes_of_other_clusters_are_not_sent() -> None:
             copy.apply(event)
             names.append(event.name)
             if names == ["completeness", "snapshot"]:
-                assert set(copy.list_objects()) == {("clusters", "mine-uid"), ("nodes", "mine/n")}
+                assert set(copy.list_objects()) == {("clusters", "", "mine-uid"), ("nodes", "mine", "mine/n")}
                 source.publish(build_snapshot(topology=build_topology(1, 2)))
                 source.publish(build_snapshot(topology=build_topology(2, 2)))
             if event.name == "changes":
                 break
     assert names == ["completeness", "snapshot", "changes"]
-    assert b'"cpuCores":2' in copy.list_objects()["nodes", "mine/n"]
+    assert b'"cpuCores":2' in copy.list_objects()["nodes", "mine", "mine/n"]
 
 
 async def test_gaps_of_upstreams_are_not_named() -> None:
