@@ -41,7 +41,7 @@ test("a row that is closed hides what is below it", () => {
 
 test("of many changes, the fields are hidden until somebody opens the object", () => {
   assert.deepEqual(titles([MODIFIED], [], false), ["east", "Pods", "nginx"]);
-  assert.deepEqual(titles([MODIFIED], ['["pods","3"]'], false), ["east", "Pods", "nginx", "Phase"]);
+  assert.deepEqual(titles([MODIFIED], ['["east","pods","3"]'], false), ["east", "Pods", "nginx", "Phase"]);
 });
 
 test("a cluster that is new is below its own name", () => {
@@ -99,4 +99,9 @@ test("a field without a value any longer is unknown after it", () => {
     before: { memoryBytes: "1073741824" },
   });
   assert.deepEqual([field?.label, field?.before, field?.after], ["Memory", "1 GiB", ""]);
+});
+
+test("objects of two clusters with the same ID are rows of their own", () => {
+  const rows = buildRows([MODIFIED, { ...MODIFIED, cluster: "west" }], new Set(), true);
+  assert.equal(new Set(rows.map(({ key }) => key)).size, rows.length);
 });

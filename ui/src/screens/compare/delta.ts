@@ -164,7 +164,8 @@ function buildObjectRows(
   const rows: DeltaRow[] = [];
   const sorted = [...changes].sort((left, right) => COLLATOR.compare(sortKey(left), sortKey(right)));
   for (const [place, change] of sorted.entries()) {
-    const key = JSON.stringify([change.kind, change.id]);
+    // Pods of two clusters may share an ID.
+    const key = JSON.stringify([change.cluster ?? "", change.kind, change.id]);
     const isOpen = change.type === "MODIFIED" ? isExpanded(key, areFieldsShown) : null;
     rows.push({
       type: "object",
