@@ -69,7 +69,7 @@ class KindPlan:
         plan = LookupPlan(resource, LookupOptions(options.filter, options.labels, options.fields, options.depth))
         if plan.uses_relative_times:
             raise BadRequestError(
-                "filter: a watch does not support relative times; compare with a time such as 2026-11-20T20:57:08Z",
+                "filter: relative times are not possible for changes; compare with a time such as 2026-11-20T20:57:08Z",
                 parameter=FILTER_PARAMETER,
             )
         self._predicate = plan.build_predicate(Topology())
@@ -136,7 +136,7 @@ create_watch_plan = lru_cache(maxsize=64)(WatchPlan)
 def _check_options(options: WatchOptions) -> None:
     if options.kind == ObjectKind.CONTAINERS.value:
         raise BadRequestError(
-            "kind: containers are parts of pods; watch pods, for example with fields=containers",
+            "kind: containers are parts of pods; use kind=pods, for example with fields=containers",
             parameter=KIND_PARAMETER,
             allowed=CHANGE_KINDS,
         )
@@ -166,13 +166,13 @@ def _refuse_members(message: Descriptor, plan: LookupPlan) -> None:
         field = find_descriptor_field(message, requirement.key.partition(".")[0])
         if field is not None and field.name in _CLUSTER_MEMBERS:
             raise BadRequestError(
-                f"filter: a watch of clusters does not support {requirement.key[:80]}; watch {field.name}",
+                f"filter: changes of clusters cannot be selected by {requirement.key[:80]}; use kind={field.name}",
                 parameter=FILTER_PARAMETER,
             )
     for name in _CLUSTER_MEMBERS:
         if plan.mask is not None and name in plan.mask:
             raise BadRequestError(
-                f"{FIELDS_PARAMETER}: a watch of clusters has no {name}; watch {name}", parameter=FIELDS_PARAMETER
+                f"{FIELDS_PARAMETER}: changes of clusters have no {name}; use kind={name}", parameter=FIELDS_PARAMETER
             )
 
 
