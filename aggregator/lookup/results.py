@@ -205,11 +205,22 @@ class TopologyIndex:
         return pods_by_name
 
 
-def _build_not_found_error(problem: str, name: str, known_names: Sequence[str]) -> NotFoundError:
+def check_cluster(name: str, *topologies: Topology) -> None:
+    """Raise NotFoundError if none of the topologies has a cluster with this name."""
+    if not any(name in topology.clusters for topology in topologies):
+        known_names = sorted({key for topology in topologies for key in topology.clusters})
+        problem = f"{CLUSTER_NOT_FOUND_MESSAGE} {_quote_name(name)}"
+        raise _build_not_found_error(problem, name, known_names, parameter="cluster")
+
+
+def _build_not_found_error(
+    problem: str, name: str, known_names: Sequence[str], *, parameter: str = ""
+) -> NotFoundError:
     """Return the error for an unknown name: with similar names, else with all names if they are few."""
     nearest = suggest_names(name, known_names)
     is_short = len(known_names) <= MAX_LISTED_NAMES and sum(map(len, known_names)) <= _MAX_LISTED_CHARACTERS
-    return NotFoundError(problem, nearest=nearest, allowed=known_names if is_short and not nearest else ())
+    allowed = known_names if is_short and not nearest else ()
+    return NotFoundError(problem, parameter=parameter, nearest=nearest, allowed=allowed)
 
 
 def _quote_name(name: str) -> str:

@@ -46,14 +46,15 @@ class PastSnapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class PastSnapshotLimits:
-    """How many collections wait for the running one, and how much is kept: snapshots, and objects in all of them.
+    """How many collections wait for the running one, and how much is kept: snapshots, their objects and documents.
 
     The snapshot that was used last is always kept.
     """
 
     max_waiting: int = 4
     max_snapshots: int = 64
-    max_objects: int = 100_000
+    max_objects: int = 40_000
+    max_document_bytes: int = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -225,10 +226,11 @@ class PastSnapshots:
         collector = self._sources.create_collector()
         try:
             with self._own_metrics.measure_past_collection():
-                snapshot, _ = collector.collect(evaluation_time, instant)
+                snapshot, failures = collector.collect(evaluation_time, instant)
+            self._pause(find_max_retry_after_seconds(failures))
         except RefreshFailedError as failed:
             retry_after_seconds = find_max_retry_after_seconds(failed.failures)
-            self._paused_until = self._clock.monotonic() + min(retry_after_seconds, MAX_PAUSE_SECONDS)
+            self._pause(retry_after_seconds)
             raise PastSnapshotError(
                 f"no topology at {format_instant(evaluation_time)}", str(failed), retry_after_seconds, is_refused=False
             ) from None
@@ -246,25 +248,35 @@ class PastSnapshots:
         )
         return PastSnapshot(snapshot.copy_as_past(), quality)
 
+    def _pause(self, retry_after_seconds: float) -> None:
+        """Start no other collection until the Retry-After of an upstream has passed."""
+        paused_until = self._clock.monotonic() + min(retry_after_seconds, MAX_PAUSE_SECONDS)
+        self._paused_until = max(self._paused_until, paused_until)
+
     def _add(self, key: int, past: PastSnapshot) -> None:
         """Keep a snapshot, and free those that were not used for longest while there are too many."""
         now = self._clock.monotonic()
         lacks_responses = any(gap.kind in (GapKind.FAILED, GapKind.WARNING) for gap in past.snapshot.gaps)
         is_settled = self.now_seconds - key >= SETTLING_SECONDS and not lacks_responses
+        replaced = self._cached.pop(key, None)
         self._cached[key] = _CachedSnapshot(past, math.inf if is_settled else now + UNSETTLED_TTL_SECONDS)
-        self._cached.move_to_end(key)
-        retired = [self._cached.popitem(last=False)[1].past.snapshot for _ in range(self._count_excess())]
+        retired = [] if replaced is None else [replaced.past.snapshot]
+        retired += [self._cached.popitem(last=False)[1].past.snapshot for _ in range(self._count_excess())]
         # Freed on the thread for collections, which accepts no more work once this is closed.
         with suppress(RuntimeError):
             self._executor.submit(free_snapshots, retired)
 
     def _count_excess(self) -> int:
         """Return how many snapshots to free, without the one that was used last."""
-        kept_count = kept_objects = 0
+        kept_count = kept_objects = kept_bytes = 0
         for cached in reversed(self._cached.values()):
-            topology = cached.past.snapshot.topology
-            kept_objects += len(topology.clusters) + len(topology.nodes) + len(topology.pods)
-            if kept_count and (kept_objects > self._limits.max_objects or kept_count >= self._limits.max_snapshots):
+            documents = cached.past.snapshot.rendered_topology
+            kept_objects += (
+                len(documents.topology.clusters) + len(documents.topology.nodes) + len(documents.topology.pods)
+            )
+            kept_bytes += documents.estimate_all_bytes()
+            is_over_limit = kept_objects > self._limits.max_objects or kept_bytes > self._limits.max_document_bytes
+            if kept_count and (is_over_limit or kept_count >= self._limits.max_snapshots):
                 break
             kept_count += 1
         return len(self._cached) - kept_count

@@ -137,9 +137,20 @@ class RenderedTopology:
         object_count = len(self.topology.nodes) + len(self.topology.pods)
         return _RESTRICTED_OBJECT_BYTES * object_count + sum(len(body) for body in list(self._bodies.values()))
 
+    def estimate_all_bytes(self) -> int:
+        """Return the memory of the bodies, and of the restricted copies with theirs."""
+        restricted = list(self._restricted.values())
+        return sum(map(len, list(self._bodies.values()))) + sum(each.estimate_bytes() for each in restricted)
+
     def copy_with_ages(self, reference_seconds: float) -> "RenderedTopology":
         """Return a copy for the same topology, with ages computed for another time."""
-        copied = RenderedTopology(self.topology, reference_seconds, self._views, has_own_ages=True)
+        copied = RenderedTopology(
+            self.topology,
+            reference_seconds,
+            self._views,
+            has_own_ages=True,
+            max_restricted_bytes=self._max_restricted_bytes,
+        )
         copied._bodies.update(
             {
                 document_format: body

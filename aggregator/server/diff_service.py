@@ -1,10 +1,9 @@
 """Differences between two instants for HTTP and gRPC: in the topologies that the caller may see, on a thread."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from aggregator.errors import NotFoundError
+from aggregator.errors import BadRequestError
 from aggregator.lookup.diff import (
     DEFAULT_FROM,
     FROM_PARAMETER,
@@ -14,12 +13,10 @@ from aggregator.lookup.diff import (
     DiffEncoder,
     DiffRequest,
 )
-from aggregator.lookup.fields import suggest_names
-from aggregator.lookup.instants import parse_instant
-from aggregator.lookup.results import CLUSTER_NOT_FOUND_MESSAGE
+from aggregator.lookup.instants import format_instant, parse_instant
+from aggregator.lookup.results import check_cluster
 from aggregator.lookup.watch import create_watch_plan
 from aggregator.models.grant import Grant
-from aggregator.models.topology import Topology
 from aggregator.refresh.snapshot import Snapshot
 from aggregator.server.instants import get_past_snapshot
 from aggregator.server.visibility import SnapshotProvider, get_visible_snapshot
@@ -38,6 +35,7 @@ class DiffService:
     def __init__(self, snapshots: SnapshotProvider, encode: DiffEncoder) -> None:
         self._snapshots = snapshots
         self._encode = encode
+        self._lock = asyncio.Lock()
 
     async def compare(self, grant: Grant, request: DiffRequest) -> DiffResponse:
         """Return what changed between two instants; raise a RequestError if the request is invalid.
@@ -50,11 +48,20 @@ class DiffService:
         now_seconds = self._snapshots.past.now_seconds
         from_seconds = parse_instant(request.from_text or DEFAULT_FROM, now_seconds, FROM_PARAMETER)
         to_seconds = parse_instant(request.to_text, now_seconds, TO_PARAMETER) if request.to_text else None
+        if to_seconds is not None and to_seconds < from_seconds:
+            raise BadRequestError(
+                f"{TO_PARAMETER} must not be before {FROM_PARAMETER}: got {format_instant(from_seconds)} and "
+                f"{format_instant(to_seconds)}",
+                parameter=TO_PARAMETER,
+            )
         before = await self._find_snapshot(grant, from_seconds, FROM_PARAMETER)
         after = await self._find_snapshot(grant, to_seconds, TO_PARAMETER)
-        _check_cluster(request.options.cluster, [before.topology, after.topology])
+        if request.options.cluster:
+            check_cluster(request.options.cluster, before.topology, after.topology)
         comparison = Comparison(plan, _describe(before), _describe(after), request.limit)
-        body = await asyncio.to_thread(self._encode, comparison)
+        # One at a time: a comparison of a large fleet needs seconds of CPU, and memory for all its changes.
+        async with self._lock:
+            body = await asyncio.to_thread(self._encode, comparison)
         return DiffResponse(after.replace_gaps((*before.gaps, *after.gaps)), body)
 
     async def _find_snapshot(self, grant: Grant, at_seconds: int | None, parameter: str) -> Snapshot:
@@ -67,12 +74,3 @@ class DiffService:
 
 def _describe(snapshot: Snapshot) -> ComparedTopology:
     return ComparedTopology(snapshot.topology, int(snapshot.evaluated_at_seconds), snapshot.is_complete)
-
-
-def _check_cluster(name: str, topologies: Sequence[Topology]) -> None:
-    """Raise NotFoundError if a cluster is requested that none of the topologies has."""
-    names = sorted({key for topology in topologies for key in topology.clusters})
-    if name and name not in names:
-        raise NotFoundError(
-            f"{CLUSTER_NOT_FOUND_MESSAGE} {name[:80]!r}", parameter="cluster", nearest=suggest_names(name, names)
-        )

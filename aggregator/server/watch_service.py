@@ -1,25 +1,29 @@
 """Watches: streams of a snapshot and then changes, for HTTP and gRPC.
 
 A watch stores only the version that it sent last. When its client has read the last event, the watch sends the changes
-since that version, so a slow client costs no memory, and its changes merge. Watches of one kind share encoded events.
+since that version, so the changes of a slow client merge. Watches of one kind share encoded events.
 """
 
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Callable
+import weakref
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aggregator.errors import NoTopologyError, TooManyWatchesError
-from aggregator.lookup.results import TopologyIndex
+from aggregator.lookup.results import check_cluster
 from aggregator.lookup.watch import WatchOptions, WatchPlan, create_watch_plan
 from aggregator.lookup.watch_events import Moment, WatchEncoder, WatchEvent
 from aggregator.models.grant import Grant
+from aggregator.models.topology import Topology
+from aggregator.observability.logs import get_logger
 from aggregator.observability.metrics import OwnMetrics
-from aggregator.refresh.history import VersionHistory
+from aggregator.refresh.history import MAX_HISTORY_BYTES, VersionHistory
 from aggregator.refresh.snapshot import Gap, GapKind, Snapshot
 from aggregator.server.visibility import GENERIC_NO_TOPOLOGY_MESSAGE, SnapshotProvider, get_visible_snapshot
 from aggregator.util.runtime import iter_chunks
@@ -31,6 +35,8 @@ RESTRICTED_HISTORY_TTL_SECONDS = 60.0
 # How long encoded events are kept for other watches, which wake up at the same time.
 SHARED_EVENTS_TTL_SECONDS = 5.0
 MAX_MIN_INTERVAL_SECONDS = 60.0
+# What a client may take to read the events that lead to one version: they stay in memory until then.
+MAX_READ_SECONDS = 300.0
 # Their events take a few milliseconds.
 WAKE_UPS_AT_ONCE = 25
 STOPPING_INTERVAL_SECONDS = 0.05
@@ -46,10 +52,13 @@ MAX_WATCHES = 7500
 TOO_MANY_WATCHES_MESSAGE = "too many watches are open"
 STOPPING_REASON = "the server is stopping"
 TIMEOUT_REASON = "the timeout of the watch has passed"
+SLOW_CLIENT_REASON = "the client reads too slowly"
 TOKEN_EXPIRED_REASON = "the token has expired"  # noqa: S105 - a text
 
 _Result = TypeVar("_Result")
 _Completeness = tuple[bool, tuple[str, ...]]
+
+_log = get_logger(__name__)
 
 
 def compute_max_watches(max_connections: int) -> int:
@@ -83,6 +92,7 @@ class WatchService:
         self._own_metrics = own_metrics
         self._max_watches = max_watches
         self._shared: dict[tuple[Grant, WatchOptions], _SharedWatch] = {}
+        self._counts_by_grant: Counter[Grant] = Counter()
         self._restricted_histories: dict[Grant, VersionHistory] = {}
         # Of the grants without watches.
         self._history_timers: dict[Grant, asyncio.TimerHandle] = {}
@@ -92,7 +102,7 @@ class WatchService:
     @property
     def watch_count(self) -> int:
         """The number of open watches."""
-        return sum(shared.watch_count for shared in self._shared.values())
+        return self._counts_by_grant.total()
 
     async def open(self, grant: Grant, request: WatchRequest) -> "Watch":
         """Return a watch; raise an error if the request is invalid, or there is no topology, or too many watches."""
@@ -102,8 +112,7 @@ class WatchService:
         if self.watch_count >= self._max_watches:
             raise TooManyWatchesError(TOO_MANY_WATCHES_MESSAGE)
         if request.options.cluster and not request.known_version:
-            # Raises NotFoundError, with similar names, unless there is such a cluster.
-            TopologyIndex(visible.topology).get_cluster(request.options.cluster)
+            check_cluster(request.options.cluster, visible.topology)
         return Watch(self, grant, plan, request)
 
     def join(self, grant: Grant, plan: WatchPlan) -> "_SharedWatch":
@@ -116,26 +125,34 @@ class WatchService:
         if shared is None:
             history = self._snapshots.history
             if not grant.is_unrestricted:
-                history = self._restricted_histories.setdefault(grant, VersionHistory())
+                history = self._get_restricted_history(grant)
             shared = self._shared[key] = _SharedWatch(
                 self._snapshots, grant, plan, self._create_encoder(plan), history, self._executor
             )
         self._refresh_notifier.start()
         shared.add_watch()
+        self._counts_by_grant[grant] += 1
         return shared
+
+    def _get_restricted_history(self, grant: Grant) -> VersionHistory:
+        """Return the history of a grant; the more there are, the less each new one may keep."""
+        history = self._restricted_histories.get(grant)
+        if history is None:
+            max_bytes = MAX_HISTORY_BYTES // (len(self._restricted_histories) + 1)
+            history = self._restricted_histories[grant] = VersionHistory(max_bytes=max_bytes)
+        return history
 
     def leave(self, shared: "_SharedWatch") -> None:
         """Forget a watch that has ended."""
         shared.remove_watch()
+        self._counts_by_grant -= Counter([shared.grant])
         if not self.watch_count:
             self._refresh_notifier.stop()
         loop, grant = asyncio.get_running_loop(), shared.grant
         if not shared.watch_count:
             # Clients that connect again and again need no new events.
             loop.call_later(SHARED_EVENTS_TTL_SECONDS, self._drop_unused, shared)
-        if grant in self._restricted_histories and not any(
-            each.grant == grant and each.watch_count for each in self._shared.values()
-        ):
+        if grant in self._restricted_histories and not self._counts_by_grant[grant]:
             self._history_timers[grant] = loop.call_later(
                 RESTRICTED_HISTORY_TTL_SECONDS, self._drop_restricted_history, grant
             )
@@ -189,7 +206,7 @@ class _RefreshNotifier:
         latest = peek_snapshot(self._snapshots)
         while True:
             # A refresh that ended while others were woken up is not missed.
-            if peek_snapshot(self._snapshots) is latest and not self._snapshots.is_stopping:
+            if peek_snapshot(self._snapshots)() is latest() and not self._snapshots.is_stopping:
                 await self._snapshots.wait_for_change()
             latest = peek_snapshot(self._snapshots)
             for waiters in iter_chunks(list(self._waiters), WAKE_UPS_AT_ONCE):
@@ -202,12 +219,20 @@ class _RefreshNotifier:
                 await asyncio.sleep(STOPPING_INTERVAL_SECONDS)
 
 
-def peek_snapshot(snapshots: SnapshotProvider) -> Snapshot | None:
-    """Return the current snapshot, None without one."""
+def peek_snapshot(snapshots: SnapshotProvider) -> Callable[[], Snapshot | None]:
+    """Return a weak reference to the current snapshot, or a function that returns None without one.
+
+    Two peeks refer to the same object, or to none, unless a refresh has ended in between. The references are weak,
+    because a watch that waits must not keep a snapshot that has been replaced.
+    """
     try:
-        return snapshots.get_snapshot()
+        return weakref.ref(snapshots.get_snapshot())
     except NoTopologyError:
-        return None
+        return _refer_to_nothing
+
+
+def _refer_to_nothing() -> None:
+    return None
 
 
 @dataclass
@@ -238,7 +263,8 @@ class _SharedWatch:
         self._history = history
         self._executor = executor
         self.watch_count = 0
-        self._described: tuple[Snapshot, _Completeness] | None = None
+        # What is described: the whole snapshot, from which the visible part was made.
+        self._described: tuple[Callable[[], Snapshot | None], _Completeness] | None = None
         # Events that lead to the current version, by the version before, "" for the snapshot.
         self._version = ""
         self._encodings: dict[str, _Encoding] = {}
@@ -258,22 +284,33 @@ class _SharedWatch:
         """Whether the process is stopping."""
         return self._snapshots.is_stopping
 
-    def peek(self) -> Snapshot | None:
-        """Return the current snapshot with all clusters, None without one: another object after each refresh."""
+    def peek(self) -> Callable[[], Snapshot | None]:
+        """Return a reference to the current snapshot with all clusters: another object after each refresh."""
         return peek_snapshot(self._snapshots)
 
     async def read_current(self) -> tuple[Snapshot | None, _Completeness]:
         """Return the part of the current snapshot that the watch may show, and whether it is complete."""
+        whole = self.peek()
         try:
             visible = await get_visible_snapshot(self._snapshots, self.grant)
         except NoTopologyError as error:
             return None, self._describe_absence(error)
         if not self.grant.is_unrestricted and visible.topology.version != self._history.newest_version:
             # The refresher records only whole topologies.
-            await self._run(self._history.record, visible.topology)
-        if self._described is None or self._described[0] is not visible:
-            self._described = visible, self._describe_completeness(visible)
-        return self._described
+            await self._run(self._record, visible.topology)
+        if self._described is None or self._described[0]() is not whole():
+            self._described = whole, self._describe_completeness(visible)
+        return visible, self._described[1]
+
+    def _record(self, topology: Topology) -> None:
+        """Record a restricted topology; without it, watches get a snapshot. Runs on a thread."""
+        if topology.version == self._history.newest_version:
+            return
+        try:
+            self._history.record(topology)
+        except Exception:  # noqa: BLE001 - a defect in comparing: the snapshot is still usable
+            _log.exception("comparing with the last topology failed")
+            self._history.clear()
 
     async def encode_snapshot(self, snapshot: Snapshot) -> list[WatchEvent]:
         """Return the events with all objects."""
@@ -361,6 +398,13 @@ class _SharedWatch:
         return False, (f"{gap.subject}: {gap.kind.value}: {gap.detail}",)
 
 
+class _Update(NamedTuple):
+    """The current version, and the events that lead to it, None if the client has it or must not get it yet."""
+
+    moment: Moment
+    events: Sequence[WatchEvent] | None = None
+
+
 class Watch:
     """One stream of events. Iterate over `stream` once, and close it."""
 
@@ -377,8 +421,9 @@ class Watch:
         self._completeness: _Completeness | None = None
         self._sent_at = self._loop.time()
         self._times_out_at = self._sent_at + request.timeout_seconds
-        # When the next changes may be sent.
+        # When the next changes may be sent, and until when the client must have read those that are being sent.
         self._due_at = -math.inf
+        self._must_read_until = math.inf
 
     async def stream(self) -> AsyncGenerator[WatchEvent]:
         """Yield events until the token expires or the process stops."""
@@ -398,9 +443,14 @@ class Watch:
             snapshot, completeness = await shared.read_current()
             if completeness != self._completeness:
                 self._completeness = completeness
+                # Read again afterwards: a slow client must not keep a snapshot that has been replaced.
+                del snapshot
                 yield shared.encoder.encode_completeness(*completeness)
-            if snapshot is not None and self._needs(snapshot):
-                async for event in self._catch_up(shared, snapshot):
+                continue
+            update = None if snapshot is None else await self._build_update(shared, snapshot)
+            del snapshot
+            if update is not None and update.events is not None:
+                async for event in self._send(shared, update.moment, update.events):
                     yield event
             elif self._loop.time() >= self._sent_at + BOOKMARK_INTERVAL_SECONDS:
                 if self._version and self._is_confirmed:
@@ -408,26 +458,34 @@ class Watch:
                 else:
                     # The client has no version yet, or one that nobody has confirmed.
                     yield shared.encoder.encode_completeness(*completeness)
-            if shared.peek() is latest:
-                await self._wait(shared, is_behind=snapshot is not None and snapshot.topology.version != self._version)
+            if shared.peek()() is latest():
+                await self._wait(is_behind=update is not None and update.moment.version != self._version)
         yield shared.encoder.encode_end(end_reason)
 
-    def _needs(self, snapshot: Snapshot) -> bool:
-        """Return whether to send the changes that lead to a snapshot now."""
-        is_new = snapshot.topology.version != self._version or not self._is_confirmed
-        return is_new and self._loop.time() >= self._due_at
-
-    async def _catch_up(self, shared: "_SharedWatch", snapshot: Snapshot) -> AsyncGenerator[WatchEvent]:
+    async def _build_update(self, shared: "_SharedWatch", snapshot: Snapshot) -> _Update:
+        """Return the version of a snapshot, and the events to send now."""
+        moment = Moment(snapshot.topology.version, snapshot.evaluated_at_seconds)
+        is_new = moment.version != self._version or not self._is_confirmed
+        if not is_new or self._loop.time() < self._due_at:
+            return _Update(moment)
         events = await shared.encode_changes(self._version, snapshot) if self._version else None
         if events is None:
-            if self._version:
-                yield shared.encoder.encode_restart(f"the changes since version {self._version[:80]} are not known")
             events = await shared.encode_snapshot(snapshot)
+            if self._version:
+                reason = f"the changes since version {self._version[:80]} are not known"
+                events = [shared.encoder.encode_restart(reason), *events]
+        return _Update(moment, events)
+
+    async def _send(
+        self, shared: "_SharedWatch", moment: Moment, events: Sequence[WatchEvent]
+    ) -> AsyncGenerator[WatchEvent]:
+        self._must_read_until = self._loop.time() + MAX_READ_SECONDS
         for event in events:
             if self._find_end_reason(shared) is not None:
                 return
             yield event
-        self._version, self._seconds = snapshot.topology.version, snapshot.evaluated_at_seconds
+        self._must_read_until = math.inf
+        self._version, self._seconds = moment
         self._is_confirmed = True
         self._due_at = self._loop.time() + self._request.min_interval_seconds
 
@@ -435,11 +493,13 @@ class Watch:
         if shared.is_stopping:
             return STOPPING_REASON
         now = self._loop.time()
+        if now >= self._must_read_until:
+            return SLOW_CLIENT_REASON
         if now >= self._request.expires_at:
             return TOKEN_EXPIRED_REASON
         return TIMEOUT_REASON if now >= self._times_out_at else None
 
-    async def _wait(self, shared: "_SharedWatch", *, is_behind: bool) -> None:
+    async def _wait(self, *, is_behind: bool) -> None:
         """Wait for the next refresh, or until there is something else to do."""
         deadline = min(self._sent_at + BOOKMARK_INTERVAL_SECONDS, self._request.expires_at, self._times_out_at)
         if is_behind:

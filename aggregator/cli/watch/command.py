@@ -18,7 +18,7 @@ def configure_watch_parser(parser: argparse.ArgumentParser) -> None:
     """Add description and arguments of the command to its parser."""
     parser.description = (
         "Prints what changes in the topology of a running gateway, a line for each object: + added, - removed, ~ "
-        "changed, with the values before and after. A lost connection is replaced without missing a change. The "
+        "changed, with the values before and after. A lost connection is replaced. The "
         "environment variable TOKEN contains the token, if the gateway requires one. Output to a terminal is colored "
         "unless NO_COLOR is set. Exit code: 1 if the gateway cannot be watched, 2 invalid arguments, 130 after Ctrl-C."
     )

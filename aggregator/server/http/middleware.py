@@ -24,7 +24,7 @@ from aggregator.server.http.responses import PUBLIC_PATHS, ErrorResponder, find_
 
 # What scripts of other origins may send and read beyond what browsers always allow.
 CORS_ALLOWED_HEADERS = (
-    *("Authorization", "Cache-Control", "Content-Type", "If-None-Match"),
+    *("Authorization", "Cache-Control", "Content-Type", "If-None-Match", "Last-Event-ID"),
     # Of MCP clients.
     *("Mcp-Method", "Mcp-Name", "MCP-Protocol-Version"),
 )

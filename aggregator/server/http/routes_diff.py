@@ -87,7 +87,7 @@ router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(check_query_string)
 
 @router.get(diff.DIFF_PATH, **document.describe_diff(DiffParameters.list_names()))
 async def get_diff(request: Request, parameters: Annotated[DiffParameters, Query()]) -> Response:
-    """Return the objects that were added, removed or changed between two times, by kind and ID.
+    """Return the objects that were added, removed or changed between two times, by kind, cluster and ID.
 
     A changed object has its new values in `set`, the names of fields that have no value any longer in `unset`, and its
     old values in `before`. The headers are those of the later topology.

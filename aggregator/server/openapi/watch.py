@@ -55,7 +55,7 @@ _UNKNOWN_PARAMETER_LINE = f"GET {API_V1_PATH}/watch?colour=blue"
 _UNKNOWN_KIND_LINE = f"GET {API_V1_PATH}/watch?kind=containers"
 _UNKNOWN_CLUSTER_LINE = f"GET {API_V1_PATH}/watch?cluster={MISSPELLED_CLUSTER}"
 _CLUSTER_NOT_FOUND = NotFoundError(
-    f"{CLUSTER_NOT_FOUND_MESSAGE} {MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north")
+    f"{CLUSTER_NOT_FOUND_MESSAGE} {MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north"), parameter="cluster"
 )
 TOO_MANY_WATCHES_SCENARIO = {"too many watches": "with as many watches as the server allows"}
 

@@ -1,7 +1,9 @@
 """What watches share: encoded events, threads, and the histories of restricted callers."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,7 +15,14 @@ from aggregator.lookup.watch_events import ServerSentEventEncoder, WatchEvent
 from aggregator.models.grant import UNRESTRICTED, Grant
 from aggregator.models.topology import Topology, add_version
 from aggregator.observability.metrics import OwnMetrics
-from aggregator.server.watch_service import ENCODING_THREADS, RESTRICTED_HISTORY_TTL_SECONDS, WatchRequest, WatchService
+from aggregator.server.watch_service import (
+    ENCODING_THREADS,
+    MAX_READ_SECONDS,
+    RESTRICTED_HISTORY_TTL_SECONDS,
+    SLOW_CLIENT_REASON,
+    WatchRequest,
+    WatchService,
+)
 from tests.server.snapshot_provider import TOPOLOGY, FakeSnapshotProvider, build_snapshot
 
 RESTRICTED = Grant(frozenset({"icos-*"}))
@@ -192,5 +201,37 @@ def test_a_version_that_nobody_has_confirmed_is_no_bookmark() -> None:
         await let_others_run()
         setup.loop.skipped_seconds += 31
         assert (await waiting).name == "completeness"
+
+    run(scenario)
+
+
+def test_a_client_that_does_not_read_keeps_no_replaced_snapshot() -> None:
+    """Between two events, a watch refers to no snapshot, so that a refresh can free the one that it replaces."""
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        unread = [await setup.open(WAITING), await setup.open(WatchOptions())]
+        assert (await anext(unread[1])).name == "snapshot"
+        replaced = weakref.ref(setup.source.current_snapshot)
+        setup.publish_cores(1)
+        await let_others_run()
+        gc.collect()
+        assert replaced() is None
+
+    run(scenario)
+
+
+def test_a_client_that_reads_too_slowly_is_disconnected() -> None:
+    """A watch whose client does not read the parts of a version in time ends with the reason."""
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        service = WatchService(
+            setup.source, lambda plan: ServerSentEventEncoder(plan, max_part_objects=1), OwnMetrics()
+        )
+        stream = (await service.open(UNRESTRICTED, WatchRequest(WatchOptions()))).stream()
+        assert [(await anext(stream)).name for _ in range(2)] == ["completeness", "snapshot"]
+        setup.loop.skipped_seconds += MAX_READ_SECONDS
+        assert SLOW_CLIENT_REASON.encode() in (await anext(stream)).body
 
     run(scenario)
