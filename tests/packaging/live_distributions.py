@@ -18,7 +18,7 @@ from tests.support.grpc_client import call_method
 from tests.support.http_client import send_request
 
 STOP_TIMEOUT_SECONDS = 30.0
-COMMANDS = ("agent", "doctor", "record", "scrape", "show", "tokens")
+COMMANDS = ("agent", "diff", "doctor", "mcp", "record", "scrape", "show", "tokens", "watch")
 
 
 @pytest.fixture(scope="module")
