@@ -40,6 +40,17 @@ class _ProblemDetail(msgspec.Struct):
     detail: str
 
 
+def add_url_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the required argument --url to the parser of a command."""
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        type=parse_gateway_url,
+        required=True,
+        help="base URL of a running gateway: http://localhost:8080",
+    )
+
+
 def parse_gateway_url(text: str) -> str:
     """Return the base URL of a gateway, for argparse."""
     try:
@@ -71,7 +82,7 @@ def explain_status(status: int, body: bytes, token: str) -> str:
 
 
 def send_request(url: str, path: str, token: str, body: bytes | None = None) -> ClientResponse:
-    """Return the response to a GET request, or with a body to a POST request; raise FetchError if there is none."""
+    """Return the response to a GET request, or with a body to a POST request; raise FetchError without a response."""
     headers = build_authorization(token)
     client = HttpClient(
         deadline_seconds=FETCH_TIMEOUT_SECONDS, max_response_bytes=MAX_RESPONSE_BYTES, uses_environment=True

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Mapping
 
-from aggregator.cli.gateway import FetchError, parse_gateway_url, send_request
+from aggregator.cli.gateway import FetchError, add_url_argument, send_request
 from aggregator.mcp.api import ApiRequest, ApiResponse, ToolError
 from aggregator.observability import logs
 from aggregator.observability.redaction import Redactor
@@ -18,13 +18,7 @@ def configure_mcp_parser(parser: argparse.ArgumentParser) -> None:
         "the token, if the gateway requires one. Exit code: 0 when the client ends, 2 invalid arguments, 130 after "
         "Ctrl-C."
     )
-    parser.add_argument(
-        "--url",
-        metavar="URL",
-        type=parse_gateway_url,
-        required=True,
-        help="base URL of a running gateway: http://localhost:8080",
-    )
+    add_url_argument(parser)
     parser.set_defaults(run=run_mcp)
 
 

@@ -131,7 +131,7 @@ def parse_v1_topology(document: bytes) -> Topology:
 
 
 def convert_watched_topology(copy: TopologyCopy) -> Topology:
-    """Return the topology of a watch of all objects; raise InvalidDocumentError if it is none."""
+    """Return the topology of a watch of all objects; raise InvalidDocumentError if the content is invalid."""
     try:
         members: dict[str, dict[str, list[JsonObject]]] = {
             each["name"]: {"nodes": [], "pods": []} for each in copy.objects["clusters"].values()

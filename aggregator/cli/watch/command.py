@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from aggregator.cli.gateway import FetchError, parse_gateway_url
+from aggregator.cli.gateway import FetchError, add_url_argument
 from aggregator.cli.terminal import CommandOutput, StyledText, TextColor, open_stderr, open_stdout, pluralize
 from aggregator.cli.watch.lines import render_change
+from aggregator.cli.watch.selection import add_selection_arguments, get_selection
 from aggregator.cli.watch.stream import DISCONNECT_EVENT, ReceivedEvent, WatchStream
-from aggregator.cli.watch.topology_copy import KINDS, TopologyCopy
+from aggregator.cli.watch.topology_copy import TopologyCopy
 
 
 def configure_watch_parser(parser: argparse.ArgumentParser) -> None:
@@ -22,18 +23,8 @@ def configure_watch_parser(parser: argparse.ArgumentParser) -> None:
         "environment variable TOKEN contains the token, if the gateway requires one. Output to a terminal is colored "
         "unless NO_COLOR is set. Exit code: 1 if the gateway cannot be watched, 2 invalid arguments, 130 after Ctrl-C."
     )
-    parser.add_argument(
-        "--url",
-        metavar="URL",
-        type=parse_gateway_url,
-        required=True,
-        help="base URL of a running gateway: http://localhost:8080",
-    )
-    parser.add_argument("--kind", choices=KINDS, default="", help="only these objects (default: all)")
-    parser.add_argument("--cluster", metavar="NAME", default="", help="only objects of this cluster")
-    parser.add_argument("--filter", metavar="FILTER", default="", help="only matching objects; requires --kind")
-    parser.add_argument("--labels", metavar="SELECTOR", default="", help="only nodes with matching labels")
-    parser.add_argument("--fields", metavar="FIELDS", default="", help="only these fields; requires --kind")
+    add_url_argument(parser)
+    add_selection_arguments(parser)
     parser.add_argument(
         "--structure", action="store_true", help="no measurements, such as usage and the times of samples"
     )
@@ -47,10 +38,13 @@ def configure_watch_parser(parser: argparse.ArgumentParser) -> None:
 def run_watch(
     arguments: argparse.Namespace, environ: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
 ) -> int:
-    """Print events until Ctrl-C; return 1 if there are none."""
+    """Print events until Ctrl-C; return 1 if the gateway returns an error."""
     output, errors = open_stdout(environ), open_stderr()
-    parameters = {name: getattr(arguments, name) for name in ("kind", "cluster", "filter", "labels", "fields")}
-    parameters |= {"changes": "structure" if arguments.structure else "", "min_interval": arguments.min_interval}
+    parameters = {
+        **get_selection(arguments),
+        "changes": "structure" if arguments.structure else "",
+        "min_interval": arguments.min_interval,
+    }
     try:
         stream = WatchStream(arguments.url, environ.get("TOKEN", "").strip(), parameters, environ, sleep)
         write = write_json_event if arguments.json else ChangeWriter().write

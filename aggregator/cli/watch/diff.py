@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from aggregator.cli.commands import CommandParser
-from aggregator.cli.gateway import FetchError, fetch_document, parse_gateway_url
+from aggregator.cli.gateway import FetchError, add_url_argument, fetch_document
 from aggregator.cli.terminal import StyledLine, StyledText, TerminalStyle, TextColor, open_stderr, open_stdout
 from aggregator.cli.watch.lines import count_changes, name_change_type, render_change
-from aggregator.cli.watch.topology_copy import KINDS, Change
+from aggregator.cli.watch.selection import add_selection_arguments, get_selection
+from aggregator.cli.watch.topology_copy import Change
 
 DIFF_PATH = "/api/v1/diff"
 _INVALID_MESSAGE = "the response is not a document with differences; is it a gateway?"
@@ -30,29 +31,19 @@ def configure_diff_parser(parser: CommandParser) -> None:
     parser.add_argument(
         "to_time", metavar="TO", type=str.strip, nargs="?", default="", help="the second time (default: now)"
     )
-    parser.add_argument(
-        "--url",
-        metavar="URL",
-        type=parse_gateway_url,
-        required=True,
-        help="base URL of a running gateway: http://localhost:8080",
-    )
-    parser.add_argument("--kind", choices=KINDS, default="", help="only these objects (default: all)")
-    parser.add_argument("--cluster", metavar="NAME", default="", help="only objects of this cluster")
-    parser.add_argument("--filter", metavar="FILTER", default="", help="only matching objects; requires --kind")
-    parser.add_argument("--labels", metavar="SELECTOR", default="", help="only nodes with matching labels")
-    parser.add_argument("--fields", metavar="FIELDS", default="", help="only these fields; requires --kind")
+    add_url_argument(parser)
+    add_selection_arguments(parser)
     parser.add_argument("--all", action="store_true", help="measurements, too, such as usage and the times of samples")
     parser.add_argument("--json", action="store_true", help="print the JSON document instead of a tree")
     parser.set_defaults(run=run_diff)
 
 
 def run_diff(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Print the differences; return 1 if there are none to be had."""
+    """Print the differences; return 1 if the gateway returns an error."""
     parameters = {
         "from": arguments.from_time,
         "to": arguments.to_time,
-        **{name: getattr(arguments, name) for name in ("kind", "cluster", "filter", "labels", "fields")},
+        **get_selection(arguments),
         "changes": "all" if arguments.all else "structure",
     }
     query = urlencode({name: value for name, value in parameters.items() if value})
