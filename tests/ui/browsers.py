@@ -74,12 +74,18 @@ class PageSession:
             # Evaluated by the debugger, because the policy of the page allows no foreign script.
             self.page.evaluate(AXE_SCRIPT.read_text(encoding="utf-8") + ";undefined")
         options = {"runOnly": {"type": "tag", "values": list(AXE_TAGS)}, "resultTypes": ["violations"]}
+        wait_until_drawn(self.page)
         result: dict[str, Any] = self.page.evaluate("options => axe.run(document, options)", options)
         return [
             f"{rule['id']}: {node['target']}: {node['failureSummary']}"
             for rule in result["violations"]
             for node in rule["nodes"]
         ]
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Wait for two frames: by the second, the page has drawn what has arrived, and fits a new size of the window."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 # Opens a page of a gateway in a profile of its own: `open_page(gateway_url, viewport=…)`.

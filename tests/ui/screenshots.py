@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from demo.prometheus import find_free_port
 from tests.integration.gateway_process import wait_until
 from tests.support.http_client import send_request
-from tests.ui.browsers import open_session, run_chromium
+from tests.ui.browsers import open_session, run_chromium, wait_until_drawn
 from tests.ui.screens import ObjectNames, wait_until_complete
 from tools.code import ROOT
 
@@ -107,11 +107,6 @@ def take_screenshot(browser: Browser, url: str, screenshot: Screenshot) -> Path:
         path = FOLDER / f"{screenshot.name}.png"
         session.page.screenshot(path=path)
         return path
-
-
-def wait_until_drawn(page: Page) -> None:
-    """Wait for two frames: what has arrived is drawn in the first one."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 if __name__ == "__main__":
