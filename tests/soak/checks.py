@@ -5,7 +5,7 @@ from statistics import median
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.soak.clients import ClientResults
+from tests.soak.clients import COMPARED, COMPARING_CLIENTS, ClientResults
 from tests.soak.results import Measurement
 
 # The allocator may keep the memory of one large response. A leak of 50 kB per refresh exceeds this in ten minutes.
@@ -14,7 +14,7 @@ MAX_GROWTH_MEBIBYTES = 24.0
 MAX_EXTRA_DESCRIPTORS = 10
 MAX_LOG_LINES_PER_REFRESH = 3
 # Clients that disconnect early: the gateway may or may not have counted their requests.
-DISCONNECTING_CLIENTS = ("HTTP, disconnecting", "HTTP, slow", "gRPC, cancelling")
+DISCONNECTING_CLIENTS = ("HTTP, disconnecting", "HTTP, slow", "gRPC, cancelling", "gRPC, watching")
 
 
 def measure_memory_growth(
@@ -28,6 +28,12 @@ def measure_growth(values: Sequence[float], name: str, maximum: float, unit: str
     """Return the growth of the median from the first to the last quarter of the values."""
     quarter = max(1, len(values) // 4)
     return Measurement(name, median(values[-quarter:]) - median(values[:quarter]), maximum, unit)
+
+
+def measure_uncompared_copies(results: ClientResults) -> Measurement:
+    """Return the number of protocols over which no copy of a watch had the version of the list."""
+    uncompared = [kind for kind in COMPARING_CLIENTS if not results.outcomes[kind, COMPARED]]
+    return Measurement("watches: protocols without a compared copy", len(uncompared), 0)
 
 
 def measure_uncounted_requests(metrics: str, results: ClientResults) -> list[Measurement]:

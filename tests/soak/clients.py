@@ -5,17 +5,20 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import msgspec
 
 from aggregator.lookup.watch_events import WatchEvent
+from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.views.v1_protobuf import serialize_message
 from tests.faults.concurrent_clients import open_slow_reader
 from tests.integration.gateway_process import GatewayProcess
 from tests.server.openapi.document import WATCH_PATH
-from tests.server.watch.copies import JsonCopy
+from tests.server.watch.copies import JsonCopy, MessageCopy, Objects, WatchCopy
 from tests.soak.results import SoakResults
 from tests.support import grpc_client, http_client
 
@@ -24,6 +27,11 @@ SLOW_PAUSE_SECONDS = 0.01
 SLOW_BYTES = 4096
 EXPECTED_STATUSES = {"/healthz": 200, "/readyz": 200, "/openapi.json": 200, "/api/nothing": 404, "/?layout=none": 400}
 NO_CACHE_HEADERS = [("Cache-Control", "no-cache")]
+WATCH_METHOD, LIST_NODES_METHOD = (f"/aggregator.v1.TopologyService/{name}" for name in ("WatchTopology", "ListNodes"))
+
+KNOWN_VERSION_SHARE = 0.9
+COMPARING_CLIENTS = COMPARING_CLIENT, COMPARING_CALLER = "HTTP, list for a watch", "gRPC, list for a watch"
+COMPARED = "compared"
 
 
 @dataclass
@@ -131,19 +139,55 @@ def run_watching_client(gateway: GatewayProcess, results: ClientResults, rng: ra
     copy, query = JsonCopy(), "kind=nodes"
     while not results.stop_event.wait(PAUSE_SECONDS):
         path = f"{WATCH_PATH}?{query}&timeout={rng.randrange(100, 3000)}ms"
-        response = http_client.send_request(gateway.http_port, path, headers=[("Last-Event-ID", copy.version)])
+        headers = [("Last-Event-ID", choose_known_version(copy, rng))]
+        response = http_client.send_request(gateway.http_port, path, headers=headers)
+        copy.disconnect()
         for text in response.body.decode().removesuffix("\n\n").split("\n\n"):
-            copy.apply(WatchEvent(text.partition("\n")[0].removeprefix("event: "), f"{text}\n\n".encode()))
+            name = text.partition("\n")[0].removeprefix("event: ")
+            copy.apply(WatchEvent(name, f"{text}\n\n".encode()))
+            results.record("event over HTTP", name)
         results.record("HTTP, watching", str(response.status))
         nodes = http_client.send_request(gateway.http_port, "/api/v1/nodes").json()
-        outcome, problem = "200 another version", ""
-        if nodes["version"] == copy.version:
-            listed = {
-                ("nodes", each["cluster"], each["id"]): msgspec.json.encode(each, order="sorted")
-                for each in nodes["nodes"]
-            }
-            outcome, problem = "200 compared", "" if listed == copy.list_objects() else "the copy differs"
-        results.record("HTTP, list for a watch", outcome, problem)
+        listed = {
+            ("nodes", each["cluster"], each["id"]): msgspec.json.encode(each, order="sorted") for each in nodes["nodes"]
+        }
+        results.record(COMPARING_CLIENT, *compare_copy(copy, nodes["version"], listed))
+
+
+def run_watching_caller(gateway: GatewayProcess, results: ClientResults, rng: random.Random) -> None:
+    """Keep a copy of all nodes over many streams of messages, and compare it as the watching client does."""
+    copy = MessageCopy()
+    with grpc_client.open_channel(gateway.grpc_port) as channel:
+        watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(WATCH_METHOD)
+        while not results.stop_event.wait(PAUSE_SECONDS):
+            copy.disconnect()
+            request = pb.WatchTopologyRequest(kind="nodes", known_version=choose_known_version(copy, rng))
+            call: Any = watch(request.SerializeToString(), timeout=rng.uniform(0.1, 3))
+            with suppress(grpc.RpcError):
+                for body in call:
+                    message = pb.WatchEvent.FromString(body)
+                    copy.apply_message(message)
+                    results.record("event over gRPC", str(message.WhichOneof("event")))
+            code = call.code()
+            is_expected = code is grpc.StatusCode.DEADLINE_EXCEEDED
+            results.record("gRPC, watching", code.name, "" if is_expected else f"{code.name} {call.details()}")
+            result = grpc_client.call_on_channel(channel, LIST_NODES_METHOD)
+            assert result.code is grpc.StatusCode.OK, result.details
+            nodes = pb.ListNodesResponse.FromString(result.body)
+            listed = {("nodes", each.cluster, each.id): serialize_message(each) for each in nodes.nodes}
+            results.record(COMPARING_CALLER, *compare_copy(copy, nodes.version, listed))
+
+
+def choose_known_version(copy: WatchCopy, rng: random.Random) -> str:
+    """Return the version of a copy, and sometimes one that the gateway does not know, which makes it restart."""
+    return copy.version if rng.random() < KNOWN_VERSION_SHARE else "forgotten"
+
+
+def compare_copy(copy: WatchCopy, version: str, listed: Objects) -> tuple[str, str]:
+    """Return the outcome of comparing a copy with a list, and the problem, if any."""
+    if copy.version != version:
+        return "another version", ""
+    return COMPARED, "" if listed == copy.list_objects() else "the copy differs"
 
 
 HTTP_CLIENTS: tuple[ClientFunction, ...] = (
@@ -163,6 +207,7 @@ GRPC_CLIENTS: tuple[ClientFunction, ...] = (
     run_steady_caller,
     run_reconnecting_caller,
     run_cancelling_caller,
+    run_watching_caller,
 )
 
 

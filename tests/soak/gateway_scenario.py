@@ -71,6 +71,7 @@ def run_gateway_scenario(seconds: float, seed: int) -> ScenarioSummary:
                 "log lines per refresh", setup.gateway.log.count("\n") / refreshes, checks.MAX_LOG_LINES_PER_REFRESH
             ),
         ]
+        measurements.append(checks.measure_uncompared_copies(results))
         measurements += checks.measure_uncounted_requests(
             send_request(setup.gateway.http_port, "/metrics").body.decode(), results
         )

@@ -4,8 +4,9 @@ from email.message import Message
 
 import pytest
 
+from tests.server.watch.copies import MessageCopy
 from tests.soak import checks
-from tests.soak.clients import ClientResults
+from tests.soak.clients import ClientResults, compare_copy
 from tests.soak.results import ScenarioSummary, SoakResults, print_summary
 from tests.support.http_client import ClientResponse
 
@@ -45,6 +46,24 @@ def test_counters_must_match_the_clients(http: int, started: int, handled: int, 
         all(measurement.is_within_limit for measurement in checks.measure_uncounted_requests(metrics, results))
         == is_within_limit
     )
+
+
+def test_a_watch_that_is_never_compared_fails_the_soak() -> None:
+    """Copies of watches must have been compared over both protocols, and another version does not count."""
+    results = ClientResults(expected_nodes=1)
+    results.record("HTTP, list for a watch", "compared")
+    results.record("gRPC, list for a watch", "another version")
+    assert not checks.measure_uncompared_copies(results).is_within_limit
+    results.record("gRPC, list for a watch", "compared")
+    assert checks.measure_uncompared_copies(results).is_within_limit
+
+
+def test_a_copy_that_differs_is_a_problem() -> None:
+    """A copy that has the version of the list must have its objects."""
+    copy = MessageCopy()
+    assert compare_copy(copy, "", {}) == ("compared", "")
+    assert compare_copy(copy, "", {("nodes", "c", "n"): b""}) == ("compared", "the copy differs")
+    assert compare_copy(copy, "v", {}) == ("another version", "")
 
 
 def test_a_problem_fails_the_soak(capsys: pytest.CaptureFixture[str]) -> None:
