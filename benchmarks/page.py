@@ -1,7 +1,8 @@
-"""The web page with 2,000 nodes and 30,000 pods in Chromium: python -m benchmarks.page [--changes 20] [--interval 10].
+"""The web page with a large fleet in Chromium: python -m benchmarks.page [--nodes 2000] [--changes 20] [--interval 10].
 
 It needs the built page, and Chromium or Debian or Ubuntu. The fleet is a recording, whose values change with each
-refresh. Times are those of this machine, on which the gateway and Chromium run.
+refresh. Times are those of this machine, on which the gateway and Chromium run. A refresh of 2,000 nodes takes some
+seconds, and so does each change; for memory after many changes, take fewer nodes and a shorter interval.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 from playwright.sync_api import CDPSession, Page
 
 from benchmarks.fleet_recording import obtain_recording
@@ -21,6 +23,8 @@ from tests.ui.page_gateways import build_url, run_page_gateway
 from tests.ui.screens import wait_until_complete
 
 NODE_COUNT = 2_000
+# How often the memory is measured while the data change.
+MEMORY_SAMPLES = 4
 CHANGES_TIMEOUT_MILLISECONDS = 120_000
 LONG_FRAME_MILLISECONDS = 50
 PAN_STEPS = 120
@@ -58,10 +62,11 @@ _TABLE_HAS_CHANGED = "before => document.querySelector('main tbody').textContent
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=NODE_COUNT, help="how many nodes the fleet has")
     parser.add_argument("--changes", type=int, default=20, help="how many changes of the data to wait for")
     parser.add_argument("--interval", type=float, default=10, help="seconds from one refresh to the next")
     arguments = parser.parse_args()
-    with open_large_fleet(arguments.interval) as session:
+    with open_large_fleet(arguments.nodes, arguments.interval) as session:
         measure_transfer(session)
         for screen in ("nodes", "pods", "map", "pods", "map"):
             elapsed = session.page.evaluate(_MEASURE_CLICK, [f"/ui/{screen}", ROWS_SELECTOR])
@@ -76,9 +81,9 @@ def main() -> None:
 
 
 @contextmanager
-def open_large_fleet(interval_seconds: float = 10) -> Iterator[PageSession]:
-    """Open the overview of the large fleet while the block runs."""
-    address = f"replay:{obtain_recording(NODE_COUNT)}#speed=max"
+def open_large_fleet(nodes: int = NODE_COUNT, interval_seconds: float = 10) -> Iterator[PageSession]:
+    """Open the overview of a fleet with this number of nodes while the block runs."""
+    address = f"replay:{obtain_recording(nodes)}#speed=max"
     interval = f"{interval_seconds:g}"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -118,22 +123,32 @@ def pan_map(page: Page) -> None:
 
 
 def measure_changes(session: PageSession, count: int) -> None:
-    """Print the frames and the heap of the page while the data change."""
+    """Print the frames and the memory of the page while the data change."""
     debugger = session.page.context.new_cdp_session(session.page)
-    before = measure_heap(debugger)
     session.page.evaluate(_TAKE_FRAMES)
-    for _change in range(count):
-        text = session.page.locator("main tbody").text_content()
-        session.page.wait_for_function(_TABLE_HAS_CHANGED, arg=text, timeout=CHANGES_TIMEOUT_MILLISECONDS)
+    for number in range(count + 1):
+        if number % -(-count // MEMORY_SAMPLES) == 0 or number == count:
+            heap, processes = measure_heap(debugger), measure_renderers()
+            print(
+                f"after {number} changes: heap of the page {heap:.1f} MB, all renderers {processes:.0f} MB", flush=True
+            )
+        if number < count:
+            text = session.page.locator("main tbody").text_content()
+            session.page.wait_for_function(_TABLE_HAS_CHANGED, arg=text, timeout=CHANGES_TIMEOUT_MILLISECONDS)
     report_frames(f"during {count} changes of the data", session.page)
-    print(f"heap of the page: {before / 1e6:.1f} MB before, {measure_heap(debugger) / 1e6:.1f} MB after")
 
 
 def measure_heap(debugger: CDPSession) -> float:
-    """Return the bytes of the objects of the page that are in use."""
+    """Return the size of the objects of the page that are in use, in MB."""
     debugger.send("HeapProfiler.collectGarbage")
     usage: dict[str, Any] = debugger.send("Runtime.getHeapUsage")
-    return float(usage["usedSize"])
+    return float(usage["usedSize"]) / 1e6
+
+
+def measure_renderers() -> float:
+    """Return the memory that only Chromium's renderers have, in MB: the page, and the worker that keeps the data."""
+    renderers = (each for each in psutil.Process().children(recursive=True) if "--type=renderer" in each.cmdline())
+    return sum(each.memory_full_info().uss for each in renderers) / 1e6
 
 
 def report_frames(when: str, page: Page) -> None:

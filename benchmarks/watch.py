@@ -5,6 +5,7 @@ python -m benchmarks.watch [--sse 5000] [--grpc 1000] [--nodes 50] [--refreshes 
 The gateway replays a recording of a simulated fleet in which values change with every refresh. Each client watches the
 available memory of all nodes of one cluster, so that every refresh is a change for every client. The delay is the time
 from the log line of the refresh to the client. All clients are in one process beside the gateway; their time counts.
+Readers of `/` and of gRPC, which call at a constant rate, are measured before the clients are there and beside them.
 `--bytes URL` measures something else: the bytes of a watch of structure, and those of polling `/` every 10 seconds.
 """
 
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -25,7 +27,7 @@ import uvloop
 
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from benchmarks.fleet_recording import record_fleet
-from benchmarks.processes import ServerProcess, build_gateway_command, run_server
+from benchmarks.processes import ServerProcess, build_gateway_command, run_benchmark_module, run_server
 
 WATCH_PATH = "/api/v1/watch"
 QUERY = "kind=nodes&filter=name~1&fields=available_memory_bytes"
@@ -34,7 +36,10 @@ REFRESH_SECONDS = 10.0
 # Far fewer than a connection allows.
 CALLS_PER_CHANNEL = 100
 OPEN_AT_ONCE = 100
-SPARE_REFRESHES = 8
+SPARE_REFRESHES = 14
+READS_PER_SECOND = 50.0
+# Each of them has the same number of refreshes in it.
+READ_SECONDS = 2 * REFRESH_SECONDS
 
 
 class Receipts:
@@ -78,6 +83,7 @@ async def read_grpc(channel: grpc.aio.Channel, receipts: Receipts) -> None:
 async def run_clients(server: ServerProcess, sse_count: int, grpc_count: int, refresh_count: int) -> None:
     """Open the clients, wait for some refreshes, and print the figures."""
     process = psutil.Process(server.child.process.pid)
+    await _report_readers(server, "without watches")
     idle_bytes = process.memory_info().rss
     receipts = Receipts()
     channels = [
@@ -105,6 +111,7 @@ async def run_clients(server: ServerProcess, sse_count: int, grpc_count: int, re
     print(f"CPU of the gateway: {cpu_seconds / refresh_count:.2f} s per refresh")
     grown_bytes = process.memory_info().rss - open_bytes
     print(f"memory after {refresh_count} refreshes: {grown_bytes / 2**20:+.1f} MiB")
+    await _report_readers(server, f"beside {len(clients)} watches")
     failures = [each.exception() for each in clients if each.done()]
     if failures:
         print(f"{len(failures)} watches ended early, such as with {failures[0]!r}")
@@ -113,6 +120,18 @@ async def run_clients(server: ServerProcess, sse_count: int, grpc_count: int, re
     await asyncio.gather(*clients, return_exceptions=True)
     for channel in channels:
         await channel.close()
+
+
+async def _report_readers(server: ServerProcess, situation: str) -> None:
+    """Print how long reads take, one kind after the other."""
+    for kind, address in (("HEAD", f"127.0.0.1:{server.ports.http}"), ("grpc", server.target)):
+        result: dict[str, Any] = await asyncio.to_thread(
+            run_benchmark_module, "constant_rate_client", kind, address, f"{READS_PER_SECOND}", f"{READ_SECONDS}"
+        )
+        print(
+            f"{kind} {situation}: p50 {result['p50']:.1f} ms, p99 {result['p99']:.1f} ms, max {result['max']:.1f} ms",
+            flush=True,
+        )
 
 
 def _print_delays(server: ServerProcess, receipts: Receipts, first_version_count: int, client_count: int) -> None:
