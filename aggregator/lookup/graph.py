@@ -91,7 +91,7 @@ class GraphRequest(UnpagedRequest):
 
     def execute(self, index: TopologyIndex, _encoder: ResultEncoder) -> LookupResult:
         """Return the graph as JSON; raise a RequestError if the request is invalid or the cluster unknown."""
-        plan = self.create_plan()
+        plan = self._create_plan()
         body = msgspec.json.encode(_Graph(index, self, plan).build())
         key_text = repr((plan.parameters_digest, self.cluster, self.limit))
         key = hashlib.blake2b(key_text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
@@ -99,7 +99,11 @@ class GraphRequest(UnpagedRequest):
         is_full_list = self == GraphRequest(level=self.level)
         return LookupResult(body, f"graph-{key}", compute_content_digest([body]), is_full_list=is_full_list)
 
-    def create_plan(self) -> LookupPlan:
+    def validate(self) -> None:
+        """Raise BadRequestError if a parameter is invalid."""
+        self._create_plan()
+
+    def _create_plan(self) -> LookupPlan:
         """Return the plan of the list of its smallest objects; raise BadRequestError if a parameter is invalid."""
         check_limit(self.limit, MAX_GRAPH_LIMIT)
         if self.labels and self.level is not ObjectKind.NODES:

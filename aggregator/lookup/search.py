@@ -40,6 +40,14 @@ class SearchRequest(UnpagedRequest):
         """The result contains the topology version, which its entity tag does not cover."""
         return True
 
+    def validate(self) -> None:
+        """Raise BadRequestError if a parameter is invalid."""
+        check_limit(self.limit, MAX_SEARCH_LIMIT)
+        if len(self.query) > MAX_QUERY_CHARACTERS:
+            raise BadRequestError(
+                f"query must have at most {MAX_QUERY_CHARACTERS} characters, got {len(self.query)}", parameter="query"
+            )
+
     def execute(self, index: TopologyIndex, _encoder: ResultEncoder) -> LookupResult:
         """Return the matches as JSON; raise BadRequestError if a parameter is invalid."""
         found, total = self.find_matches(index)
@@ -53,11 +61,7 @@ class SearchRequest(UnpagedRequest):
 
     def find_matches(self, index: TopologyIndex) -> tuple[list[SearchMatch], int]:
         """Return the best matches, and how many there are; raise BadRequestError if a parameter is invalid."""
-        check_limit(self.limit, MAX_SEARCH_LIMIT)
-        if len(self.query) > MAX_QUERY_CHARACTERS:
-            raise BadRequestError(
-                f"query must have at most {MAX_QUERY_CHARACTERS} characters, got {len(self.query)}", parameter="query"
-            )
+        self.validate()
         return index.search_index.find(self.query, self.limit)
 
 

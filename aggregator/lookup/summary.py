@@ -432,9 +432,16 @@ class SummaryRequest(UnpagedRequest):
         """A summary contains the topology version, which its entity tag does not cover."""
         return True
 
+    def validate(self) -> None:
+        """Raise BadRequestError if a parameter is invalid."""
+        self._create_plan()
+
+    def _create_plan(self) -> LookupPlan:
+        return create_lookup_plan(Resource[self.kind.name], LookupOptions(filter=self.filter, labels=self.labels))
+
     def execute(self, index: TopologyIndex, _encoder: ResultEncoder) -> LookupResult:
         """Return the summary as JSON; raise BadRequestError if the request is invalid."""
-        plan = create_lookup_plan(Resource[self.kind.name], LookupOptions(filter=self.filter, labels=self.labels))
+        plan = self._create_plan()
         if self.filter or self.labels:
             return self._build_result(index, plan)
         result = index.summaries.get(self.kind)

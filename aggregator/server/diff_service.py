@@ -54,8 +54,9 @@ class DiffService:
                 f"{format_instant(to_seconds)}",
                 parameter=TO_PARAMETER,
             )
-        before = await self._find_snapshot(grant, from_seconds, FROM_PARAMETER)
+        # The later one first: a time in the future is refused before anything is collected.
         after = await self._find_snapshot(grant, to_seconds, TO_PARAMETER)
+        before = await self._find_snapshot(grant, from_seconds, FROM_PARAMETER)
         if request.options.cluster:
             check_cluster(request.options.cluster, before.topology, after.topology)
         comparison = Comparison(plan, _describe(before), _describe(after), request.limit)

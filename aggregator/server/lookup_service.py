@@ -68,6 +68,9 @@ class IndexRequest(Protocol):
     def has_version(self) -> bool:
         """Whether the response contains the topology version, which its entity tag does not cover."""
 
+    def validate(self) -> None:
+        """Raise a RequestError if the request is invalid for every topology."""
+
     def execute(self, index: TopologyIndex, encoder: ResultEncoder) -> LookupResult:
         """Return the result; raise a RequestError if the request is invalid or names an unknown object."""
 
@@ -109,6 +112,10 @@ class LookupRequest:
     def has_version(self) -> bool:
         """Whether the response contains the topology version: lists do."""
         return not self.resource.is_single
+
+    def validate(self) -> None:
+        """Raise a RequestError if an option is invalid."""
+        create_lookup_plan(self.resource, self.options)
 
     def execute(self, index: TopologyIndex, encoder: ResultEncoder) -> LookupResult:
         """Return the result of the lookup."""

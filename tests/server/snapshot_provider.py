@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from aggregator.errors import BadRequestError
 from aggregator.models.quality import Quality
 from aggregator.models.topology import Cluster, Device, Node, Pod, Topology, add_version
 from aggregator.refresh.history import VersionHistory
@@ -83,6 +84,8 @@ class FakePastSnapshots:
 
     async def get(self, at_seconds: int, parameter: str) -> PastSnapshot:
         """Return the snapshot as one of the instant, or raise."""
+        if at_seconds > self.now_seconds:
+            raise BadRequestError(f"{parameter} must not be in the future", parameter=parameter)
         self.requested.append(at_seconds)
         if self.failure is not None:
             raise self.failure

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from aggregator.errors import NoTopologyError, PastSnapshotError
@@ -130,6 +131,30 @@ def test_hostile_times_are_refused(source: FakeSnapshotProvider, ports: ServerPo
     assert answer.status == 400
     assert_documented_response(answer, path, "get")
     assert source.past.requested == []
+
+
+INVALID_QUERIES = [
+    *("nodes?filter=cpu_cores>>1", "nodes?labels=!", "nodes?fields=cores", "nodes?limit=0", "nodes?continue=x"),
+    *("topology?fields=cores", "clusters?depth=4", "graph?filter=x=", "graph?limit=0", "graph?level=pods&labels=a"),
+    *("search?limit=0", f"search?query={'x' * 101}", "summary/nodes?filter=cores=1", "summary/nodes?labels=!"),
+    *(f"diff?from={TIME}&limit=0", f"diff?from={TIME}&kind=nodes&filter=cores=1"),
+    f"diff?from={TIME}&to=2096-11-20T19:00:00Z",
+]
+
+
+@pytest.mark.parametrize("path", INVALID_QUERIES)
+def test_invalid_requests_collect_nothing(source: FakeSnapshotProvider, ports: ServerPorts, path: str) -> None:
+    """A request whose other parameters are invalid is refused before the past topology is collected."""
+    time = "" if path.startswith("diff") else f"&time={TIME}"
+    answer = send_request(ports.http, f"/api/v1/{path.replace('>', '%3E')}{time}")
+    assert answer.status == 400
+    assert source.past.requested == []
+
+
+def test_invalid_candidate_requests_collect_nothing(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
+    """A workload that is invalid is refused before the past topology is collected."""
+    answer = send_request(ports.http, f"/api/v1/candidates?time={TIME}", "POST", body=b'{"cpuCores":-1}')
+    assert (answer.status, source.past.requested) == (400, [])
 
 
 def test_repeated_times(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
@@ -277,6 +302,27 @@ def test_invalid_metadata(source: FakeSnapshotProvider, ports: ServerPorts, time
         assert reply.code is grpc.StatusCode.INVALID_ARGUMENT
         assert reply.details.startswith("x-topology-time must be ")
     assert source.past.requested == []
+
+
+@pytest.mark.parametrize(
+    ("name", "request_message"),
+    [
+        ("ListNodes", pb.ListNodesRequest(filter="cores=1")),
+        ("ListNodes", pb.ListNodesRequest(label_selector="!")),
+        ("ListNodes", pb.ListNodesRequest(limit=-1)),
+        ("ListPods", pb.ListPodsRequest(continue_token="x")),
+        ("GetNode", pb.GetNodeRequest(cluster="icos-cluster-a", node="gone", depth=1)),
+        ("GetTopology", pb.GetTopologyRequest(known_version="v", fields=FieldMask(paths=["cores"]))),
+        ("FindCandidates", pb.FindCandidatesRequest(cpu_cores=-1)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_invalid_messages_collect_nothing(
+    source: FakeSnapshotProvider, ports: ServerPorts, name: str, request_message: Message
+) -> None:
+    """A request message that is invalid is refused before the past topology is collected."""
+    reply = call(ports, build_method_path(name), request_message.SerializeToString())
+    assert (reply.code, source.past.requested) == (grpc.StatusCode.INVALID_ARGUMENT, [])
 
 
 def test_errors_over_grpc(source: FakeSnapshotProvider, ports: ServerPorts) -> None:

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from aggregator.errors import BadRequestError, VersionMismatchError
+from aggregator.lookup.candidates.request import validate_request
 from aggregator.lookup.diff import DiffRequest, encode_diff_protobuf
 from aggregator.lookup.instants import format_instant
 from aggregator.lookup.request import LookupOptions, Resource
@@ -165,15 +166,13 @@ class TopologyService:
         )
 
     async def _look_up(self, name: str, grant: Grant, request: bytes, context: Any) -> bytes:
-        past = await self._find_past(grant, context)
+        message = parse_request_message(getattr(pb, f"{name}Request"), request)
+        lookup_request = convert_request_message(LOOKUP_METHODS[name], message)
+        past = await self._find_past(grant, context, lookup_request.validate)
         cache_key = name.encode() + b" " + request
         response = self._lookup_service.find_cached(grant, cache_key, past)
         if response is None:
-            method = LOOKUP_METHODS[name]
-            message = parse_request_message(getattr(pb, f"{name}Request"), request)
-            response = await self._lookup_service.look_up(
-                grant, cache_key, convert_request_message(method, message), past
-            )
+            response = await self._lookup_service.look_up(grant, cache_key, lookup_request, past)
         body = response.result.body
         await self._unread_budget.reserve(body, context)
         add_topology_metadata(context, self._snapshots, response.snapshot)
@@ -181,7 +180,7 @@ class TopologyService:
 
     async def _find_candidates(self, grant: Grant, request: bytes, context: Any) -> bytes:
         message = parse_request_message(pb.FindCandidatesRequest, request)
-        past = await self._find_past(grant, context)
+        past = await self._find_past(grant, context, partial(validate_request, message))
         try:
             response = await self._candidate_service.find(grant, message, past)
         except VersionMismatchError as error:
@@ -215,7 +214,8 @@ class TopologyService:
     async def _get_topology(self, grant: Grant, request: bytes, context: Any) -> bytes:
         if request:
             message = parse_request_message(pb.GetTopologyRequest, request)
-            not_modified = await self._build_not_modified(grant, message.known_version, context)
+            validate = convert_request_message(LOOKUP_METHODS[GET_TOPOLOGY], message).validate
+            not_modified = await self._build_not_modified(grant, message.known_version, context, validate)
             if not_modified is not None:
                 return not_modified
             message.ClearField("known_version")
@@ -264,17 +264,28 @@ class TopologyService:
         await self._unread_budget.reserve(body, context)
         return body
 
-    async def _build_not_modified(self, grant: Grant, known_version: str, context: Any) -> bytes | None:
+    async def _build_not_modified(
+        self, grant: Grant, known_version: str, context: Any, validate: Callable[[], None] = lambda: None
+    ) -> bytes | None:
         """Return a response with nothing but the version if the client has this version, else None."""
         if not known_version:
             return None
-        snapshot = await get_visible_snapshot(self._snapshots, grant, await self._find_past(grant, context))
+        past = await self._find_past(grant, context, validate)
+        snapshot = await get_visible_snapshot(self._snapshots, grant, past)
         if snapshot.topology.version != known_version:
             return None
         add_topology_metadata(context, self._snapshots, snapshot)
         return pb.Topology(version=known_version).SerializeToString()
 
-    async def _find_past(self, grant: Grant, context: Any) -> Snapshot | None:
+    async def _find_past(
+        self, grant: Grant, context: Any, validate: Callable[[], None] = lambda: None
+    ) -> Snapshot | None:
+        """Return the snapshot of the instant that a call requests, None if it is the current one.
+
+        `validate` checks the rest of the request, before the queries of the instant are sent.
+        """
+        if list_metadata_values(context.invocation_metadata(), TIME_METADATA_KEY):
+            validate()
         past = await find_past_of_call(self._snapshots, grant, context)
         return None if past is None else past.snapshot
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from aggregator.lookup.candidates.request import validate_request
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server.candidate_service import CandidateService, encode_candidates_json
 from aggregator.server.http.documents import DocumentResponder, parse_preferences
@@ -34,6 +35,9 @@ class CandidateResponder:
     async def build_response(self, request: Request, time: str) -> HttpResponse:
         """Return the candidates for the workload in the body; raise a RequestError if the request is invalid."""
         message = parse_json_message(await read_body(request), pb.FindCandidatesRequest)
+        if time:
+            # Before the queries of the instant are sent.
+            validate_request(message)
         grant = get_access(request).grant
         past = await find_past_snapshot(self._snapshots, grant, time)
         if past is None and parse_preferences(request.method, request.scope["headers"]).wants_refresh:

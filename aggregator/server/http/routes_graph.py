@@ -102,7 +102,7 @@ async def get_graph_fields(request: Request, parameters: Annotated[GraphParamete
 
     They are the same for every graph. The data source sends the query string of the graph here as well.
     """
-    parameters.to_graph_request().create_plan()
+    parameters.to_graph_request().validate()
     return build_static_response(request, _FIELDS)
 
 

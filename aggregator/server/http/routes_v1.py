@@ -85,6 +85,9 @@ class LookupResponder:
         scope, access = http_request.scope, get_access(http_request)
         preferences = parse_preferences(scope["method"], scope["headers"])
         poll = LongPoll(parse_wait_seconds(wait), http_request.receive)
+        if time:
+            # Before the queries of the instant are sent.
+            request.validate()
         found_past = await find_past_snapshot(self._snapshots, access.grant, time)
         past = None if found_past is None else found_past.snapshot
         if request == _WHOLE_TOPOLOGY:
