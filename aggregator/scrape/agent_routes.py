@@ -24,11 +24,11 @@ from aggregator.scrape.responses import (
     read_body,
     read_peer,
     read_secret,
-    run_while_connected,
 )
 from aggregator.scrape.service import ScrapeService
 from aggregator.scrape.targets import AgentTarget
 from aggregator.scrape.threads import run_in_thread
+from aggregator.util.disconnects import run_while_connected
 
 OLD_LAYOUT = "2023"
 COMMANDS = ("start", "stop", "pause", "unpause", "restart", "kill")
@@ -78,7 +78,7 @@ class AgentRoutes:
         is_old_layout = request.query_params.get("layout") == OLD_LAYOUT
         render = self._service.render_legacy_page if is_old_layout else self._service.render_agents_page
         shared = self._service.share(("metrics", is_old_layout, seconds), lambda: render(seconds))
-        return build_page(request, await run_while_connected(request, shared))
+        return build_page(request, await run_while_connected(request.receive, shared))
 
     async def add_agent(self, request: Request) -> Response:
         """Add the sender to the list of agents."""

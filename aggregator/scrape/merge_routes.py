@@ -20,10 +20,10 @@ from aggregator.scrape.responses import (
     RequestRefusedError,
     build_json,
     build_page,
-    run_while_connected,
 )
 from aggregator.scrape.service import MergeInput, ScrapeService, TargetPage
 from aggregator.scrape.targets import AgentTarget
+from aggregator.util.disconnects import run_while_connected
 
 MAX_DISCOVERED_TIMEOUT_SECONDS = 10.0
 _HOST_HEADER_PATTERN = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
@@ -113,14 +113,16 @@ class MergeRoutes:
         """Return one page with the metrics of all selected targets."""
         selection = Selection.read(request)
         if request.query_params.get("plain") == "true":
-            return build_page(request, await run_while_connected(request, self._render_plain(request, selection)))
+            return build_page(
+                request, await run_while_connected(request.receive, self._render_plain(request, selection))
+            )
         honor_labels = request.query_params.get("honor") == "true"
         timeout_seconds = read_timeout(request.headers.get(TIMEOUT_HEADER), self._timeout_seconds)
         shared = self._service.share(
             ("scrape", selection, honor_labels, timeout_seconds),
             lambda: self._render(selection, timeout_seconds, honor_labels=honor_labels),
         )
-        return build_page(request, await run_while_connected(request, shared))
+        return build_page(request, await run_while_connected(request.receive, shared))
 
     async def discover_agents(self, request: Request) -> Response:
         """Return all agents as targets for Prometheus."""

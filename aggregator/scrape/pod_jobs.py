@@ -21,9 +21,10 @@ from aggregator.scrape.job_page import write_job_page
 from aggregator.scrape.own_families import TargetOutcome, build_own_page
 from aggregator.scrape.pod_targets import PodTarget
 from aggregator.scrape.pods import PodDiscovery
-from aggregator.scrape.responses import TIMEOUT_HEADER, build_page, build_text, run_while_connected
+from aggregator.scrape.responses import TIMEOUT_HEADER, build_page, build_text
 from aggregator.scrape.service import ScrapeService, TargetPage
 from aggregator.scrape.service_account import ServiceAccount
+from aggregator.util.disconnects import run_while_connected
 
 # The answers of the older program, without a line end.
 NO_JOB_TEXT = "Target job param/name not specified"
@@ -150,7 +151,7 @@ class KubernetesPodJobs:
             return build_text(UNKNOWN_JOB_TEXT, 400)
         timeout_seconds = read_timeout(request.headers.get(TIMEOUT_HEADER), self._options.timeout_seconds)
         shared = self._service.share(("job", job, timeout_seconds), lambda: self._render_job(job, timeout_seconds))
-        return build_page(request, await run_while_connected(request, shared))
+        return build_page(request, await run_while_connected(request.receive, shared))
 
     async def scrape_jobs(self, jobs: Sequence[str] | None, seconds: float) -> list[TargetPage]:
         """Return the pages of all pods of these jobs, of all jobs for None."""

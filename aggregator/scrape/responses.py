@@ -1,9 +1,8 @@
 """Requests and responses of the scrape server."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,7 +23,6 @@ _UNAUTHORIZED_HEADERS = {"WWW-Authenticate": 'Bearer realm="aggregator", Basic r
 Handler = Callable[[Request], Awaitable[Response]]
 
 _log = get_logger(__name__)
-_Result = TypeVar("_Result")
 
 
 class RequestRefusedError(Exception):
@@ -33,10 +31,6 @@ class RequestRefusedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-class ClientLeftError(Exception):
-    """The client has closed the connection while its answer was built."""
 
 
 class MethodEndpoint:
@@ -72,7 +66,7 @@ def answer_errors(app: ASGIApp) -> ASGIApp:
 
         try:
             await app(scope, receive, tracked_send)
-        except (ClientDisconnect, ClientLeftError):
+        except ClientDisconnect:
             # Nobody reads an answer.
             return
         except Exception as error:  # noqa: BLE001 - every failure gets a response
@@ -133,23 +127,3 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise RequestRefusedError(413, f"the body must have at most {max_bytes} bytes")
     return bytes(body)
-
-
-async def run_while_connected(request: Request, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-    """Return the result of a coroutine; cancel it when the client closes the connection."""
-    task = asyncio.ensure_future(coroutine)
-    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
-    try:
-        await asyncio.wait((task, disconnect), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientLeftError
-    finally:
-        for each in (task, disconnect):
-            each.cancel()
-        await asyncio.gather(task, disconnect, return_exceptions=True)
-
-
-async def _wait_for_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

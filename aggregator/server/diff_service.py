@@ -1,6 +1,7 @@
 """Differences between two instants for HTTP and gRPC: in the topologies that the caller may see, on a thread."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from aggregator.errors import BadRequestError
@@ -35,7 +36,9 @@ class DiffService:
     def __init__(self, snapshots: SnapshotProvider, encode: DiffEncoder) -> None:
         self._snapshots = snapshots
         self._encode = encode
-        self._lock = asyncio.Lock()
+        # One at a time: a comparison of a large fleet needs seconds of CPU, and memory for all its changes. One whose
+        # client disconnects before its turn is skipped.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="diff")
 
     async def compare(self, grant: Grant, request: DiffRequest) -> DiffResponse:
         """Return what changed between two instants; raise a RequestError if the request is invalid.
@@ -60,9 +63,7 @@ class DiffService:
         if request.options.cluster:
             check_cluster(request.options.cluster, before.topology, after.topology)
         comparison = Comparison(plan, _describe(before), _describe(after), request.limit)
-        # One at a time: a comparison of a large fleet needs seconds of CPU, and memory for all its changes.
-        async with self._lock:
-            body = await asyncio.to_thread(self._encode, comparison)
+        body = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, comparison)
         return DiffResponse(after.replace_gaps((*before.gaps, *after.gaps)), body)
 
     async def _find_snapshot(self, grant: Grant, at_seconds: int | None, parameter: str) -> Snapshot:

@@ -74,19 +74,30 @@ PAST_NOW_SECONDS = COLLECTED_AT_SECONDS + 10
 
 @dataclass
 class FakePastSnapshots:
-    """Returns the snapshot of the provider for every instant but 0, at which there are no data, or raises `failure`."""
+    """Returns the snapshot of the provider for every instant but 0, at which there are no data, or raises `failure`.
+
+    While `is_blocked`, requests wait until their clients give up.
+    """
 
     provider: "FakeSnapshotProvider"
     now_seconds: float = PAST_NOW_SECONDS
     failure: Exception | None = None
     snapshot: Snapshot | None = None
     requested: list[int] = field(default_factory=list)
+    is_blocked: bool = False
+    waiting_count: int = 0
 
     async def get(self, at_seconds: int, parameter: str) -> PastSnapshot:
         """Return the snapshot as one of the instant, or raise."""
         if at_seconds > self.now_seconds:
             raise BadRequestError(f"{parameter} must not be in the future", parameter=parameter)
         self.requested.append(at_seconds)
+        if self.is_blocked:
+            self.waiting_count += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.waiting_count -= 1
         if self.failure is not None:
             raise self.failure
         if not at_seconds:

@@ -1,5 +1,6 @@
 """`time=` over HTTP and `x-topology-time` over gRPC: every read returns the topology of a past instant."""
 
+import socket
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.pb.etim import server_pb2
 from aggregator.server.grpc.services import TOPOLOGY_SERVICE, build_method_path
 from aggregator.views.renderers import RENDERERS
+from tests.integration.gateway_process import wait_until
 from tests.server.openapi.document import OPENAPI_DOCUMENT, assert_documented_response, fill_path
 from tests.server.running_servers import ServerPorts
 from tests.server.snapshot_provider import (
@@ -64,6 +66,12 @@ def get(ports: ServerPorts, path: str, **headers: str) -> ClientResponse:
     """Return the response to a request for the past."""
     separator = "&" if "?" in path else "?"
     return send_request(ports.http, f"{path}{separator}time={quote(TIME)}", headers=tuple(headers.items()))
+
+
+def count_unanswered(ports: ServerPorts) -> float:
+    """Return how many requests have ended without a response."""
+    lines = send_request(ports.http, "/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith('http_requests_total{code="none"'))
 
 
 @pytest.mark.parametrize("path", [f"/api/v1/{path}" for path in LISTS])
@@ -155,6 +163,28 @@ def test_invalid_candidate_requests_collect_nothing(source: FakeSnapshotProvider
     """A workload that is invalid is refused before the past topology is collected."""
     answer = send_request(ports.http, f"/api/v1/candidates?time={TIME}", "POST", body=b'{"cpuCores":-1}')
     assert (answer.status, source.past.requested) == (400, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/?time={TIME}"),
+        *(("GET", f"/api/v1/{path}?time={TIME}") for path in ("nodes", "topology", "quality")),
+        ("GET", f"/api/v1/diff?from={TIME}"),
+        ("POST", f"/api/v1/candidates?time={TIME}"),
+    ],
+)
+def test_a_client_that_disconnects_gives_up_its_place(
+    source: FakeSnapshotProvider, ports: ServerPorts, method: str, path: str
+) -> None:
+    """Once its client has disconnected, a request waits for no collection any longer, and is counted as unanswered."""
+    source.past.is_blocked = True
+    unanswered_count = count_unanswered(ports)
+    with socket.create_connection(("127.0.0.1", ports.http)) as connection:
+        connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        wait_until(lambda: source.past.waiting_count == 1, "the request to wait")
+    wait_until(lambda: source.past.waiting_count == 0, "the request to end")
+    wait_until(lambda: count_unanswered(ports) == unanswered_count + 1, "the request to be counted")
 
 
 def test_repeated_times(source: FakeSnapshotProvider, ports: ServerPorts) -> None:

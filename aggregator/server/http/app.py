@@ -21,6 +21,7 @@ from aggregator.server.http.documents import (
     WAIT_PARAMETER,
     DocumentResponder,
     LongPoll,
+    find_past_while_connected,
     parse_preferences,
     parse_wait_seconds,
     validate_layout,
@@ -48,7 +49,7 @@ from aggregator.server.http.routes_diff import DiffResponder
 from aggregator.server.http.routes_v1 import LookupResponder, QualityResponder
 from aggregator.server.http.routes_watch import WatchResponder
 from aggregator.server.http.ui import WebPage
-from aggregator.server.instants import find_past_snapshot, refuse_wait
+from aggregator.server.instants import refuse_wait
 from aggregator.server.status import Readiness
 from aggregator.server.visibility import RenderedQuality, SnapshotProvider
 from aggregator.server.watch_service import MAX_WATCHES
@@ -173,7 +174,7 @@ class TopologyApp:
         if scope["query_string"]:
             query = self._parse_query(scope["query_string"])
         access = scope["state"]["access"]
-        past = await find_past_snapshot(self._snapshots, access.grant, query.time)
+        past = await find_past_while_connected(self._snapshots, access.grant, query.time, receive)
         response = await self._document_responder.build_document_response(
             query.layout,
             access,

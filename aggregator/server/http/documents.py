@@ -15,6 +15,8 @@ from starlette.types import Receive, Scope
 
 from aggregator.errors import BadRequestError, UnauthenticatedError
 from aggregator.lookup.instants import TIME_PARAMETER, format_instant
+from aggregator.models.grant import Grant
+from aggregator.refresh.past import PastSnapshot
 from aggregator.refresh.snapshot import DocumentFormat, RenderedTopology, Snapshot
 from aggregator.server.auth.guard import Access
 from aggregator.server.http.responses import (
@@ -27,6 +29,7 @@ from aggregator.server.http.responses import (
     HttpResponse,
     build_length_header,
 )
+from aggregator.server.instants import find_past_snapshot
 from aggregator.server.visibility import SnapshotProvider, get_visible_snapshot, render_document
 from aggregator.util.content_coding import (
     CONTENT_CODINGS,
@@ -36,6 +39,7 @@ from aggregator.util.content_coding import (
     ContentEncoder,
     negotiate_content_coding,
 )
+from aggregator.util.disconnects import run_while_connected, wait_for_disconnect
 
 # The JSON formats of the Go service, selected with `layout=`.
 LAYOUTS = ("1.2.5", "2025")
@@ -133,6 +137,18 @@ def parse_duration_seconds(text: str, parameter: str) -> float:
         )
     seconds, milliseconds = matched.groups()
     return float(seconds) if seconds else int(milliseconds) / 1000 if milliseconds else MAX_WAIT_SECONDS
+
+
+async def find_past_while_connected(
+    snapshots: SnapshotProvider, grant: Grant, text: str, receive: Receive
+) -> PastSnapshot | None:
+    """Return the whole snapshot of the instant in a request, None if the text is empty.
+
+    A client that disconnects gives up its place in the queue of collections: this raises ClientDisconnect.
+    """
+    if not text:
+        return None
+    return await run_while_connected(receive, find_past_snapshot(snapshots, grant, text))
 
 
 def asks_to_wait(scope: Scope) -> bool:
@@ -337,12 +353,6 @@ def _build_content_headers(
     if coding:
         headers.append((b"content-encoding", coding.encode()))
     return headers
-
-
-async def wait_for_disconnect(receive: Receive) -> None:
-    """Wait until the client disconnects; what it sends is dropped."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 # The etag key of a list, and a content coding.

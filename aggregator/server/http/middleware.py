@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aggregator.errors import AggregatorError
@@ -78,6 +79,9 @@ class ErrorMiddleware:
 
         try:
             await self._app(scope, receive, tracked_send)
+        except ClientDisconnect:
+            # Nobody reads a response.
+            return
         except Exception as error:  # noqa: BLE001 - every failure gets a response
             if not isinstance(error, AggregatorError):
                 _log.exception("request failed", path=sanitize_path(scope["path"]))

@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route, Router
 
 from aggregator import __version__
@@ -84,6 +85,7 @@ def create_api(services: ApiServices | None = None) -> FastAPI:
         static_url=STATIC_PATH,
         exception_handlers={
             AggregatorError: _handle_error,
+            ClientDisconnect: _handle_disconnect,
             RequestValidationError: _handle_validation_error,
             HTTPException: _handle_http_error,
             Exception: _handle_error,
@@ -195,6 +197,10 @@ def _extend_openapi(api: FastAPI) -> None:
 async def _handle_error(request: Request, error: Exception) -> Response:
     errors: ErrorResponder = request.app.state.services.errors
     return errors.build_response(error, request.scope["path"])
+
+
+async def _handle_disconnect(_request: Request, _error: Exception) -> None:
+    """Send nothing, because nobody reads it."""
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> Response:

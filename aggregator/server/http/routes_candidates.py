@@ -8,7 +8,7 @@ from starlette.responses import Response
 from aggregator.lookup.candidates.request import validate_request
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
 from aggregator.server.candidate_service import CandidateService, encode_candidates_json
-from aggregator.server.http.documents import DocumentResponder, parse_preferences
+from aggregator.server.http.documents import DocumentResponder, find_past_while_connected, parse_preferences
 from aggregator.server.http.json_body import parse_json_message, read_body
 from aggregator.server.http.responses import API_V1_PATH, HttpResponse
 from aggregator.server.http.routes_v1 import (
@@ -18,7 +18,6 @@ from aggregator.server.http.routes_v1 import (
     check_query_string,
     get_access,
 )
-from aggregator.server.instants import find_past_snapshot
 from aggregator.server.openapi import document
 from aggregator.server.openapi.candidates import CANDIDATES_PATH
 from aggregator.server.visibility import SnapshotProvider
@@ -39,7 +38,7 @@ class CandidateResponder:
             # Before the queries of the instant are sent.
             validate_request(message)
         grant = get_access(request).grant
-        past = await find_past_snapshot(self._snapshots, grant, time)
+        past = await find_past_while_connected(self._snapshots, grant, time, request.receive)
         if past is None and parse_preferences(request.method, request.scope["headers"]).wants_refresh:
             await self._snapshots.wait_for_refresh()
         found = await self._candidate_service.find(grant, message, None if past is None else past.snapshot)

@@ -19,6 +19,7 @@ from aggregator.server.http.responses import API_V1_PATH, HttpResponse
 from aggregator.server.http.routes_v1 import QueryParameters, check_query_string, get_access
 from aggregator.server.openapi import diff, document
 from aggregator.server.visibility import SnapshotProvider
+from aggregator.util.disconnects import run_while_connected
 
 _ENTITY_TAG_KEY = "diff"
 
@@ -36,7 +37,8 @@ class DiffResponder:
         preferences = parse_preferences(http_request.scope["method"], http_request.scope["headers"])
         if preferences.wants_refresh and not request.to_text:
             await self._snapshots.wait_for_refresh()
-        found = await self._diff_service.compare(get_access(http_request).grant, request)
+        comparison = self._diff_service.compare(get_access(http_request).grant, request)
+        found = await run_while_connected(http_request.receive, comparison)
         digest = hashlib.blake2b(found.body, digest_size=16).hexdigest()
         body, coding = await encode_once(found.body, preferences.coding)
         rendered = RenderedBody(EntityTag(digest, _ENTITY_TAG_KEY), body, coding)

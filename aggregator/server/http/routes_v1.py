@@ -27,6 +27,7 @@ from aggregator.server.http.documents import (
     RequestPreferences,
     StaticBody,
     encode_once,
+    find_past_while_connected,
     parse_preferences,
     parse_wait_seconds,
 )
@@ -36,7 +37,7 @@ from aggregator.server.http.responses import (
     build_unknown_parameter_error,
     decode_segment,
 )
-from aggregator.server.instants import find_past_snapshot, refuse_wait
+from aggregator.server.instants import refuse_wait
 from aggregator.server.lookup_service import IndexRequest, LookupRequest, LookupResponse, LookupService
 from aggregator.server.openapi import document
 from aggregator.server.openapi.examples import (
@@ -88,7 +89,7 @@ class LookupResponder:
         if time:
             # Before the queries of the instant are sent.
             request.validate()
-        found_past = await find_past_snapshot(self._snapshots, access.grant, time)
+        found_past = await find_past_while_connected(self._snapshots, access.grant, time, http_request.receive)
         past = None if found_past is None else found_past.snapshot
         if request == _WHOLE_TOPOLOGY:
             return await self._document_responder.build_document_response(
@@ -150,7 +151,7 @@ class QualityResponder:
         """Return the response; raise PermissionDeniedError for a caller who may not see all clusters."""
         grant = get_access(http_request).grant
         check_quality_access(grant)
-        past = await find_past_snapshot(self._snapshots, grant, time)
+        past = await find_past_while_connected(self._snapshots, grant, time, http_request.receive)
         body = await self._quality.render_for(grant, None if past is None else past.quality)
         preferences = parse_preferences(http_request.scope["method"], http_request.scope["headers"])
         return await self._document_responder.build_unversioned_response(body, preferences.coding)

@@ -15,12 +15,13 @@ from aggregator.lookup.watch import CHANGE_SELECTIONS, STRUCTURE, WatchOptions
 from aggregator.lookup.watch_events import ServerSentEventEncoder
 from aggregator.models.changes import CHANGE_KINDS
 from aggregator.observability.metrics import OwnMetrics
-from aggregator.server.http.documents import WAIT_PATTERN, parse_duration_seconds, wait_for_disconnect
+from aggregator.server.http.documents import WAIT_PATTERN, parse_duration_seconds
 from aggregator.server.http.responses import API_V1_PATH, NO_STORE_HEADER, NOSNIFF_HEADER, Headers
 from aggregator.server.http.routes_v1 import QueryParameters, check_query_string, get_access
 from aggregator.server.openapi import document
 from aggregator.server.visibility import SnapshotProvider
 from aggregator.server.watch_service import TOKEN_EXPIRED_REASON, Watch, WatchRequest, WatchService
+from aggregator.util.disconnects import wait_for_disconnect
 
 _HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
