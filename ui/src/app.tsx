@@ -10,7 +10,7 @@ import { Screen } from "./components/screen";
 import { EmptyState, FailureTimes, ProblemView } from "./components/states";
 import { freshness, outage, type Problem, sharedToken, workerCount } from "./data/client";
 import { useNow, useSummary } from "./data/hooks";
-import { formatDuration, safeText } from "./format";
+import { formatDuration, formatTime, safeText } from "./format";
 import { areSingleKeysOn } from "./keyboard";
 import { lazy } from "./lazy";
 import { address, hrefOf, hrefWith, objectKey, type Route, route, type SimpleScreen, shownTime } from "./router";
@@ -132,7 +132,7 @@ function DataAge() {
   return (
     <span class="data-age">
       {!isPast && seconds > OLD_SECONDS && <HealthIcon health="warning" label="Old" />}
-      {!isPast && <span title={new Date(found.queriedAt).toLocaleString()}>{formatDuration(seconds)} old</span>}
+      {!isPast && <span title={formatTime(found.queriedAt / 1000)}>{formatDuration(seconds)} old</span>}
       {!found.isComplete && (
         <a href={hrefOf({ screen: "quality" })} class="incomplete">
           <HealthIcon health="warning" /> incomplete

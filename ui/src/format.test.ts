@@ -9,7 +9,9 @@ import {
   formatQuantity,
   formatRatio,
   formatRecentTime,
+  formatTime,
   formatTimestamp,
+  formatZone,
   safeText,
 } from "./format";
 
@@ -86,6 +88,13 @@ test("long names are cut between characters, never within one", () => {
   assert.equal(safeText("x".repeat(1000), 10), `${"x".repeat(9)}…`);
   assert.equal(safeText("ab😀cd", 4), "ab…");
   assert.equal(safeText("abcd", 4), "abcd");
+});
+
+test("times are in the zone of the browser, and say which", () => {
+  const noon = new Date(2026, 10, 30, 12, 0, 0);
+  assert.equal(formatTime(noon.getTime() / 1000), `2026-11-30 12:00:00 ${formatZone(-noon.getTimezoneOffset())}`);
+  assert.equal(formatTime(Number.NaN), "");
+  assert.deepEqual([0, 60, -300, 330, -210].map(formatZone), ["UTC", "UTC+1", "UTC-5", "UTC+5:30", "UTC-3:30"]);
 });
 
 test("a time of today has no date, another one has", () => {

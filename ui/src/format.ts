@@ -74,20 +74,35 @@ export function formatAge(time: number, now: number): string {
   return Number.isNaN(time) ? "" : formatDuration(now / 1000 - time);
 }
 
-/** A time in Unix seconds as local date and time: 2026-11-30 18:05:40. */
+/** A time in Unix seconds as date and time in the zone of the browser: 2026-11-30 18:05:40 UTC+1. */
 export function formatTime(time: number): string {
-  if (Number.isNaN(time)) return "";
-  const date = new Date(time * 1000);
-  if (Number.isNaN(date.getTime())) return "";
-  const pad = (part: number) => String(part).padStart(2, "0");
-  const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
-  return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+  const text = formatLocalTime(time);
+  return text && `${text} ${formatZone(-new Date(time * 1000).getTimezoneOffset())}`;
 }
 
-/** A time in Unix seconds beside its age: the date only if it is not today. `now` is in milliseconds. */
+/** The zone that is so many minutes ahead of UTC: UTC, UTC+1, UTC-3:30. */
+export function formatZone(minutes: number): string {
+  if (minutes === 0) return "UTC";
+  const distance = Math.abs(minutes);
+  const rest = distance % 60;
+  return `UTC${minutes < 0 ? "-" : "+"}${Math.floor(distance / 60)}${rest === 0 ? "" : `:${padPart(rest)}`}`;
+}
+
+function formatLocalTime(time: number): string {
+  const date = new Date(time * 1000);
+  if (Number.isNaN(date.getTime())) return "";
+  const day = `${date.getFullYear()}-${padPart(date.getMonth() + 1)}-${padPart(date.getDate())}`;
+  return `${day} ${padPart(date.getHours())}:${padPart(date.getMinutes())}:${padPart(date.getSeconds())}`;
+}
+
+function padPart(part: number): string {
+  return String(part).padStart(2, "0");
+}
+
+/** A time in Unix seconds where there is no room for the zone: the date only if it is not today. `now` is in milliseconds. */
 export function formatRecentTime(time: number, now: number): string {
-  const text = formatTime(time);
-  return text.slice(0, 10) === formatTime(now / 1000).slice(0, 10) ? text.slice(11) : text;
+  const text = formatLocalTime(time);
+  return text.slice(0, 10) === formatLocalTime(now / 1000).slice(0, 10) ? text.slice(11) : text;
 }
 
 /** A time in Unix seconds as in RFC 3339, for exports. */
