@@ -42,11 +42,14 @@ export function Menu({ label, children }: { readonly label: string; readonly chi
   );
 }
 
-/** The list begins at the right edge of its button, unless it would leave the window on the left. */
+/** The list begins at the right edge of its button, unless it would leave the window on the left; a long one scrolls. */
 function keepInWindow(list: HTMLElement): void {
   list.style.right = "0";
-  const { left } = list.getBoundingClientRect();
+  const { left, top } = list.getBoundingClientRect();
+  list.style.maxHeight = `${Math.max(MINIMUM_HEIGHT, innerHeight - top - EDGE_PIXELS)}px`;
   if (left < EDGE_PIXELS) list.style.right = `${left - EDGE_PIXELS}px`;
 }
 
 const EDGE_PIXELS = 8;
+/** Lower ones could not be used: the page scrolls to them. */
+const MINIMUM_HEIGHT = 120;

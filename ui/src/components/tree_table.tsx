@@ -193,7 +193,7 @@ function Indentation({ row, onToggle }: { readonly row: TreeRow; readonly onTogg
   return (
     <span
       class="tree-toggle"
-      style={{ marginInlineStart: `${row.level - 1}rem` }}
+      style={{ "--level": row.level - 1 }}
       aria-hidden="true"
       onClick={(event) => {
         if (row.isExpanded === null) return;

@@ -72,7 +72,9 @@ export function KeyboardHelp() {
           checked={areSingleKeysOn.value}
           onChange={(event) => setSingleKeys(event.currentTarget.checked)}
         />
-        Shortcuts with a single character, such as <kbd>/</kbd> and <kbd>:</kbd>
+        <span>
+          Shortcuts with a single character, such as <kbd>/</kbd> and <kbd>:</kbd>
+        </span>
       </label>
       <div class="key-groups">
         <Keys title="On this screen" keys={describeShortcuts(shortcuts.value)} />

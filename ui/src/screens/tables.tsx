@@ -84,7 +84,7 @@ export function TableScreen({ kind }: { readonly kind: SummaryKind }) {
             hrefOf={(found, row) => hrefOfObject(pageOf(objectOfRow(found, row)))}
             defaultSort="health,name"
             label={TITLES[kind]}
-            totals={totals.map((text) => <span key={text}>· {text}</span>)}
+            totals={totals.map((text) => <span key={text}>{text}</span>)}
             empty={<NoRows kind={kind} isFiltered={filter !== "" || query.labels !== ""} />}
             selection={selection}
           />
@@ -104,7 +104,8 @@ function NoRows({ kind, isFiltered }: { readonly kind: SummaryKind; readonly isF
   if (!isFiltered) {
     return (
       <EmptyState title={`No ${noun}`}>
-        <a href={hrefOf({ screen: "quality" })}>What is missing, and which exporter would fill it</a>
+        <p>Prometheus has no series that describe {noun}.</p>
+        <a href={hrefOf({ screen: "quality" })}>See what is missing</a>
       </EmptyState>
     );
   }

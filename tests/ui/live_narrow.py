@@ -1,0 +1,46 @@
+"""On a telephone, what opens is whole."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page
+
+from tests.ui.browsers import OpenSession
+from tests.ui.screens import wait_until_complete
+
+NARROW = {"width": 360, "height": 740}
+# What is wider than its place, of the elements that have text of their own.
+FIND_CUT = """element => [...element.querySelectorAll("*")]
+    .filter(one => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+    .map(one => one.textContent)"""
+
+
+def open_columns(page: Page) -> Locator:
+    """Open the list of columns, which is the longest menu."""
+    page.locator("summary").get_by_text("Columns").click()
+    return page.locator(".menu[open] .menu-items")
+
+
+def open_completions(page: Page) -> Locator:
+    """Ask for fields with long names."""
+    page.get_by_label("Filter", exact=True).fill("memory_usage")
+    completions = page.get_by_role("listbox", name="Completions")
+    completions.get_by_role("option", name="memory_usage_predicted_percent").wait_for()
+    return completions
+
+
+@pytest.mark.parametrize("open_list", [open_columns, open_completions], ids=lambda function: function.__name__)
+def test_lists_that_open_are_in_the_window(
+    open_page: OpenSession, small_url: str, open_list: Callable[[Page], Locator]
+) -> None:
+    """A menu and completions end within the window, and cut no text."""
+    session = open_page(small_url, viewport=NARROW)
+    session.open("/ui/nodes")
+    wait_until_complete(session.page)
+    opened = open_list(session.page)
+    box = opened.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= NARROW["width"]
+    assert box["y"] + box["height"] <= NARROW["height"]
+    assert opened.evaluate(FIND_CUT) == []
