@@ -9,13 +9,15 @@ const ROWS_PER_FRAME = 25;
 interface PlainTableProps {
   readonly caption: string;
   readonly columns: readonly string[];
+  /** Those of them that are numbers; their cells have the class `number`, too. */
+  readonly numbers?: readonly string[];
   /** Where the rows are that it does not have. */
   readonly all?: { readonly href: string; readonly text: string } | null;
   /** The rows. */
   readonly children: ComponentChildren;
 }
 
-export function PlainTable({ caption, columns, all = null, children }: PlainTableProps) {
+export function PlainTable({ caption, columns, numbers = [], all = null, children }: PlainTableProps) {
   const rows = toChildArray(children);
   const drawnCount = useGrowingCount(rows.length);
   return (
@@ -26,7 +28,7 @@ export function PlainTable({ caption, columns, all = null, children }: PlainTabl
           <thead>
             <tr>
               {columns.map((column) => (
-                <th key={column} scope="col">
+                <th key={column} scope="col" class={numbers.includes(column) ? "number" : undefined}>
                   {column}
                 </th>
               ))}

@@ -22,6 +22,8 @@ import {
   type MissingSource,
 } from "./quality/groups";
 
+/** Columns of numbers, in all tables of this screen. */
+const NUMBERS = ["Samples", "Objects", "Queries with results"];
 /** Names of queries in a cell; the rest is in the title. */
 const MAXIMUM_CHARACTERS = 160;
 
@@ -196,7 +198,7 @@ function Families({ quality: { families = [] } }: { readonly quality: Quality })
       {families.length === 0 ? (
         <p>No telemetry describes a node.</p>
       ) : (
-        <PlainTable caption="Families of telemetry" columns={["Family", "Clusters", "Nodes"]}>
+        <PlainTable caption="Families of telemetry" columns={["Family", "Clusters", "Nodes"]} numbers={["Clusters"]}>
           {families.map(({ family, clusters = 0, nodes = 0 }) => (
             <tr key={family}>
               <Cell text={family} isHeading />
@@ -282,7 +284,7 @@ function ListSection<T>({ title, columns, rows, children }: ListSectionProps<T>)
   if (rows.length === 0) return null;
   return (
     <Section title={title} isWide>
-      <PlainTable caption={title} columns={columns}>
+      <PlainTable caption={title} columns={columns} numbers={NUMBERS}>
         {rows.map(children)}
       </PlainTable>
     </Section>

@@ -39,6 +39,7 @@ export function PodTable({
     <PlainTable
       caption={caption}
       columns={["Name", "Health", ...(hasNode ? ["Node"] : []), "Restarts", "CPU", "Memory", "Age"]}
+      numbers={["Restarts", "CPU", "Memory", "Age"]}
       all={summary.count > rows.length ? { href, text: `All ${formatQuantity(summary.count, "pod")}` } : null}
     >
       {rows.map((row) => (
@@ -70,6 +71,7 @@ export function NodeTable({ summary, caption, href }: SummaryTableProps) {
     <PlainTable
       caption={caption}
       columns={["Name", "Health", "CPU", "Memory", "Disk", "Pods", "Last seen"]}
+      numbers={["Pods", "Last seen"]}
       all={summary.count > rows.length ? { href, text: `All ${formatQuantity(summary.count, "node")}` } : null}
     >
       {rows.map((row) => (

@@ -4,7 +4,7 @@ import { Bar } from "../../components/bar";
 import { HealthBadge } from "../../components/health";
 import { Name, ObjectLink } from "../../components/name";
 import { EmptyState } from "../../components/states";
-import { formatBytes, formatCores, formatCount, formatNumber, formatQuantity } from "../../format";
+import { formatBytes, formatCores, formatCount, formatNumber, formatQuantity, safeText } from "../../format";
 import { hrefWith, parameter, setParameters } from "../../router";
 import { PlainTable } from "../plain_table";
 import {
@@ -41,6 +41,7 @@ export function CandidateList({ candidates, answer, weights }: CandidateListProp
     <PlainTable
       caption="Nodes on which the workload fits"
       columns={["Node", "Score", ...[...weights].map(describeCriterion), "Free CPU", "Free memory", "Notes"]}
+      numbers={["Free CPU", "Free memory"]}
       all={
         total > shown && shown < MAXIMUM_LIMIT
           ? {
@@ -79,7 +80,7 @@ function NodeCell({ node }: { readonly node: PlacedNode }) {
   return (
     <th scope="row">
       <ObjectLink object={{ kind: "node", cluster: node.cluster, node: node.node }} />
-      <div class="detail">
+      <div class="detail cut" title={safeText(node.cluster)}>
         <Name text={node.cluster} maximum={60} />
       </div>
     </th>
@@ -133,7 +134,7 @@ export function RejectedList({ rejected, answer }: RejectedListProps) {
   const rows = rejected.rows.filter(
     ({ item }) => chosen === "" || item.reasons?.some(({ reason }) => reasonText(reason) === chosen),
   );
-  if (total === 0) return <HealthBadge health="ok" text="Every node fits." />;
+  if (total === 0) return <HealthBadge health="ok" text="The workload fits on every node." />;
   return (
     <>
       <ReasonTotals answer={answer} chosen={chosen} />

@@ -109,7 +109,11 @@ function ContainerSection({ object, containers }: ContainersProps) {
     chosen?.kind === "container" && chosen.container === textField(container, "name");
   return (
     <Section title={`Containers (${formatCount(containers.length)})`} isWide>
-      <PlainTable caption="Containers of the pod" columns={["Name", "State", "Restarts", "CPU", "Memory", "Image"]}>
+      <PlainTable
+        caption="Containers of the pod"
+        columns={["Name", "State", "Restarts", "CPU", "Memory", "Image"]}
+        numbers={["Restarts"]}
+      >
         {containers.map((container) => (
           <tr key={textField(container, "name")} class={isChosen(container) ? "selected" : undefined}>
             <th scope="row">

@@ -76,7 +76,7 @@ function CountCell({ clusters, row, kind }: CellProps & { readonly kind: "nodes"
   };
   const problems = describeCounts(counts);
   return (
-    <td class="number">
+    <td class="count">
       <a href={hrefOf({ screen: "table", kind }, { cluster: clusters.text("name", row), sort: "health,name" })}>
         {formatCount(counts.all)}
       </a>
