@@ -7,6 +7,7 @@ import { safeText } from "../format";
 import { useShortcut } from "../keyboard";
 import { parameter, setParameters } from "../router";
 import { type Complete, CompletionField } from "./completion_field";
+import { Similar } from "./states";
 
 interface FilterBarProps {
   /** The parameter of the address: a filter, or a label selector. */
@@ -72,14 +73,7 @@ export function FilterBar({
       {isOurs && (
         <div id={`${id}-problem`} class="field-problem" role="alert">
           <p>{safeText(shortDetail(problem) || problem.title, 1000)}</p>
-          {problem.nearest && (
-            <p>
-              Similar:{" "}
-              {problem.nearest.slice(0, 5).map((nearest) => (
-                <code key={nearest}>{safeText(nearest, 80)} </code>
-              ))}
-            </p>
-          )}
+          <Similar problem={problem} />
         </div>
       )}
     </form>

@@ -42,11 +42,20 @@ export function ProblemView({ problem, title, children }: ProblemViewProps) {
     <div class="problem" role="alert">
       <p class="problem-title">{title ?? problem.title}</p>
       {reason && <p>{safeText(reason, 1000)}</p>}
-      {problem.nearest && <p>Similar: {problem.nearest.slice(0, 8).map(safeListItem).join(", ")}</p>}
+      <Similar problem={problem} />
       {children}
     </div>
   );
 }
+
+/** What is valid and similar to what was sent, unless the detail says it. */
+export function Similar({ problem: { detail, nearest = [] } }: { readonly problem: Problem }) {
+  const unsaid = nearest.filter((text) => !detail.includes(text)).slice(0, MAXIMUM_SIMILAR);
+  if (unsaid.length === 0) return null;
+  return <p>Similar: {unsaid.map((text) => safeText(text, 80)).join(", ")}</p>;
+}
+
+const MAXIMUM_SIMILAR = 8;
 
 interface NoDataProps {
   /** Null while the first answer is awaited. */
@@ -61,10 +70,6 @@ export function NoData({ problem, children }: NoDataProps) {
     return <ProblemView problem={problem}>{children}</ProblemView>;
   }
   return <EmptyState title="No data yet">{children}</EmptyState>;
-}
-
-function safeListItem(text: string): string {
-  return safeText(text, 80);
 }
 
 /** How long a failure has lasted, and when the next attempt is. */

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { useShownNow, useSummary } from "../../data/hooks";
-import { formatQuantity } from "../../format";
+import { formatCount, formatQuantity } from "../../format";
 import { hrefOf, type ObjectRef } from "../../router";
 import { equals } from "../filters";
 import { type ObjectState, stateOfCluster } from "../object_state";
@@ -44,10 +44,12 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
         {totals !== null && (
           <dl class="fields">
             <Field label="Nodes">
-              <a href={tableLink("nodes")}>{formatQuantity(totals.nodes.all, "node")}</a> {describeCounts(totals.nodes)}
+              <a href={tableLink("nodes")}>{formatQuantity(totals.nodes.all, "node")}</a>
+              {withComma(describeCounts(totals.nodes))}
             </Field>
             <Field label="Pods">
-              <a href={tableLink("pods")}>{formatQuantity(totals.pods.all, "pod")}</a> {describeCounts(totals.pods)}
+              <a href={tableLink("pods")}>{formatQuantity(totals.pods.all, "pod")}</a>
+              {withComma(describeCounts(totals.pods))}
             </Field>
             <Field label="Containers">
               <a href={tableLink("containers")}>{formatQuantity(totals.containers, "container")}</a>
@@ -69,13 +71,17 @@ export function ClusterDetail({ object, cluster }: { readonly object: ClusterRef
       )}
       <FieldSection title="IDs" object={cluster} names={ID_FIELDS} />
       {nodes.data !== null && nodes.data.count > 0 && (
-        <Section title="Nodes" isWide>
+        <Section title={`Nodes (${formatCount(nodes.data.count)})`} isWide>
           <NodeTable summary={nodes.data} caption="Nodes of the cluster" href={tableLink("nodes")} />
         </Section>
       )}
       <OtherFieldsSection object={cluster} shown={SHOWN} />
     </div>
   );
+}
+
+function withComma(text: string): string {
+  return text && `, ${text}`;
 }
 
 /** What is said of a cluster that the API does not find fault with: warnings of its pods are no fault of the cluster. */

@@ -1,5 +1,5 @@
 import { useSummary } from "../../data/hooks";
-import { formatQuantity } from "../../format";
+import { formatCount } from "../../format";
 import { hrefOf, type ObjectRef } from "../../router";
 import { equals, joinFilters } from "../filters";
 import { useNodeState } from "../object_state";
@@ -107,7 +107,7 @@ export function NodeDetail({ object, node }: { readonly object: NodeRef; readonl
         <NodeUsage node={node} />
       </Section>
       {pods.data !== null && pods.data.count > 0 && (
-        <Section title={`Pods (${formatQuantity(pods.data.count, "pod")})`} isWide>
+        <Section title={`Pods (${formatCount(pods.data.count)})`} isWide>
           <PodTable
             summary={pods.data}
             caption="Pods on the node, those with problems first"

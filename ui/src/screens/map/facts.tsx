@@ -106,7 +106,7 @@ export function nodeFacts(
       ["Temperature", formatCelsius(number("temperatureCelsius"))],
       ["Type", [text("type"), text("engine"), text("architecture")].filter(Boolean).join(", ")],
       ["Place", place],
-      ["Last sample", formatAgo(number("lastSeenTime"), now)],
+      ["Last seen", formatAgo(number("lastSeenTime"), now)],
     ],
   };
 }

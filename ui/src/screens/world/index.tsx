@@ -58,7 +58,7 @@ function NoPositions({ count }: { readonly count: number }) {
   return (
     <EmptyState title={count === 0 ? "No nodes" : "No node has a position"}>
       <p>A node is shown here if its telemetry has a latitude and a longitude. They are read from these labels:</p>
-      <ul>
+      <ul class="next-steps">
         <li>
           <code>icos_alpha_latitude</code> and <code>icos_alpha_longitude</code> of <code>node_uname_info</code>, the
           metric of node_exporter
