@@ -2,6 +2,7 @@
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { randomId } from "../random_id";
+import { noteStretch } from "../time/known_changes";
 import { Heartbeat } from "./heartbeat";
 import type { SortKey } from "./order";
 import { unreachable } from "./problem";
@@ -305,6 +306,9 @@ function receive(event: MessageEvent): void {
         break;
       case "reset":
         resetSubscriptions();
+        break;
+      case "stretch":
+        noteStretch(message.stretch);
         break;
       default:
         subscriptions.get(message.id)?.receive(message);

@@ -5,20 +5,23 @@ import { RowIds } from "./order";
 import { ProblemError, unreadable } from "./problem";
 import { type Failure, type Freshness, KEY_COLUMNS, type Source, type SummaryContent } from "./protocol";
 import { retryPause } from "./retry";
-import type { Answer, Query } from "./transport";
+import type { Answer, Query, StreamQuery } from "./transport";
 import { addUsage } from "./usage";
 
-/** How long the gateway holds a request whose result does not change. */
-const WAIT_SECONDS = 30;
-/** How often to ask without holding a request. */
+/** How often to ask for what is of the version that the stream said last: the age of the data is in the answer. */
+const CONFIRM_SECONDS = 30;
+/** How often to ask without a stream, or after an answer of another version than that of the stream. */
 const POLL_SECONDS = 10;
-/** The least time between two requests. */
+/** The least time from an answer to a request because of the stream. */
 const SHORTEST_PAUSE_SECONDS = 1;
 /**
  * The least time from an answer to a request because of another feed: where replicas of the gateway take turns with
  * different versions, feeds would otherwise make each other ask without end.
  */
 const SHORTEST_EARLY_SECONDS = 3;
+
+/** Instead of a version: each answer that is on its way may be too old. */
+export const ANY = "";
 
 /** What the feeds of one path share, of now and of past instants: numbers that stay with objects and with answers. */
 export class Lineage {
@@ -34,6 +37,8 @@ export function pathWithoutTime(path: string): string {
 /** What feeds need from the worker; tests have another one. */
 export interface FeedEnvironment {
   send(query: Query): Promise<Answer>;
+  /** Read a stream until it ends. */
+  readStream(query: StreamQuery): Promise<void>;
   /** Wait; resolve earlier if the signal is aborted. */
   sleep(seconds: number, signal: AbortSignal): Promise<void>;
   /** Milliseconds, as of Date.now(). */
@@ -48,8 +53,8 @@ export interface FeedContext {
   /** Whether the gateway has accepted the token. */
   isTokenAccepted: boolean;
   readonly environment: FeedEnvironment;
-  /** Whether this feed may hold a request: browsers allow few connections to one host. */
-  mayHold(feed: Feed): boolean;
+  /** The version that the stream said last, null while it is not open. */
+  readonly streamVersion: string | null;
   publishContent(feed: Feed): void;
   publishFreshness(feed: Feed): void;
   publishFailure(feed: Feed): void;
@@ -69,7 +74,10 @@ export class Feed {
   #failures = 0;
   #run: AbortController | null = null;
   #pause: AbortController | null = null;
-  #isWantedSoon = false;
+  /** The least time from the last answer to the request that is wanted, Infinity if none is. */
+  #wantedAfter = Number.POSITIVE_INFINITY;
+  /** The version that an answer which is on its way may not have yet, ANY for each answer. */
+  #expected: string | null = null;
 
   constructor(source: Source, context: FeedContext, lineage: Lineage) {
     this.source = source;
@@ -102,8 +110,16 @@ export class Feed {
 
   /** Ask soon: the answer to another path is of another version. */
   requestSoon(): void {
-    this.#isWantedSoon = true;
-    this.#pause?.abort();
+    this.#endPause(SHORTEST_EARLY_SECONDS);
+  }
+
+  /**
+   * Ask soon: the stream says that there is this version, or with ANY that the answer is another one. An answer on its
+   * way may be older than that.
+   */
+  expectVersion(version: string): void {
+    this.#expected = version;
+    this.#endPause(SHORTEST_PAUSE_SECONDS);
   }
 
   /** Ask with the new token. What is kept stays. */
@@ -122,13 +138,10 @@ export class Feed {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    // The first answer comes at once, also if it is the same as before a break.
-    let isHeld = false;
     while (!signal.aborted && !this.#isFinal) {
-      const pause = await this.#ask(isHeld, signal);
+      const pause = await this.#ask(signal);
       if (signal.aborted || this.#isFinal) return;
       await this.#rest(pause, signal);
-      isHeld = this.failure === null && this.#context.mayHold(this);
     }
   }
 
@@ -136,37 +149,43 @@ export class Feed {
     return this.isPast && this.content !== undefined && this.failure === null;
   }
 
+  #endPause(wantedAfter: number): void {
+    this.#wantedAfter = Math.min(this.#wantedAfter, wantedAfter);
+    this.#pause?.abort();
+  }
+
   async #rest(pause: number, signal: AbortSignal): Promise<void> {
     const { now, sleep } = this.#context.environment;
     const started = now();
     this.#pause = new AbortController();
-    this.#isWantedSoon = false;
+    this.#wantedAfter = Number.POSITIVE_INFINITY;
     await sleep(pause, this.#pause.signal);
-    const early = Math.min(pause, SHORTEST_EARLY_SECONDS) - (now() - started) / 1000;
-    if (this.#isWantedSoon && early > 0 && !signal.aborted) await sleep(early, signal);
+    const early = Math.min(pause, this.#wantedAfter) - (now() - started) / 1000;
+    if (this.#wantedAfter < pause && early > 0 && !signal.aborted) await sleep(early, signal);
   }
 
   /** Send one request and return how many seconds to wait before the next one. */
-  async #ask(isHeld: boolean, signal: AbortSignal): Promise<number> {
+  async #ask(signal: AbortSignal): Promise<number> {
     const { environment, token } = this.#context;
-    const started = environment.now();
+    this.#expected = null;
     try {
       const answer = await environment.send({
         path: this.source.path,
         token,
         signal,
         ...(this.#etag !== undefined && { etag: this.#etag }),
-        ...(isHeld && { waitSeconds: WAIT_SECONDS }),
       });
       if (signal.aborted) return 0;
       this.#accept(answer);
-      if (!this.#context.mayHold(this) || this.#etag === undefined) return POLL_SECONDS;
-      // Something on the way does not pass `wait` on.
-      const isIgnored = isHeld && answer.content === undefined && environment.now() - started < POLL_SECONDS * 1000;
-      return isIgnored ? POLL_SECONDS : SHORTEST_PAUSE_SECONDS;
+      return this.#pauseAfter(answer.freshness.version);
     } catch (error) {
       return signal.aborted ? 0 : this.#fail(error);
     }
+  }
+
+  #pauseAfter(version: string): number {
+    if (this.#expected !== null && this.#expected !== version) return SHORTEST_PAUSE_SECONDS;
+    return version === this.#context.streamVersion ? CONFIRM_SECONDS : POLL_SECONDS;
   }
 
   #accept({ content, etag, freshness }: Answer): void {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Client, Hub } from "./hub";
 import { ProblemError, parseProblem } from "./problem";
 import type { FromWorker, Source, ToWorker } from "./protocol";
-import type { Answer, Query } from "./transport";
+import type { Answer, Query, StreamQuery } from "./transport";
 
 const NODES: Source = { path: "/summary/nodes", kind: "nodes" };
 const QUALITY: Source = { path: "/quality", kind: "json" };
@@ -20,13 +20,65 @@ interface Pause {
   end(): Promise<void>;
 }
 
+/** A stream of changes that a test writes. */
+class Stream {
+  readonly query: StreamQuery;
+  readonly #end: (error: Error | null) => void;
+
+  constructor(query: StreamQuery, end: (error: Error | null) => void) {
+    this.query = query;
+    this.#end = end;
+  }
+
+  get isOpen(): boolean {
+    return !this.query.signal.aborted;
+  }
+
+  get knownVersion(): string | null {
+    return new URLSearchParams(this.query.path.split("?")[1]).get("known_version");
+  }
+
+  send(name: string, content: object, id = ""): Promise<void> {
+    assert.ok(this.isOpen, "the stream is closed");
+    this.query.onEvent({ name, id, data: JSON.stringify(content) });
+    return settle();
+  }
+
+  /** Say that this is the version now, at a second after midnight. */
+  bookmark(version: string, second = 0): Promise<void> {
+    return this.send("bookmark", { version, time: timeAt(second) }, version);
+  }
+
+  end(): Promise<void> {
+    this.#end(null);
+    return settle();
+  }
+
+  fail(status: number, retryAfter?: number): Promise<void> {
+    this.#end(new ProblemError(parseProblem(status, ""), retryAfter));
+    return settle();
+  }
+}
+
+function timeAt(second: number): string {
+  return new Date(second * 1000).toISOString();
+}
+
+/** After so long without an event, a stream is given up. */
+const SILENCE_SECONDS = 45;
+
 /** A gateway and a clock that a test moves. */
 class World {
   readonly requests: Request[] = [];
+  readonly streams: Stream[] = [];
+  /** What waits between requests, and between streams. */
   readonly pauses: Pause[] = [];
+  /** What waits for the next event of a stream. */
+  readonly silences: Pause[] = [];
   now = 1_000_000;
   readonly hub = new Hub({
     send: (query) => this.#send(query),
+    readStream: (query) => this.#readStream(query),
     sleep: (seconds, signal) => this.#sleep(seconds, signal),
     now: () => this.now,
     random: () => 0.5,
@@ -50,6 +102,13 @@ class World {
     });
   }
 
+  #readStream(query: StreamQuery): Promise<void> {
+    return new Promise((resolve, reject) => {
+      query.signal.addEventListener("abort", () => reject(new Error("aborted")));
+      this.streams.push(new Stream(query, (error) => (error === null ? resolve() : reject(error))));
+    });
+  }
+
   #sleep(seconds: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
@@ -59,8 +118,16 @@ class World {
       };
       const pause: Pause = { seconds, isOver: false, end };
       signal.addEventListener("abort", () => void end());
-      this.pauses.push(pause);
+      (seconds === SILENCE_SECONDS ? this.silences : this.pauses).push(pause);
     });
+  }
+
+  get lastStream(): Stream {
+    return this.streams.at(-1) ?? assert.fail("no stream");
+  }
+
+  get openStreams(): readonly Stream[] {
+    return this.streams.filter(({ isOpen }) => isOpen);
   }
 
   get lastRequest(): Request {
@@ -117,64 +184,216 @@ test("tabs that open the same path share one request and each get the answer", a
   assert.deepEqual(second.types, ["summary"]);
 });
 
-test("after the first answer, the request is held until something changes", async () => {
+test("what is of the version of the stream is only confirmed, and asked for soon when there is another one", async () => {
   const world = new World();
   const tab = new Tab(world);
   await tab.open(1, QUALITY);
-  assert.equal(world.lastRequest.query.waitSeconds, undefined);
   await world.lastRequest.answer({ n: 1 });
+  await world.lastStream.bookmark("v1");
   await world.lastPause.end();
   assert.equal(world.lastRequest.query.etag, '"v1"');
-  assert.equal(world.lastRequest.query.waitSeconds, 30);
-});
-
-test("an answer without changes is only news of the age", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
-  await world.lastPause.end();
-  world.now += 30_000;
   await world.lastRequest.answer(undefined);
   assert.deepEqual(tab.types, ["json", "unchanged"]);
-  assert.equal(world.lastPause.seconds, 1);
+  const confirmation = world.lastPause;
+  assert.equal(confirmation.seconds, 30);
+  const count = world.requests.length;
+  world.now += 5000;
+  await world.lastStream.bookmark("v2");
+  assert.equal(confirmation.isOver, true);
+  assert.equal(world.requests.length, count + 1);
 });
 
-test("where `wait` is ignored, the gateway is not asked every second", async () => {
+test("the stream begins with the version of the first answer, and there is one for all tabs and paths", async () => {
+  const world = new World();
+  const [first, second] = [new Tab(world), new Tab(world)];
+  await first.open(1, QUALITY);
+  await second.open(1, NODES);
+  assert.equal(world.streams.length, 0);
+  await world.requests[0]?.answer({ n: 1 }, "v/1");
+  await world.requests[1]?.answer(nodesNamed("a"), "v/1");
+  assert.equal(world.streams.length, 1);
+  assert.equal(world.lastStream.knownVersion, "v/1");
+  assert.ok(world.lastStream.query.path.startsWith("/watch?changes=structure&"));
+});
+
+test("an answer that may be older than the version of the stream is asked for again", async () => {
   const world = new World();
   const tab = new Tab(world);
   await tab.open(1, QUALITY);
   await world.lastRequest.answer({ n: 1 });
+  await world.lastStream.bookmark("v1");
   await world.lastPause.end();
-  world.now += 5;
-  await world.lastRequest.answer(undefined);
+  await world.lastStream.bookmark("v2");
+  await world.lastRequest.answer(undefined, "v1");
+  assert.equal(world.lastPause.seconds, 1);
+  await world.lastPause.end();
+  await world.lastRequest.answer({ n: 2 }, "v2");
+  assert.equal(world.lastPause.seconds, 30);
+});
+
+test("a replica that is behind the stream is asked as often as without one", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await world.lastStream.bookmark("v1");
+  await world.lastStream.bookmark("v2");
+  world.now += 1000;
+  await world.lastPause.end();
+  await world.lastRequest.answer(undefined, "v1");
   assert.equal(world.lastPause.seconds, 10);
 });
 
-test("few requests are held at a time; the others are repeated", async () => {
+test("when something else is missing than before, all is asked for, also of the same version", async () => {
   const world = new World();
   const tab = new Tab(world);
-  for (let id = 1; id <= 5; id += 1) await tab.open(id, { path: `/p${id}`, kind: "json" });
-  const first = [...world.requests];
-  for (const request of first) await request.answer({});
-  assert.deepEqual(
-    world.pauses.map(({ seconds }) => seconds),
-    [1, 1, 1, 10, 10],
-  );
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await world.lastStream.send("completeness", { complete: true });
+  await world.lastStream.bookmark("v1");
+  const count = world.requests.length;
+  world.now += 5000;
+  await world.lastStream.send("completeness", { complete: false, gaps: ["g"] });
+  assert.equal(world.requests.length, count + 1);
 });
 
-test("when one answer is of a new topology, paths that only repeat are asked for at once", async () => {
+test("without a stream, paths are requested every ten seconds, and it is tried again with growing pauses", async () => {
   const world = new World();
   const tab = new Tab(world);
-  for (let id = 1; id <= 4; id += 1) await tab.open(id, { path: `/p${id}`, kind: "json" });
-  for (const request of [...world.requests]) await request.answer({});
-  const repeated = world.pauses.at(3);
-  await world.pauses.at(0)?.end();
-  assert.equal(world.lastRequest.query.path, "/p1");
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  assert.equal(world.lastPause.seconds, 10);
+  for (const seconds of [1, 2, 4]) {
+    await world.lastStream.fail(503);
+    assert.equal(world.lastPause.seconds, seconds);
+    await world.lastPause.end();
+  }
+  await world.lastStream.fail(429, 20);
+  assert.equal(world.lastPause.seconds, 20);
+});
+
+test("a stream from which nothing comes is given up, although it is connected", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await world.silences.at(-1)?.end();
+  assert.equal(world.openStreams.length, 0);
+  assert.equal(world.lastPause.seconds, 1);
+  await world.lastPause.end();
+  assert.equal(world.openStreams.length, 1);
+});
+
+test("when a stream is lost, all is asked for, and the next one goes on from its version", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await world.lastStream.bookmark("v1");
+  world.now += 5000;
+  await world.lastStream.bookmark("v2");
+  await world.lastRequest.answer({ n: 2 }, "v2");
+  world.now += 20_000;
+  await world.lastStream.bookmark("v2");
+  const count = world.requests.length;
+  await world.lastStream.end();
+  assert.equal(world.requests.length, count + 1);
+  assert.equal(world.lastPause.seconds, 1);
+  await world.lastPause.end();
+  assert.equal(world.lastStream.knownVersion, "v2");
+});
+
+test("a version that the gateway does not know is not sent again, and no objects are read", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  world.now += 5000;
+  await world.lastStream.send("restart", { reason: "unknown" });
+  assert.equal(world.openStreams.length, 0);
+  await world.lastPause.end();
+  assert.equal(world.streams.length, 1);
+  await world.lastRequest.answer({ n: 2 }, "v2");
+  assert.equal(world.lastStream.knownVersion, "v2");
+});
+
+test("a version from before a long pause is not sent: the gateway may have forgotten it", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await tab.send({ type: "visibility", isVisible: false });
+  assert.equal(world.openStreams.length, 0);
+  world.now += 120_000;
+  await tab.send({ type: "visibility", isVisible: true });
+  assert.equal(world.openStreams.length, 0);
+  await world.lastRequest.answer(undefined, "v7");
+  assert.equal(world.lastStream.knownVersion, "v7");
+});
+
+test("there is no stream for a past instant", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, { path: "/quality?time=2026-11-30T18:00:00Z", kind: "json" });
+  await world.lastRequest.answer({ n: 1 });
+  assert.equal(world.streams.length, 0);
+});
+
+test("another token opens another stream, and another account begins with its own answer", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.send({ type: "token", token: "t1", account: "me", tokenId: "id of t1" });
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  await tab.send({ type: "token", token: "t2", account: "me", tokenId: "id of t2" });
+  assert.deepEqual(
+    world.openStreams.map(({ query }) => query.token),
+    ["t2"],
+  );
+  await tab.send({ type: "token", token: "t3", account: "other", tokenId: "id of t3" });
+  assert.equal(world.openStreams.length, 0);
+  await world.lastRequest.answer({ n: 3 }, "v3");
+  assert.equal(world.lastStream.query.token, "t3");
+  assert.equal(world.lastStream.knownVersion, "v3");
+});
+
+test("all tabs learn when the structure changed and when it did not", async () => {
+  const world = new World();
+  const [first, second] = [new Tab(world), new Tab(world)];
+  await first.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  const stream = world.lastStream;
+  await stream.bookmark("v1", 10);
+  await stream.bookmark("v2", 20.5);
+  await stream.send("changes", { version: "v3", time: timeAt(30), changes: [{}, {}], remainingCount: 1 });
+  await stream.send("changes", { version: "v3", time: timeAt(30), changes: [{}] }, "v3");
+  const stretches = [
+    { from: 10, to: 21, changeCount: 0 },
+    { from: 20, to: 30, changeCount: 3 },
+  ];
+  for (const { messages } of [first, second]) {
+    assert.deepEqual(
+      messages.flatMap((message) => (message.type === "stretch" ? [message.stretch] : [])),
+      stretches,
+    );
+  }
+});
+
+test("without a stream, when one answer is of a new topology, the other paths are asked for soon", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, { path: "/p1", kind: "json" });
+  await tab.open(2, { path: "/p2", kind: "json" });
+  await world.requests[0]?.answer({});
+  const first = world.lastPause;
+  await world.requests[1]?.answer({});
+  const second = world.lastPause;
+  assert.deepEqual([first.seconds, second.seconds], [10, 10]);
+  await first.end();
   world.now += 3000;
   await world.lastRequest.answer({ n: 2 }, "v2");
-  assert.equal(repeated?.isOver, true);
-  assert.ok(world.requests.slice(5).some(({ query }) => query.path === "/p4"));
+  assert.equal(second.isOver, true);
+  assert.equal(world.lastRequest.query.path, "/p2");
 });
 
 test("replicas that take turns with different versions are not asked without a pause", async () => {
@@ -211,7 +430,6 @@ test("a failure keeps the answer, is repeated with growing pauses, and is over w
   const since = world.now;
   world.now += 1000;
   await world.lastPause.end();
-  assert.equal(world.lastRequest.query.waitSeconds, undefined);
   await world.lastRequest.fail(503);
   assert.equal(world.lastPause.seconds, 2);
   const failure = tab.messages.at(-1);
@@ -409,16 +627,6 @@ test("a past instant that failed is asked for again", async () => {
   await world.lastPause.end();
   await world.lastRequest.answer(nodesNamed("a"));
   assert.deepEqual(tab.types, ["failure", "summary"]);
-});
-
-test("a past instant takes no place of the requests that are held", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  for (let id = 1; id <= 3; id += 1) await tab.open(id, { path: `/p${id}?time=x`, kind: "json" });
-  await tab.open(4, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
-  await world.lastPause.end();
-  assert.equal(world.lastRequest.query.waitSeconds, 30);
 });
 
 test("an object has the same number at all instants, and each answer a revision of its own", async () => {

@@ -1,12 +1,12 @@
-/** What the worker does: one feed for each path, whichever tabs have it open. */
+/** What the worker does: one feed for each path, and one stream of changes, whichever tabs have them open. */
 
+import type { KnownStretch } from "../time/known_changes";
+import { ChangeStream, type KnownVersion, type StreamContext } from "./change_stream";
 import { copyColumns } from "./columns";
 import { Feed, type FeedContext, type FeedEnvironment, Lineage, pathWithoutTime } from "./feed";
 import { formatSort, type SortKey, sortRows } from "./order";
 import type { FromWorker, Source, SummaryContent, ToWorker } from "./protocol";
 
-/** Requests that are held at a time. Over HTTP/1.1, browsers open six connections to a host, for all tabs together. */
-const MAXIMUM_HELD = 3;
 /** Feeds that nobody watches are kept, so that going back shows something at once. */
 const MAXIMUM_IDLE = 6;
 
@@ -30,7 +30,7 @@ export class Client {
   }
 }
 
-export class Hub implements FeedContext {
+export class Hub implements FeedContext, StreamContext {
   readonly environment: FeedEnvironment;
   token: string | null = null;
   tokenId = "";
@@ -39,6 +39,7 @@ export class Hub implements FeedContext {
   readonly #clients = new Set<Client>();
   /** The one that was closed last is the last one. */
   readonly #feeds = new Map<string, Feed>();
+  readonly #stream = new ChangeStream(this);
 
   constructor(environment: FeedEnvironment) {
     this.environment = environment;
@@ -90,19 +91,36 @@ export class Hub implements FeedContext {
     this.#clients.delete(client);
   }
 
-  mayHold(feed: Feed): boolean {
-    let place = 0;
-    for (const other of this.#feeds.values()) {
-      if (other === feed) return place < MAXIMUM_HELD;
-      if (other.isRunning && !other.isPast) place += 1;
-    }
-    return false;
+  get streamVersion(): string | null {
+    return this.#stream.version;
+  }
+
+  findAnswer(): KnownVersion | null {
+    const answers = this.#listLiveFeeds().flatMap(({ freshness }) => freshness ?? []);
+    return answers.sort((left, right) => right.receivedAt - left.receivedAt)[0] ?? null;
+  }
+
+  expectVersion(version: string): void {
+    for (const feed of this.#listLiveFeeds()) if (feed.freshness?.version !== version) feed.expectVersion(version);
+  }
+
+  loseStream(): void {
+    for (const feed of this.#listLiveFeeds()) feed.requestSoon();
+  }
+
+  publishStretch(stretch: KnownStretch): void {
+    for (const client of this.#clients) client.post({ type: "stretch", stretch }, []);
+  }
+
+  /** What is kept current, and has not failed. */
+  #listLiveFeeds(): Feed[] {
+    return [...this.#feeds.values()].filter((feed) => feed.isRunning && !feed.isPast && feed.failure === null);
   }
 
   publishContent(feed: Feed): void {
     const orders = new Map<string, Uint32Array>();
     this.#forWatchers(feed, (client, watcher) => this.#send(client, watcher, orders));
-    this.#requestOthers(feed);
+    this.#noteAnswer(feed);
   }
 
   publishFreshness(feed: Feed): void {
@@ -111,7 +129,7 @@ export class Hub implements FeedContext {
     this.#forWatchers(feed, (client, { id, keys }) => {
       if (keys === null) client.post({ type: "unchanged", id, freshness }, []);
     });
-    this.#requestOthers(feed);
+    this.#noteAnswer(feed);
   }
 
   publishFailure(feed: Feed): void {
@@ -122,13 +140,14 @@ export class Hub implements FeedContext {
     });
   }
 
-  /** When one answer is of a new topology, the others are asked for soon. */
-  #requestOthers(feed: Feed): void {
+  /** Without a stream, the others are asked for soon when one answer is of a new topology. */
+  #noteAnswer(feed: Feed): void {
     if (feed.isPast) return;
+    this.#stream.noteAnswer();
+    if (this.#stream.version !== null) return;
     const version = feed.freshness?.version;
-    for (const other of this.#feeds.values()) {
-      if (other === feed || other.isPast || other.failure !== null) continue;
-      if (other.freshness?.version !== version) other.requestSoon();
+    for (const other of this.#listLiveFeeds()) {
+      if (other !== feed && other.freshness?.version !== version) other.requestSoon();
     }
   }
 
@@ -214,10 +233,13 @@ export class Hub implements FeedContext {
       if (isOther) client.post({ type: "reset" }, []);
       if (client !== sender) client.post(message, []);
     }
+    this.#stream.stop();
+    if (isOther) this.#stream.forget();
     for (const feed of this.#feeds.values()) {
       if (isOther) feed.forget();
       feed.restart();
     }
+    this.#startAndStop();
   }
 
   #startAndStop(): void {
@@ -229,6 +251,9 @@ export class Hub implements FeedContext {
       if (wanted.has(feed)) feed.start();
       else feed.stop();
     }
+    // Past instants do not change.
+    if ([...wanted].some(({ isPast }) => !isPast)) this.#stream.start();
+    else this.#stream.stop();
   }
 
   #dropIdle(closed: Feed): void {

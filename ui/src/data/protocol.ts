@@ -1,5 +1,6 @@
 /** The messages between the page and the worker. */
 
+import type { KnownStretch } from "../time/known_changes";
 import type { Columns } from "./columns";
 import type { SortKey } from "./order";
 import type { Problem } from "./problem";
@@ -75,6 +76,8 @@ export type FromWorker =
   | { readonly type: "unchanged"; readonly id: number; readonly freshness: Freshness }
   | { readonly type: "failure"; readonly id: number; readonly failure: Failure }
   | { readonly type: "order"; readonly id: number; readonly revision: number; readonly order: Uint32Array }
+  /** How much the structure changed lately. */
+  | { readonly type: "stretch"; readonly stretch: KnownStretch }
   /** The worker lives. */
   | { readonly type: "pong" }
   /** Everything is forgotten, because the account is another one. */

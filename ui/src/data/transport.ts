@@ -1,5 +1,6 @@
-/** One conditional request. What keeps data current knows nothing else of HTTP: a stream of changes can replace it. */
+/** Conditional requests, and streams of events. It is the only module that knows HTTP. */
 
+import { EventParser, type ServerEvent } from "./event_parser";
 import { ProblemError, parseProblem, unreachable, unreadable } from "./problem";
 import type { Freshness } from "./protocol";
 
@@ -8,8 +9,6 @@ export interface Query {
   readonly token: string | null;
   /** The ETag of the content that is there already. */
   readonly etag?: string;
-  /** Hold the request until its result changes, for at most so many seconds. */
-  readonly waitSeconds?: number;
   readonly method?: "GET" | "POST";
   readonly body?: unknown;
   readonly signal?: AbortSignal;
@@ -23,15 +22,14 @@ export interface Answer {
 }
 
 const API_PATH = "/api/v1";
-/** What a request may take beyond the time for which it is held. */
 const TIMEOUT_SECONDS = 30;
 
 /** Send a request to the API; raise a ProblemError if it fails. */
 export async function send(query: Query): Promise<Answer> {
-  const timeout = AbortSignal.timeout(((query.waitSeconds ?? 0) + TIMEOUT_SECONDS) * 1000);
+  const timeout = AbortSignal.timeout(TIMEOUT_SECONDS * 1000);
   const signal = query.signal === undefined ? timeout : AbortSignal.any([query.signal, timeout]);
   // A request that cannot be made is a defect, not an outage.
-  const request = new Request(urlOf(query), requestOf(query, signal));
+  const request = new Request(API_PATH + query.path, requestOf(query, signal));
   try {
     return await readAnswer(await fetch(request));
   } catch (error) {
@@ -41,13 +39,40 @@ export async function send(query: Query): Promise<Answer> {
   }
 }
 
-function urlOf({ path, waitSeconds, etag }: Query): string {
-  const isHeld = waitSeconds !== undefined && waitSeconds > 0 && etag !== undefined;
-  return API_PATH + path + (isHeld ? `${path.includes("?") ? "&" : "?"}wait=${waitSeconds}s` : "");
+/** A stream of server-sent events. */
+export interface StreamQuery {
+  readonly path: string;
+  readonly token: string | null;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: ServerEvent) => void;
 }
 
-function requestOf({ method = "GET", token, etag, body }: Query, signal: AbortSignal): RequestInit {
-  const headers = new Headers({ Accept: "application/json" });
+/** Read a stream of the API until it ends; raise a ProblemError if it is refused or lost. */
+export async function readStream({ path, token, signal, onEvent }: StreamQuery): Promise<void> {
+  const request = new Request(API_PATH + path, requestOf({ token, accept: "text/event-stream" }, signal));
+  try {
+    const response = await fetch(request);
+    if (!response.ok || response.body === null) throw await readProblem(response);
+    const parser = new EventParser();
+    const reader = response.body.getReader();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      // Events that came together are read even if the first one ends the stream: the signal says so.
+      for (const event of parser.push(read.value)) if (!signal.aborted) onEvent(event);
+    }
+  } catch (error) {
+    throw error instanceof ProblemError || signal.aborted ? error : new ProblemError(unreachable());
+  }
+}
+
+interface RequestParts extends Pick<Query, "method" | "token" | "etag" | "body"> {
+  readonly accept?: string;
+}
+
+function requestOf(
+  { method = "GET", token, etag, body, accept = "application/json" }: RequestParts,
+  signal: AbortSignal,
+): RequestInit {
+  const headers = new Headers({ Accept: accept });
   if (token !== null) headers.set("Authorization", `Bearer ${token}`);
   if (etag !== undefined) headers.set("If-None-Match", etag);
   if (body !== undefined) headers.set("Content-Type", "application/json");
@@ -64,15 +89,17 @@ function requestOf({ method = "GET", token, etag, body }: Query, signal: AbortSi
 }
 
 async function readAnswer(response: Response): Promise<Answer> {
-  if (response.status !== 304 && !response.ok) {
-    const retryAfter = Number.parseFloat(response.headers.get("Retry-After") ?? "");
-    throw new ProblemError(parseProblem(response.status, await response.text()), retryAfter);
-  }
+  if (response.status !== 304 && !response.ok) throw await readProblem(response);
   return {
     content: response.status === 304 ? undefined : await readJson(response),
     etag: response.headers.get("ETag") ?? "",
     freshness: readFreshness(response.headers),
   };
+}
+
+async function readProblem(response: Response): Promise<ProblemError> {
+  const retryAfter = Number.parseFloat(response.headers.get("Retry-After") ?? "");
+  return new ProblemError(parseProblem(response.status, await response.text()), retryAfter);
 }
 
 async function readJson(response: Response): Promise<unknown> {

@@ -3,9 +3,9 @@
 import { type Client, Hub } from "./hub";
 import type { ToWorker } from "./protocol";
 import { sleep } from "./sleep";
-import { send } from "./transport";
+import { readStream, send } from "./transport";
 
-const hub = new Hub({ send, sleep, now: Date.now, random: Math.random });
+const hub = new Hub({ send, readStream, sleep, now: Date.now, random: Math.random });
 
 /** The side of a tab: a port of a SharedWorker, or the scope of a worker. */
 interface Endpoint {
