@@ -4,15 +4,14 @@ They have sources, threads and limits of their own, so that they never delay a r
 a few wait for it, and others are refused. Cached responses and disappearances belong to refreshes alone.
 """
 
-import asyncio
 import math
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from aggregator.errors import BadRequestError, NotFoundError, PastSnapshotError, RefreshFailedError
@@ -24,6 +23,7 @@ from aggregator.querier.source import WALL_CLOCK, Source, SourceClock
 from aggregator.refresh.collector import CollectorConfig, SnapshotCollector, ViewSet
 from aggregator.refresh.schedule import Clock, find_max_retry_after_seconds
 from aggregator.refresh.snapshot import INTERNAL_ERROR_REASON, GapKind, Snapshot, free_snapshots
+from aggregator.util.single_flight import SingleFlight
 from aggregator.views.renderers import ViewRenderer
 
 # Samples may arrive late: from slow scrapes, remote write, and the sidecars of Thanos. The snapshot of a younger
@@ -76,15 +76,6 @@ class PastSources:
         return SnapshotCollector(self.sources, config, ViewSet(self.views, ()))
 
 
-@dataclass
-class _Collection:
-    """A collection that runs or waits for its turn, and the number of requests that wait for it."""
-
-    task: "asyncio.Task[PastSnapshot]" = field(init=False)
-    is_running: bool = False
-    request_count: int = 0
-
-
 class _CachedSnapshot(NamedTuple):
     past: PastSnapshot
     expires_at: float  # on the monotonic clock
@@ -106,7 +97,8 @@ class PastSnapshots:
         self._own_metrics = own_metrics or OwnMetrics()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="past")
         self._cached: OrderedDict[int, _CachedSnapshot] = OrderedDict()
-        self._collections: dict[int, _Collection] = {}
+        # Those that run or wait for their turn.
+        self._collections: SingleFlight[PastSnapshot] = SingleFlight()
         # Both on the monotonic clock: the duration of the last collection, and the end of a Retry-After.
         self._last_duration_seconds = 1.0
         self._paused_until = 0.0
@@ -169,25 +161,15 @@ class PastSnapshots:
         return cached.past
 
     async def _share_collection(self, key: int, evaluation_time: float) -> PastSnapshot:
-        """Wait for the collection of an instant, a new one unless one runs or waits for its turn."""
-        collection = self._collections.get(key) or self._start_collection(key, evaluation_time)
-        collection.request_count += 1
-        try:
-            return await asyncio.shield(collection.task)
-        finally:
-            collection.request_count -= 1
-            # No request needs it any longer. One that runs is finished: its queries have been sent.
-            if not collection.request_count and not collection.is_running and not collection.task.done():
-                # Removed at once, because another request must not wait for it.
-                self._collections.pop(key, None)
-                collection.task.cancel()
+        """Wait for the collection of an instant, a new one unless one runs or waits for its turn.
 
-    def _start_collection(self, key: int, evaluation_time: float) -> _Collection:
-        self._check_budget()
-        collection = self._collections[key] = _Collection()
-        collection.task = asyncio.create_task(self._run_collection(evaluation_time, collection))
-        collection.task.add_done_callback(lambda _: self._finish_collection(key, collection))
-        return collection
+        One that runs is finished and kept, also if nobody waits for it any longer: its queries have been sent.
+        """
+        if key not in self._collections:
+            self._check_budget()
+        return await self._collections.run_on_thread(
+            key, self._executor.submit, partial(self._collect, evaluation_time), partial(self._add, key)
+        )
 
     def _check_budget(self) -> None:
         """Raise PastSnapshotError unless another collection may run or wait."""
@@ -201,22 +183,6 @@ class PastSnapshots:
             raise PastSnapshotError(
                 "too many past instants are requested at the same time", retry_after_seconds=retry_after_seconds
             )
-
-    async def _run_collection(self, evaluation_time: float, collection: _Collection) -> PastSnapshot:
-        def collect() -> PastSnapshot:
-            collection.is_running = True
-            return self._collect(evaluation_time)
-
-        # With a copy of the context: log lines belong to the request that started the collection.
-        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, collect)
-
-    def _finish_collection(self, key: int, collection: _Collection) -> None:
-        if self._collections.get(key) is collection:
-            del self._collections[key]
-        task = collection.task
-        # The error is retrieved, so that asyncio does not log it if all clients have disconnected.
-        if not task.cancelled() and task.exception() is None:
-            self._add(key, task.result())
 
     def _collect(self, evaluation_time: float) -> PastSnapshot:
         """Collect the snapshot of an instant; raise PastSnapshotError if that fails. Runs on the thread for it."""

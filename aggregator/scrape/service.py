@@ -27,9 +27,9 @@ from aggregator.scrape.own_families import (
     build_node_page,
     build_target_page,
 )
-from aggregator.scrape.single_flight import SingleFlight
 from aggregator.scrape.targets import AgentDirectory, AgentTarget
 from aggregator.scrape.threads import run_in_thread
+from aggregator.util.single_flight import SingleFlight
 
 _log = get_logger(__name__)
 

@@ -26,6 +26,7 @@ from aggregator.models.grant import Grant
 from aggregator.observability.logs import get_logger
 from aggregator.refresh.snapshot import RenderedTopology, Snapshot
 from aggregator.server.visibility import SnapshotProvider, get_cached_visible_snapshot, get_visible_snapshot
+from aggregator.util.single_flight import SingleFlight
 
 # Enough for a lookup of each of 20,000 nodes, or for some long lists.
 MAX_RESULT_CACHE_BYTES = 32 * 2**20
@@ -140,7 +141,7 @@ class LookupService:
         self._encoder = encoder
         self._results = _ResultCache(max_cache_bytes)
         # Lookups in progress, which equal requests share: after a refresh, all long polls look up at once.
-        self._running: dict[_ResultKey, asyncio.Task[LookupResult]] = {}
+        self._running: SingleFlight[LookupResult] = SingleFlight()
         self._paged_snapshots = PagedSnapshotCache()
         self._indexes: WeakKeyDictionary[RenderedTopology, TopologyIndex] = WeakKeyDictionary()
         self._cache_warmer = CacheWarmer(snapshots, self._prepare_node_encoding)
@@ -162,7 +163,10 @@ class LookupService:
         """
         visible = await get_visible_snapshot(self._snapshots, grant, past)
         snapshot, index = self._select_index(grant, visible, request.continue_token)
-        result = await self._run_once((snapshot.topology.version, request_key), index, request)
+        result = await self._running.run(
+            (snapshot.topology.version, request_key),
+            partial(asyncio.to_thread, request.execute, index, self._encoder),
+        )
         if (
             past is None
             and request.is_node_list
@@ -175,22 +179,6 @@ class LookupService:
         if not request.is_paged:
             self._results.add((snapshot.topology.version, request_key), result)
         return LookupResponse(snapshot, result)
-
-    async def _run_once(self, key: _ResultKey, index: TopologyIndex, request: IndexRequest) -> LookupResult:
-        """Run a lookup on a thread, or wait for the same lookup in progress."""
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.create_task(asyncio.to_thread(request.execute, index, self._encoder))
-            self._running[key] = task
-            task.add_done_callback(partial(self._finish_lookup, key))
-        # Shielded: a client that disconnects does not cancel the lookup for the others.
-        return await asyncio.shield(task)
-
-    def _finish_lookup(self, key: _ResultKey, task: asyncio.Task[LookupResult]) -> None:
-        del self._running[key]
-        if not task.cancelled():
-            # Retrieved, so that asyncio does not log the error of a request whose client has disconnected.
-            task.exception()
 
     def _select_index(self, grant: Grant, visible: Snapshot, token: str) -> tuple[Snapshot, TopologyIndex]:
         """Return the snapshot to look in: the one of a continue token if it is still cached, else the current one."""

@@ -11,7 +11,7 @@ import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +27,7 @@ from aggregator.refresh.history import MAX_HISTORY_BYTES, VersionHistory
 from aggregator.refresh.snapshot import Gap, GapKind, Snapshot
 from aggregator.server.visibility import GENERIC_NO_TOPOLOGY_MESSAGE, SnapshotProvider, get_visible_snapshot
 from aggregator.util.runtime import iter_chunks
+from aggregator.util.single_flight import SingleFlight
 
 # A watch without events gets a bookmark after this time, so that proxies and clients know that it is alive.
 BOOKMARK_INTERVAL_SECONDS = 30.0
@@ -235,15 +236,6 @@ def _refer_to_nothing() -> None:
     return None
 
 
-@dataclass
-class _Encoding:
-    """Events that are encoded on a thread, or wait for one, and the number of watches that wait for them."""
-
-    task: asyncio.Future[list[WatchEvent] | None] = field(init=False)
-    is_running: bool = False
-    waiter_count: int = 0
-
-
 class _SharedWatch:
     """What all watches with the same options and grant share: their plan, their history, and encoded events."""
 
@@ -267,7 +259,7 @@ class _SharedWatch:
         self._described: tuple[Callable[[], Snapshot | None], _Completeness] | None = None
         # Events that lead to the current version, by the version before, "" for the snapshot.
         self._version = ""
-        self._encodings: dict[str, _Encoding] = {}
+        self._encodings: SingleFlight[list[WatchEvent] | None] = SingleFlight()
 
     def add_watch(self) -> None:
         """Count a watch that begins."""
@@ -336,43 +328,14 @@ class _SharedWatch:
     ) -> list[WatchEvent] | None:
         """Return events that lead to a version, encoded once for all watches."""
         if version != self._version:
-            self._version, self._encodings = version, {}
-        encoding = self._encodings.get(known_version) or self._start_encoding(known_version, encode)
-        if encoding.task.done() and encoding.task.exception() is None:
-            return encoding.task.result()
-        encoding.waiter_count += 1
-        try:
-            # Shielded: a client that disconnects does not cancel the task for the others.
-            return await asyncio.shield(encoding.task)
-        except Exception:
-            # The next watch tries again: the error may be temporary, such as a lack of memory.
-            self._forget(known_version, encoding)
-            raise
-        finally:
-            encoding.waiter_count -= 1
-            # Clients that have left do not make others wait.
-            if not encoding.waiter_count and not encoding.is_running:
-                encoding.task.cancel()
-                self._forget(known_version, encoding)
-
-    def _start_encoding(self, known_version: str, encode: Callable[[], list[WatchEvent] | None]) -> _Encoding:
-        encoding = self._encodings[known_version] = _Encoding()
+            # Those who wait for events of the version before get them.
+            self._version, self._encodings = version, SingleFlight(SHARED_EVENTS_TTL_SECONDS)
 
         def encode_unless_stopping() -> list[WatchEvent] | None:
-            encoding.is_running = True
             # No thread is busy with events that are not sent any longer.
             return [] if self.is_stopping else encode()
 
-        loop = asyncio.get_running_loop()
-        encoding.task = asyncio.ensure_future(self._run(encode_unless_stopping))
-        encoding.task.add_done_callback(
-            lambda _: loop.call_later(SHARED_EVENTS_TTL_SECONDS, self._forget, known_version, encoding)
-        )
-        return encoding
-
-    def _forget(self, known_version: str, encoding: _Encoding) -> None:
-        if self._encodings.get(known_version) is encoding:
-            del self._encodings[known_version]
+        return await self._encodings.run_on_thread(known_version, self._executor.submit, encode_unless_stopping)
 
     async def _run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
