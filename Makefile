@@ -5,6 +5,8 @@ SOURCES := aggregator demo tests benchmarks tools
 # The web page, and the files from which it is built.
 PAGE := aggregator/server/http/page/manifest.json
 PAGE_SOURCES := $(shell find ui -name node_modules -prune -o -name .test -prune -o -type f -print)
+# Images of Python often set this. Without bytecode, each process of each run compiles all tests again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-compose test-ui screenshots test-thanos test-kubernetes test-package package sbom docs clean
 
