@@ -19,7 +19,7 @@ from aggregator.server.grpc.services import build_method_path
 from aggregator.settings.auth import RSA_ALGORITHMS, parse_cluster_roles
 from aggregator.util.content_coding import MIN_COMPRESSIBLE_BYTES
 from tests.server.auth.signed_tokens import FakeRealm
-from tests.server.openapi.document import assert_documented_response
+from tests.server.openapi.document import OPENAPI_DOCUMENT, WATCH_PATH, assert_documented_response
 from tests.server.running_servers import ServerPorts, run_servers
 from tests.server.snapshot_provider import (
     COLLECTED_AT,
@@ -355,3 +355,13 @@ def test_restricted_callers_see_changes_of_their_clusters(
     source.past.snapshot = build_snapshot(topology=keep_own(BEFORE))
     alone = send_request(ports.http, f"{PATH}?from={FROM}", headers=headers)
     assert json.loads(alone.body) == json.loads(with_others.body)
+
+
+def test_differences_and_watches_have_the_same_parameters() -> None:
+    """What a client may select of the changes is documented in the same words for both."""
+    watched, compared = (
+        {each["name"]: each for each in OPENAPI_DOCUMENT["paths"][path]["get"]["parameters"]}
+        for path in (WATCH_PATH, PATH)
+    )
+    shared = ["kind", "cluster", "filter", "labels", "fields", "changes"]
+    assert [watched[name] for name in shared] == [compared[name] for name in shared]

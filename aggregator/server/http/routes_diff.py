@@ -11,12 +11,11 @@ from starlette.responses import Response
 from aggregator.lookup.diff import DEFAULT_FROM, DiffRequest, encode_diff_json
 from aggregator.lookup.instants import INSTANT_PATTERN
 from aggregator.lookup.request import MAX_LIMIT
-from aggregator.lookup.watch import CHANGE_SELECTIONS, STRUCTURE, WatchOptions
-from aggregator.models.changes import CHANGE_KINDS
 from aggregator.server.diff_service import DiffService
+from aggregator.server.http.change_parameters import ChangeParameters
 from aggregator.server.http.documents import DocumentResponder, EntityTag, RenderedBody, encode_once, parse_preferences
 from aggregator.server.http.responses import API_V1_PATH, HttpResponse
-from aggregator.server.http.routes_v1 import QueryParameters, check_query_string, get_access
+from aggregator.server.http.routes_v1 import check_query_string, get_access
 from aggregator.server.openapi import diff, document
 from aggregator.server.visibility import SnapshotProvider
 from aggregator.util.disconnects import run_while_connected
@@ -49,12 +48,10 @@ def _create_time_schema(*examples: str) -> Any:
     return WithJsonSchema({"type": "string", "pattern": f"^({INSTANT_PATTERN})?$", "examples": list(examples)})
 
 
-_KIND_SCHEMA = WithJsonSchema({"type": "string", "enum": ["", *CHANGE_KINDS], "examples": ["nodes", "pods"]})
-_CHANGES_SCHEMA = WithJsonSchema({"type": "string", "enum": ["", *CHANGE_SELECTIONS], "examples": [STRUCTURE]})
 _Limit = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})] | SkipJsonSchema[None]
 
 
-class DiffParameters(QueryParameters):
+class DiffParameters(ChangeParameters):
     """The query parameters of differences."""
 
     from_text: Annotated[str, _create_time_schema("2026-11-20T20:00:00Z", "-2h")] = Field(
@@ -65,23 +62,11 @@ class DiffParameters(QueryParameters):
     to_text: Annotated[str, _create_time_schema("2026-11-20T20:57:08Z", "-1h")] = Field(
         "", alias="to", description="The later time; by default the current topology."
     )
-    kind: Annotated[str, _KIND_SCHEMA] = Field(
-        "", description="The kind of objects to compare; by default all of them."
-    )
-    cluster: str = Field("", description="The name of a cluster; by default all of them.", examples=["icos-south"])
-    filter: str = Field("", description="As in the list of the kind; requires `kind`.", examples=[""])
-    labels: str = Field("", description=document.LABELS_DESCRIPTION, examples=[""])
-    fields: str = Field("", description="As in the list of the kind; requires `kind`.", examples=[""])
-    changes: Annotated[str, _CHANGES_SCHEMA] = Field(
-        "", description="`structure` leaves out measurements, such as usage and the times of samples."
-    )
     limit: _Limit = Field(None, description="The maximum number of changes; `totalCount` counts all.", examples=[100])
 
     def to_diff_request(self) -> DiffRequest:
         """Return the request, as gRPC makes it too."""
-        values = self.model_dump(exclude={"fields", "from_text", "to_text", "limit"})
-        options = WatchOptions(**values, fields=tuple(self.fields.split(",")) if self.fields else ())
-        return DiffRequest(options, self.from_text, self.to_text, self.limit)
+        return DiffRequest(self.to_watch_options(), self.from_text, self.to_text, self.limit)
 
 
 router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(check_query_string)])

@@ -11,13 +11,12 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from aggregator.lookup.watch import CHANGE_SELECTIONS, STRUCTURE, WatchOptions
 from aggregator.lookup.watch_events import ServerSentEventEncoder
-from aggregator.models.changes import CHANGE_KINDS
 from aggregator.observability.metrics import OwnMetrics
+from aggregator.server.http.change_parameters import ChangeParameters
 from aggregator.server.http.documents import WAIT_PATTERN, parse_duration_seconds
 from aggregator.server.http.responses import API_V1_PATH, NO_STORE_HEADER, NOSNIFF_HEADER, Headers
-from aggregator.server.http.routes_v1 import QueryParameters, check_query_string, get_access
+from aggregator.server.http.routes_v1 import check_query_string, get_access
 from aggregator.server.openapi import document
 from aggregator.server.visibility import SnapshotProvider
 from aggregator.server.watch_service import TOKEN_EXPIRED_REASON, Watch, WatchRequest, WatchService
@@ -46,7 +45,7 @@ class WatchResponder:
         """Return the response, which streams; raise an error if the request is invalid or refused."""
         access = get_access(http_request)
         request = WatchRequest(
-            parameters.to_watch_options(),
+            parameters.to_watch_options(parameters.depth),
             last_event_id or parameters.known_version,
             parse_duration_seconds(parameters.min_interval, "min_interval"),
             parse_duration_seconds(parameters.timeout, "timeout") or math.inf,
@@ -95,25 +94,14 @@ def _build_head_response() -> Response:
     return response
 
 
-_KIND_SCHEMA = WithJsonSchema({"type": "string", "enum": ["", *CHANGE_KINDS], "examples": ["nodes", "pods"]})
-_CHANGES_SCHEMA = WithJsonSchema({"type": "string", "enum": ["", *CHANGE_SELECTIONS], "examples": [STRUCTURE]})
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^({WAIT_PATTERN})?$", "examples": ["5s"]})
 _Depth = Annotated[int, WithJsonSchema({"type": "integer", "enum": [1, 2, 3]})] | SkipJsonSchema[None]
 
 
-class WatchParameters(QueryParameters):
+class WatchParameters(ChangeParameters):
     """The query parameters of a watch."""
 
-    kind: Annotated[str, _KIND_SCHEMA] = Field("", description="The kind of objects to watch; by default all of them.")
-    cluster: str = Field("", description="The name of a cluster; by default all of them.", examples=["icos-south"])
-    filter: str = Field("", description="As in the list of the kind; requires `kind`.", examples=[""])
-    labels: str = Field("", description=document.LABELS_DESCRIPTION, examples=[""])
-    fields: str = Field("", description="As in the list of the kind; requires `kind`.", examples=[""])
     depth: _Depth = Field(None, description="As in the list of the kind; requires `kind`.", examples=[2])
-    changes: Annotated[str, _CHANGES_SCHEMA] = Field(
-        "",
-        description="`structure` leaves out measurements, such as usage and the times of samples.",
-    )
     min_interval: Annotated[str, _DURATION_SCHEMA] = Field(
         "",
         description="The minimum time between two events with changes, such as `5s`, at most a minute.",
@@ -126,11 +114,6 @@ class WatchParameters(QueryParameters):
         description="The version that the client has: the stream continues after it. `Last-Event-ID` has priority.",
         examples=[""],
     )
-
-    def to_watch_options(self) -> WatchOptions:
-        """Return the options, as gRPC makes them too."""
-        values = self.model_dump(exclude={"fields", "min_interval", "timeout", "known_version"})
-        return WatchOptions(**values, fields=tuple(self.fields.split(",")) if self.fields else ())
 
 
 router = APIRouter(prefix=API_V1_PATH, dependencies=[Depends(check_query_string)])

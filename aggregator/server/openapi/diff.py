@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aggregator.errors import BadRequestError, RequestError
 from aggregator.lookup.diff import FROM_PARAMETER
 from aggregator.lookup.fields import ObjectKind, get_descriptor
-from aggregator.lookup.watch import WatchOptions, WatchPlan
 from aggregator.lookup.watch_events import ADDED, MODIFIED, REMOVED
 from aggregator.models.changes import CHANGE_KINDS
 from aggregator.refresh.past import build_no_data_error
-from aggregator.server.http.responses import API_V1_PATH, build_problem, build_unknown_parameter_error
+from aggregator.server.http.responses import API_V1_PATH, build_problem
 from aggregator.server.openapi.examples import COMMON_PROBLEM_EXAMPLES, OpenApiExamples, build_example
 from aggregator.server.openapi.schemas import build_object_schema
+from aggregator.server.openapi.watch import build_bad_request_examples
 
 DIFF_TAG = "diff"
 DIFF_PATH = "/diff"
@@ -42,8 +41,6 @@ DIFF_EXAMPLE: Mapping[str, Any] = {
     ],
 }
 
-_UNKNOWN_PARAMETER_LINE = f"GET {API_V1_PATH}{DIFF_PATH}?colour=blue"
-_UNKNOWN_KIND_LINE = f"GET {API_V1_PATH}{DIFF_PATH}?kind=containers"
 _NO_DATA_LINE = f"GET {API_V1_PATH}{DIFF_PATH}?{FROM_PARAMETER}=0"
 
 
@@ -77,22 +74,10 @@ def build_diff_schemas(prefix: str) -> dict[str, Any]:
 
 def build_diff_problem_examples(parameters: Sequence[str]) -> Mapping[int, OpenApiExamples]:
     """Return the examples of all problems, by status."""
-    unknown_parameter = build_unknown_parameter_error("colour", parameters)
     return {
-        400: {
-            **build_example({"unknown parameter": _UNKNOWN_PARAMETER_LINE}, build_problem(unknown_parameter)),
-            **build_example({"containers": _UNKNOWN_KIND_LINE}, build_problem(_capture_kind_error())),
-        },
+        400: build_bad_request_examples(f"{API_V1_PATH}{DIFF_PATH}", parameters),
         404: build_example(
             {"no data at this time": _NO_DATA_LINE}, build_problem(build_no_data_error(0, FROM_PARAMETER))
         ),
         **COMMON_PROBLEM_EXAMPLES,
     }
-
-
-def _capture_kind_error() -> RequestError:
-    try:
-        WatchPlan(WatchOptions(kind="containers"))
-    except BadRequestError as error:
-        return error
-    raise AssertionError

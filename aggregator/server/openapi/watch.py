@@ -51,8 +51,6 @@ EVENT_EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "bookmark": {"event": "bookmark", "id": "0d52", "data": '{"version":"0d52","time":"2026-11-20T20:57:40Z"}'},
 }
 
-_UNKNOWN_PARAMETER_LINE = f"GET {API_V1_PATH}/watch?colour=blue"
-_UNKNOWN_KIND_LINE = f"GET {API_V1_PATH}/watch?kind=containers"
 _UNKNOWN_CLUSTER_LINE = f"GET {API_V1_PATH}/watch?cluster={MISSPELLED_CLUSTER}"
 _CLUSTER_NOT_FOUND = NotFoundError(
     f"{CLUSTER_NOT_FOUND_MESSAGE} {MISSPELLED_CLUSTER!r}", nearest=("icos-south", "icos-north"), parameter="cluster"
@@ -62,15 +60,20 @@ TOO_MANY_WATCHES_SCENARIO = {"too many watches": "with as many watches as the se
 
 def build_watch_problem_examples(parameters: Sequence[str]) -> Mapping[int, OpenApiExamples]:
     """Return the examples of all problems, by status."""
-    unknown_parameter = build_unknown_parameter_error("colour", parameters)
     return {
-        400: {
-            **build_example({"unknown parameter": _UNKNOWN_PARAMETER_LINE}, build_problem(unknown_parameter)),
-            **build_example({"containers": _UNKNOWN_KIND_LINE}, build_problem(_capture_kind_error())),
-        },
+        400: build_bad_request_examples(f"{API_V1_PATH}/watch", parameters),
         **COMMON_PROBLEM_EXAMPLES,
         404: build_example({"unknown cluster": _UNKNOWN_CLUSTER_LINE}, build_problem(_CLUSTER_NOT_FOUND)),
         429: build_example(TOO_MANY_WATCHES_SCENARIO, build_problem(TooManyWatchesError(TOO_MANY_WATCHES_MESSAGE))),
+    }
+
+
+def build_bad_request_examples(path: str, parameters: Sequence[str]) -> OpenApiExamples:
+    """Return the examples of invalid requests for changes at a path."""
+    unknown_parameter = build_unknown_parameter_error("colour", parameters)
+    return {
+        **build_example({"unknown parameter": f"GET {path}?colour=blue"}, build_problem(unknown_parameter)),
+        **build_example({"containers": f"GET {path}?kind=containers"}, build_problem(_capture_kind_error())),
     }
 
 
