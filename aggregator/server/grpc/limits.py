@@ -42,6 +42,8 @@ class GrpcServerOptions:
     max_connection_age_grace_seconds: float = 60.0
     # gRPC copies each response and keeps it until the client has read it. Over this budget, calls are rejected.
     max_unread_bytes: int = 512 * 1024 * 1024
+    # Of watches, which may be slow for minutes: they must not use up the budget of other calls.
+    max_unread_watch_bytes: int = 256 * 1024 * 1024
     # Clients that ping more often are disconnected, because each ping must be answered. This is half of the interval
     # that clients may use: the network and busy machines delay some pings, so that the next one seems early.
     min_ping_interval_seconds: float = ALLOWED_PING_INTERVAL_SECONDS / 2

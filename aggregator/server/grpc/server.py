@@ -63,9 +63,7 @@ class GrpcServer:
         self._options = options or GrpcServerOptions()
         self._health = health.aio.HealthServicer()
         instrumentation = instrumentation or Instrumentation(OwnMetrics())
-        services = build_services(
-            snapshots, self._options.max_unread_bytes, instrumentation.own_metrics, self._options.max_watches
-        )
+        services = build_services(snapshots, instrumentation.own_metrics, self._options)
         # Outermost first.
         self._interceptors = (
             InstrumentationInterceptor(instrumentation, _FILES),

@@ -35,7 +35,7 @@ from aggregator.server.grpc.interceptors import (
     add_trailing_metadata,
     list_metadata_values,
 )
-from aggregator.server.grpc.limits import UnreadBudget
+from aggregator.server.grpc.limits import GrpcServerOptions, UnreadBudget
 from aggregator.server.instants import find_past_snapshot
 from aggregator.server.lookup_service import LookupRequest, LookupService
 from aggregator.server.visibility import (
@@ -45,7 +45,7 @@ from aggregator.server.visibility import (
     get_visible_snapshot,
     render_document,
 )
-from aggregator.server.watch_service import MAX_MIN_INTERVAL_SECONDS, MAX_WATCHES, WatchRequest, WatchService
+from aggregator.server.watch_service import MAX_MIN_INTERVAL_SECONDS, WatchRequest, WatchService
 from aggregator.views import v1_protobuf
 from aggregator.views.etim import ETIM
 
@@ -136,10 +136,15 @@ class TopologyService:
     """The methods of aggregator.v1.TopologyService."""
 
     def __init__(
-        self, snapshots: SnapshotProvider, unread_budget: UnreadBudget, own_metrics: OwnMetrics, max_watches: int
+        self,
+        snapshots: SnapshotProvider,
+        unread_budget: UnreadBudget,
+        own_metrics: OwnMetrics,
+        options: GrpcServerOptions,
     ) -> None:
         self._snapshots = snapshots
-        self._watch_service = WatchService(snapshots, MessageEncoder, own_metrics, max_watches)
+        self._watch_service = WatchService(snapshots, MessageEncoder, own_metrics, options.max_watches)
+        self._unread_watch_budget = UnreadBudget(options.max_unread_watch_bytes)
         own_metrics.set_gauge_function("aggregator_watches", lambda: self._watch_service.watch_count, "grpc")
         self._unread_budget = unread_budget
         self._lookup_service = LookupService(snapshots, PROTOBUF_ENCODER)
@@ -253,7 +258,7 @@ class TopologyService:
             async for event in events:
                 if event.name == "end":
                     await context.abort(grpc.StatusCode.UNAVAILABLE, event.body.decode())
-                async with self._unread_budget.reserve_shared(event.body, context):
+                async with self._unread_watch_budget.reserve_shared(event.body, context):
                     # Waits until the client has room for the event.
                     await context.write(event.body)
 
@@ -291,14 +296,14 @@ class TopologyService:
 
 
 def build_services(
-    snapshots: SnapshotProvider, max_unread_bytes: int, own_metrics: OwnMetrics, max_watches: int = MAX_WATCHES
+    snapshots: SnapshotProvider, own_metrics: OwnMetrics, options: GrpcServerOptions
 ) -> tuple[MethodTable, MethodTable]:
-    """Return the methods of TopologyService and of the ETIM contract; both share one unread budget."""
-    unread_budget = UnreadBudget(max_unread_bytes)
+    """Return the methods of TopologyService and of the ETIM contract. All but watches share one unread budget."""
+    unread_budget = UnreadBudget(options.max_unread_bytes)
     # The request of the ETIM contract has no fields.
     connect_to_querier = create_document_method(snapshots, unread_budget, ETIM)
     etim_methods = MethodTable(requestless_methods={f"/{ETIM_SERVICE.full_name}/ConnectToQuerier": connect_to_querier})
-    topology_service = TopologyService(snapshots, unread_budget, own_metrics, max_watches)
+    topology_service = TopologyService(snapshots, unread_budget, own_metrics, options)
     return topology_service.list_methods(), etim_methods
 
 

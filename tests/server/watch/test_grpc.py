@@ -19,7 +19,8 @@ from tests.server.running_servers import ServerOptions, ServerPorts, run_servers
 from tests.server.snapshot_provider import FakeSnapshotProvider, build_snapshot
 from tests.server.watch.copies import MessageCopy
 from tests.server.watch.test_http import BUSY, CORDONED, FIRST
-from tests.support.grpc_client import CALL_TIMEOUT_SECONDS, open_channel
+from tests.support.grpc_client import CALL_TIMEOUT_SECONDS, call_method, open_channel
+from tests.support.http2 import HEADERS, encode_call, open_http2_connection
 from tests.support.http_client import send_request
 
 METHOD = "/aggregator.v1.TopologyService/WatchTopology"
@@ -136,6 +137,21 @@ def test_more_watches_than_other_streams() -> None:
             assert pb.WatchEvent.FromString(next(call)).completeness.complete
         for call in calls:
             call.cancel()
+
+
+def test_unread_watches_leave_other_calls_their_budget() -> None:
+    """Watches whose clients do not read have a budget of their own: it refuses watches, and no other call."""
+    options = ServerOptions(grpc=GrpcServerOptions(max_unread_bytes=1, max_unread_watch_bytes=1))
+    refused = (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many unread responses")
+    with (
+        run_servers(FakeSnapshotProvider(), None, options=options) as ports,
+        open_http2_connection(ports.grpc, window=0) as connection,
+    ):
+        connection.send(encode_call(1, METHOD.encode()))
+        assert any(kind == HEADERS for kind, _payload in connection.iter_frames())
+        with open_watch(ports.grpc) as stream:
+            assert stream.read_status() == refused
+        assert call_method(ports.grpc).code is grpc.StatusCode.OK
 
 
 def test_the_watch_of_a_past_instant_is_refused(ports: ServerPorts) -> None:
