@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -148,6 +149,13 @@ def replace_bytes(old: bytes, new: bytes) -> FaultAction:
         exchange.send(build_full_response(body.replace(old, new, 1)))
 
     return action
+
+
+def duplicate_label(exchange: ProxiedExchange) -> None:
+    """Put another value of the first label of the first series in front of it."""
+    body, count = re.subn(rb'"metric":\{("[^"]+":)', rb'"metric":{\1"x",\1', exchange.fetch_response(), count=1)
+    assert count == 1
+    exchange.send(build_full_response(body))
 
 
 def truncate_json(exchange: ProxiedExchange) -> None:

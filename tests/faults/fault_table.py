@@ -149,7 +149,7 @@ UNUSUAL_DATA_FAULTS = (
     _memory_fault("infos", fault_actions.add_keys(infos=["metric might not be a counter"]), '"remark"', is_complete=True),
     _memory_fault("unknown top-level key", fault_actions.add_keys(analysis={}), "refresh succeeded", is_complete=True),
     _memory_fault("duplicate key", fault_actions.replace_bytes(b"{", b'{"status":"error",')),
-    _memory_fault("duplicate label", fault_actions.replace_bytes(LABELS_START, LABELS_START + b'"icos_host_id":"x",'), "refresh succeeded", is_complete=True),
+    _memory_fault("duplicate label", fault_actions.duplicate_label, "refresh succeeded", is_complete=True),
     _memory_fault("giant label", fault_actions.modify_json(fault_actions.add_giant_label), "a label of more than 1024 characters", memory=None),
     Fault("scrape time in the future", fault_actions.set_sample_values("9e9"), "refresh succeeded", SCRAPE_TIME_QUERY, is_complete=True),
 )  # fmt: skip

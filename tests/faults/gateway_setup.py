@@ -12,7 +12,7 @@ import psutil
 
 from demo.prometheus import ScrapedExposition, run_prometheus_with_data
 from tests.faults.fault_proxy import FaultProxy, run_proxy
-from tests.integration.fleet_exposition import build_fleet_exposition
+from tests.integration.fleet_exposition import build_fleet_exposition, build_hosts_exposition
 from tests.integration.gateway_process import GatewayProcess, run_gateway, wait_until
 from tests.support.grpc_client import CallResult, call_on_channel, open_channel
 from tests.support.http_client import ClientResponse, send_request
@@ -26,6 +26,13 @@ MEBIBYTE = 2**20
 def run_fleet_prometheus(nodes: int = NODE_COUNT) -> Iterator[str]:
     """Run a Prometheus that contains the metrics of a fleet."""
     with run_prometheus_with_data([ScrapedExposition(build_fleet_exposition(nodes), time.time())]) as url:
+        yield url
+
+
+@contextmanager
+def run_hosts_prometheus() -> Iterator[str]:
+    """Run a Prometheus with the same cluster as hosts, for a gateway with `TELEMETRY=docker` and half the queries."""
+    with run_prometheus_with_data([ScrapedExposition(build_hosts_exposition(NODE_COUNT), time.time())]) as url:
         yield url
 
 

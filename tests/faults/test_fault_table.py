@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import pytest
 
 from tests.faults.fault_table import FAST_FAULTS, HANG_FAULTS, MAX_RESPONSE_BYTES, Fault
-from tests.faults.gateway_setup import PASSWORD, GatewaySetup, ServedState, run_fleet_prometheus, run_gateway_setup
+from tests.faults.gateway_setup import PASSWORD, GatewaySetup, ServedState, run_gateway_setup, run_hosts_prometheus
 from tests.integration.fleet_exposition import FIRST_MEMORY_BYTES
 from tests.integration.gateway_process import wait_until
 
@@ -20,11 +20,16 @@ HEALTHY_STATE = ServedState(
     is_complete=True, memory_bytes={"node-0": FIRST_MEMORY_BYTES, "node-1": FIRST_MEMORY_BYTES + 1}
 )
 MAX_PEAK_MEBIBYTES = 300
-# One deadline of a second, on a busy machine. With a deadline for each query it would be more than eleven seconds.
+# One deadline of a second, on a busy machine. With a deadline for each query it would be ten seconds.
 MAX_REFRESH_MS = 6000
 RESULT_TIMEOUT_SECONDS = 200
 
-FAST_REFRESH_SETTINGS = {"REFRESH_INTERVAL": "0.05", "MAX_STALE": "60", "MAX_ANSWER_BYTES": str(MAX_RESPONSE_BYTES)}
+FAST_REFRESH_SETTINGS = {
+    "TELEMETRY": "docker",
+    "REFRESH_INTERVAL": "0.05",
+    "MAX_STALE": "60",
+    "MAX_ANSWER_BYTES": str(MAX_RESPONSE_BYTES),
+}
 LONG_TIMEOUT_SETTINGS = {"REFRESH_TIMEOUT": "10", "QUERY_TIMEOUT": "5"}
 SHORT_TIMEOUT_SETTINGS = {"REFRESH_TIMEOUT": "1", "QUERY_TIMEOUT": "1"}
 
@@ -34,8 +39,8 @@ SetupFactory = Callable[[str], AbstractContextManager[GatewaySetup]]
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    """A Prometheus with the metrics of two nodes."""
-    with run_fleet_prometheus() as url:
+    """A Prometheus with the metrics of two hosts."""
+    with run_hosts_prometheus() as url:
         yield url
 
 

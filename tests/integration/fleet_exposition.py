@@ -30,6 +30,20 @@ def build_fleet_exposition(nodes: int) -> str:
     return "\n".join([*lines, *uname, *memory]) + "\n"
 
 
+def build_hosts_exposition(nodes: int) -> str:
+    """Return the exposition of the same cluster as hosts with node_exporter, without Kubernetes and ICOS."""
+    host_labels = [f'cluster="edge-a",instance="node-{number}:9100"' for number in range(nodes)]
+    uname = [
+        f'node_uname_info{{{labels},nodename="node-{number}",machine="x86_64"}} 1'
+        for number, labels in enumerate(host_labels)
+    ]
+    memory = [
+        f"node_memory_MemTotal_bytes{{{labels}}} {FIRST_MEMORY_BYTES + number}"
+        for number, labels in enumerate(host_labels)
+    ]
+    return "\n".join(["up 1", *uname, *memory]) + "\n"
+
+
 def build_fleet_scrapes(nodes: int) -> list[ScrapedExposition]:
     """Return repeated scrapes of a fleet, beginning now, for a Prometheus that many tests share."""
     return repeat_scrapes(build_fleet_exposition(nodes))
