@@ -10,10 +10,10 @@ import math
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from aggregator.errors import NoTopologyError, TooManyWatchesError
 from aggregator.lookup.results import check_cluster
@@ -26,6 +26,7 @@ from aggregator.observability.metrics import OwnMetrics
 from aggregator.refresh.history import MAX_HISTORY_BYTES, VersionHistory
 from aggregator.refresh.snapshot import Gap, GapKind, Snapshot
 from aggregator.server.visibility import GENERIC_NO_TOPOLOGY_MESSAGE, SnapshotProvider, get_visible_snapshot
+from aggregator.util.fair_executor import FairExecutor
 from aggregator.util.runtime import iter_chunks
 from aggregator.util.single_flight import SingleFlight
 
@@ -56,7 +57,6 @@ TIMEOUT_REASON = "the timeout of the watch has passed"
 SLOW_CLIENT_REASON = "the client reads too slowly"
 TOKEN_EXPIRED_REASON = "the token has expired"  # noqa: S105 - a text
 
-_Result = TypeVar("_Result")
 _Completeness = tuple[bool, tuple[str, ...]]
 
 _log = get_logger(__name__)
@@ -97,7 +97,8 @@ class WatchService:
         self._restricted_histories: dict[Grant, VersionHistory] = {}
         # Of the grants without watches.
         self._history_timers: dict[Grant, asyncio.TimerHandle] = {}
-        self._executor = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="watch")
+        # By grant: callers with many different watches delay only callers who may see the same clusters.
+        self._executor = FairExecutor(ENCODING_THREADS, thread_name_prefix="watch")
         self._refresh_notifier = _RefreshNotifier(snapshots)
 
     @property
@@ -128,7 +129,7 @@ class WatchService:
             if not grant.is_unrestricted:
                 history = self._get_restricted_history(grant)
             shared = self._shared[key] = _SharedWatch(
-                self._snapshots, grant, plan, self._create_encoder(plan), history, self._executor
+                self._snapshots, grant, plan, self._create_encoder(plan), history, partial(self._executor.submit, grant)
             )
         self._refresh_notifier.start()
         shared.add_watch()
@@ -246,14 +247,15 @@ class _SharedWatch:
         plan: WatchPlan,
         encoder: WatchEncoder,
         history: VersionHistory,
-        executor: ThreadPoolExecutor,
+        submit: Callable[[Callable[[], Any]], Future[Any]],
     ) -> None:
         self._snapshots = snapshots
         self.grant = grant
         self.plan = plan
         self.encoder = encoder
         self._history = history
-        self._executor = executor
+        # Runs a function on one of the threads for encoding.
+        self._submit = submit
         self.watch_count = 0
         # What is described: the whole snapshot, from which the visible part was made.
         self._described: tuple[Callable[[], Snapshot | None], _Completeness] | None = None
@@ -289,7 +291,7 @@ class _SharedWatch:
             return None, self._describe_absence(error)
         if not self.grant.is_unrestricted and visible.topology.version != self._history.newest_version:
             # The refresher records only whole topologies.
-            await self._run(self._record, visible.topology)
+            await asyncio.wrap_future(self._submit(partial(self._record, visible.topology)))
         if self._described is None or self._described[0]() is not whole():
             self._described = whole, self._describe_completeness(visible)
         return visible, self._described[1]
@@ -335,10 +337,7 @@ class _SharedWatch:
             # No thread is busy with events that are not sent any longer.
             return [] if self.is_stopping else encode()
 
-        return await self._encodings.run_on_thread(known_version, self._executor.submit, encode_unless_stopping)
-
-    async def _run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+        return await self._encodings.run_on_thread(known_version, self._submit, encode_unless_stopping)
 
     def _describe_completeness(self, snapshot: Snapshot) -> _Completeness:
         """Return whether a snapshot is complete, and what is missing. Counts and ages change often and are left out.

@@ -127,6 +127,25 @@ def test_a_client_that_has_left_costs_no_encoding() -> None:
     run(scenario)
 
 
+def test_many_different_watches_delay_only_callers_with_the_same_clusters() -> None:
+    """A caller with another grant waits for one encoding of a caller who has many different watches, not for all."""
+
+    async def scenario(setup: Setup) -> None:
+        stream = await setup.open(WAITING, RESTRICTED)
+        blocking = await setup.block_threads()
+        many = [WatchOptions(kind="nodes", filter=f"memory_bytes>{number}") for number in range(20)]
+        tasks = [asyncio.create_task(anext(await setup.open(options))) for options in many]
+        await let_others_run()
+        other = asyncio.create_task(anext(stream))
+        await let_others_run()
+        setup.encodings.is_released.set()
+        events = await asyncio.gather(*blocking, *tasks, other)
+        assert {event.name for event in events} == {"snapshot"}
+        assert setup.encodings.begun.index(WAITING) <= ENCODING_THREADS + 2
+
+    run(scenario)
+
+
 def test_clients_that_connect_again_cost_one_encoding() -> None:
     """The snapshot of a version is kept for a moment, also when nobody is connected."""
 
