@@ -49,8 +49,9 @@ METRICS = (
         Histogram,
         # Not `endpoint`, which the Prometheus operator adds to every series.
         ("handler", "route"),
-        "Time from the header of an HTTP request to the end of its response, without watches and requests that ask to "
-        "wait (wait=, Cache-Control: no-cache). The route is the first segment below /api/v1, otherwise the handler.",
+        "Time from the header of an HTTP request to the end of its response, without watches, differences, messages of "
+        "MCP clients, and requests that ask to wait (wait=, time=, Cache-Control: no-cache). The route is the first "
+        "segment below /api/v1, otherwise the handler.",
         _HTTP_DURATION_BUCKETS_SECONDS,
     ),
     MetricDefinition("grpc_server_started_total", Counter, _GRPC_METHOD_LABELS, "gRPC calls started."),

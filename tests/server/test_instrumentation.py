@@ -181,6 +181,13 @@ def test_requests_that_ask_to_wait_have_no_duration(
     assert open_servers.scrape.sum_values("http_request_duration_seconds_count", handler="api") == 0
 
 
+def test_messages_of_mcp_clients_have_no_duration(open_servers: InstrumentedServers) -> None:
+    """A tool may wait for a past instant, so messages are counted without their duration."""
+    assert send_request(open_servers.ports.http, "/mcp", "POST").status == 400
+    open_servers.wait_for(lambda seen: count_requests(seen, handler="mcp") == 1, "the message is counted")
+    assert open_servers.scrape.sum_values("http_request_duration_seconds_count", handler="mcp") == 0
+
+
 def test_errors_are_counted(guarded_servers: InstrumentedServers, realm: FakeRealm) -> None:
     """Responses with 401, 503 and 500 are counted with their status."""
     bearing = [("Authorization", f"Bearer {realm.issue_token()}")]

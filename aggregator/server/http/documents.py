@@ -22,6 +22,7 @@ from aggregator.server.auth.guard import Access
 from aggregator.server.http.responses import (
     API_V1_PATH,
     JSON_CONTENT_TYPE_HEADER,
+    MCP_PATH,
     NO_STORE_HEADER,
     NOSNIFF_HEADER,
     REVALIDATE_HEADER,
@@ -45,7 +46,7 @@ from aggregator.util.disconnects import run_while_connected, wait_for_disconnect
 LAYOUTS = ("1.2.5", "2025")
 WAIT_PARAMETER = "wait"
 # Their responses take as long as the client or an upstream wants.
-_WAITING_PATHS = frozenset({f"{API_V1_PATH}/watch", f"{API_V1_PATH}/diff"})
+_WAITING_PATHS = frozenset({f"{API_V1_PATH}/watch", f"{API_V1_PATH}/diff", MCP_PATH})
 # A query string with a parameter because of which the response may take longer.
 _WAITING_QUERY_PATTERN = re.compile(f"(?:^|&)(?:{WAIT_PARAMETER}|{TIME_PARAMETER})=".encode())
 # Up to one minute, in seconds, milliseconds or as 1m. The OpenAPI document contains this pattern.
@@ -152,7 +153,7 @@ async def find_past_while_connected(
 
 
 def asks_to_wait(scope: Scope) -> bool:
-    """Return whether a request waits: for a change, a refresh or a past instant, or as a watch."""
+    """Return whether a request waits: for a change, a refresh or a past instant, also as a watch or within a tool."""
     if scope["path"] in _WAITING_PATHS:
         return True
     return _WAITING_QUERY_PATTERN.search(scope["query_string"]) is not None or any(

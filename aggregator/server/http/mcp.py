@@ -5,7 +5,8 @@ answer every request.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     # At run time only with the first request, and on a thread: the libraries take 0.8 s and 20 MiB.
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+# Builds what handles the messages, for the application that the tools ask. Called on a thread.
+ManagerFactory = Callable[[ASGIApp], "StreamableHTTPSessionManager"]
+
 MCP_METHODS = ("POST",)
 FORBIDDEN_ORIGIN_MESSAGE = "scripts of this origin are not allowed; CORS_ORIGINS lists those that are"
 
@@ -31,9 +35,11 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 class McpApp:
     """Answers the messages of MCP clients. The tools ask `api`, the application behind the guard."""
 
-    def __init__(self, api: ASGIApp, allowed_origins: Collection[str]) -> None:
-        self._api = api
+    def __init__(
+        self, api: ASGIApp, allowed_origins: Collection[str], build_manager: "ManagerFactory | None" = None
+    ) -> None:
         self._allowed_origins = allowed_origins
+        self._build_manager = partial(build_manager or _build_manager, api)
         self._starting: asyncio.Task[StreamableHTTPSessionManager] | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -45,9 +51,7 @@ class McpApp:
             await HttpResponse(*encode_json_error(403, FORBIDDEN_ORIGIN_MESSAGE))(scope, receive, send)
             return
         body = await read_body(Request(scope, receive))
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._start())
-        manager = await asyncio.shield(self._starting)
+        manager = await self._find_manager()
         await manager.handle_request(scope, _replay(body, receive), _add_headers(send))
 
     def _is_origin_allowed(self, origin: str | None) -> bool:
@@ -58,6 +62,12 @@ class McpApp:
         """
         return origin is None or "*" in self._allowed_origins or origin in self._allowed_origins
 
+    async def _find_manager(self) -> "StreamableHTTPSessionManager":
+        # A start that failed, such as for a lack of memory, is repeated with the next message.
+        if self._starting is None or (self._starting.done() and self._starting.exception() is not None):
+            self._starting = asyncio.create_task(self._start())
+        return await asyncio.shield(self._starting)
+
     async def _start(self) -> "StreamableHTTPSessionManager":
         manager = await asyncio.to_thread(self._build_manager)
         is_started = asyncio.Event()
@@ -66,15 +76,16 @@ class McpApp:
         await is_started.wait()
         return manager
 
-    def _build_manager(self) -> "StreamableHTTPSessionManager":
-        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: PLC0415 - see above
 
-        from aggregator.mcp.server import build_mcp_server  # noqa: PLC0415 - see above
+def _build_manager(api: ASGIApp) -> "StreamableHTTPSessionManager":
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: PLC0415 - see above
 
-        server = build_mcp_server(lambda request: InProcessApi(self._api, request.scope["state"]["access"]))
-        return StreamableHTTPSessionManager(
-            server, json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
-        )
+    from aggregator.mcp.server import build_mcp_server  # noqa: PLC0415 - see above
+
+    server = build_mcp_server(lambda request: InProcessApi(api, request.scope["state"]["access"]))
+    return StreamableHTTPSessionManager(
+        server, json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
+    )
 
 
 async def _serve(manager: "StreamableHTTPSessionManager", is_started: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 """POST /mcp: the tools for language models over Streamable HTTP, with the official client and with plain requests."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -9,14 +10,17 @@ from typing import Any
 import httpx2
 import pytest
 from mcp.client.streamable_http import streamable_http_client
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aggregator.observability.instrumentation import Instrumentation
 from aggregator.observability.metrics import OwnMetrics
 from aggregator.server.auth.guard import AccessPolicy, TokenGuard
 from aggregator.server.auth.jwks import StaticKeySource
 from aggregator.server.http.json_body import MAX_BODY_BYTES
-from aggregator.server.http.mcp import FORBIDDEN_ORIGIN_MESSAGE
+from aggregator.server.http.mcp import FORBIDDEN_ORIGIN_MESSAGE, McpApp
 from aggregator.settings.auth import RSA_ALGORITHMS, parse_cluster_roles
 from tests.mcp.tool_calls import ToolCaller, call_tool
 from tests.server.auth.signed_tokens import FakeRealm
@@ -190,3 +194,29 @@ def test_requests_are_counted() -> None:
         post_message(counted.http, build_call("get_overview"))
     labels = {"handler": "mcp", "method": "POST", "code": "200"}
     assert own_metrics.registry.get_sample_value("http_requests_total", labels) == 1
+
+
+def test_a_start_that_fails_is_repeated() -> None:
+    """If the libraries cannot be loaded for one message, that message fails, and the next one is answered."""
+    attempts = []
+
+    def build_manager(api: ASGIApp) -> StreamableHTTPSessionManager:
+        attempts.append(api)
+        if len(attempts) == 1:
+            raise ImportError("no memory")
+        return StreamableHTTPSessionManager(Server("test"), json_response=True, stateless=True)
+
+    async def answer(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        """The tools are not called."""
+
+    async def scenario() -> None:
+        app = McpApp(answer, (), build_manager)
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway") as client:
+            with pytest.raises(ImportError, match="no memory"):
+                await client.post("/mcp", headers=dict(JSON_HEADERS), content=body)
+            for _ in range(2):
+                assert (await client.post("/mcp", headers=dict(JSON_HEADERS), content=body)).status_code == 200
+
+    asyncio.run(scenario())
+    assert len(attempts) == 2
