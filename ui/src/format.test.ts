@@ -11,6 +11,7 @@ import {
   formatRecentTime,
   formatTime,
   formatTimestamp,
+  formatUsedCores,
   formatZone,
   safeText,
 } from "./format";
@@ -88,6 +89,10 @@ test("long names are cut between characters, never within one", () => {
   assert.equal(safeText("x".repeat(1000), 10), `${"x".repeat(9)}…`);
   assert.equal(safeText("ab😀cd", 4), "ab…");
   assert.equal(safeText("abcd", 4), "abcd");
+});
+
+test("used cores in a column have three decimals", () => {
+  assert.deepEqual([0.05, 0.1234, 12, Number.NaN].map(formatUsedCores), ["0.050", "0.123", "12.000", ""]);
 });
 
 test("times are in the zone of the browser, and say which", () => {

@@ -46,6 +46,11 @@ export function formatCores(value: number): string {
   return `${text} ${text === "1" ? "core" : "cores"}`;
 }
 
+/** Used cores in a column: to the thousandth, so that the decimal points are below one another. */
+export function formatUsedCores(value: number): string {
+  return Number.isNaN(value) ? "" : value.toFixed(3);
+}
+
 /** A ratio in percent. What is not nothing is not shown as nothing: "<1 %". */
 export function formatRatio(ratio: number): string {
   if (Number.isNaN(ratio)) return "";

@@ -4,7 +4,7 @@ import { HealthBadge } from "../components/health";
 import { Name, ObjectLink } from "../components/name";
 import { toHealth } from "../data/health";
 import type { Summary } from "../data/summary";
-import { formatAge, formatBytes, formatCores, formatCount, formatQuantity, safeText } from "../format";
+import { formatAge, formatBytes, formatCount, formatQuantity, formatUsedCores, safeText } from "../format";
 import { shownNow } from "../time/shown";
 import { healthCodes } from "./health_codes";
 import { objectOfRow } from "./objects";
@@ -38,8 +38,8 @@ export function PodTable({
   return (
     <PlainTable
       caption={caption}
-      columns={["Name", "Health", ...(hasNode ? ["Node"] : []), "Restarts", "CPU", "Memory", "Age"]}
-      numbers={["Restarts", "CPU", "Memory", "Age"]}
+      columns={["Name", "Health", ...(hasNode ? ["Node"] : []), "Restarts", "CPU cores", "Memory", "Age"]}
+      numbers={["Restarts", "CPU cores", "Memory", "Age"]}
       all={summary.count > rows.length ? { href, text: `All ${formatQuantity(summary.count, "pod")}` } : null}
     >
       {rows.map((row) => (
@@ -56,7 +56,7 @@ export function PodTable({
             </td>
           )}
           <td class="number">{formatCount(summary.number("restartCount", row))}</td>
-          <td class="number">{formatCores(summary.number("cpuUsageCores", row))}</td>
+          <td class="number">{formatUsedCores(summary.number("cpuUsageCores", row))}</td>
           <td class="number">{formatBytes(summary.number("memoryBytes", row))}</td>
           <td class="number">{formatAge(summary.number("startTime", row), shownNow())}</td>
         </tr>

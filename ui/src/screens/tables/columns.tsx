@@ -16,10 +16,10 @@ import {
   formatAge,
   formatBytes,
   formatCelsius,
-  formatCores,
   formatCount,
   formatNumber,
   formatRatio,
+  formatUsedCores,
 } from "../../format";
 import { shownNow } from "../../time/shown";
 import { describeUsage, type Resource, usageOfCluster, WARN_FROM } from "../usage_bar";
@@ -30,8 +30,8 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
   clusters: [
     textColumn("name", "Name", { width: 16 }),
     healthColumn({ width: 15 }),
-    countColumn("nodeCount", "Nodes", "failedNodeCount"),
-    countColumn("podCount", "Pods", "failedPodCount"),
+    countColumn("nodeCount", "Nodes", "failedNodeCount", { width: 6 }),
+    countColumn("podCount", "Pods", "failedPodCount", { width: 7.5 }),
     percentColumn("cpuUsagePercent", "CPU", "cpu", { width: 8, describe: describeCluster("cpu") }),
     numberColumn("cpuCores", "Cores", formatNumber, { width: 5 }),
     percentColumn("memoryUsagePercent", "Memory used", "memory", { width: 8, describe: describeCluster("memory") }),
@@ -49,7 +49,7 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     healthColumn({ width: 12 }),
     textColumn("cluster", "Cluster", { width: 9 }),
     percentColumn("cpuUsagePercent", "CPU", "cpu"),
-    percentColumn("memoryUsagePercent", "Memory used", "memory"),
+    percentColumn("memoryUsagePercent", "Memory used", "memory", { width: 8 }),
     percentColumn("filesystemUsagePercent", "Disk", "memory", { description: "The root file system" }),
     numberColumn("temperatureCelsius", "Temp.", formatCelsius, { width: 4.5, description: "The highest temperature" }),
     countColumn("podCount", "Pods", "failedPodCount"),
@@ -77,7 +77,7 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
       description: "What created the pod, such as a Deployment",
     }),
     numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
-    numberColumn("cpuUsageCores", "CPU", formatNumber, { width: 4.5, description: "Used cores" }),
+    numberColumn("cpuUsageCores", "CPU", formatUsedCores, { width: 4.5, description: "Used cores" }),
     numberColumn("memoryBytes", "Memory", formatBytes, { width: 6 }),
     ageColumn("startTime", "Age"),
     textColumn("phase", "Phase", { isOptional: true, width: 7 }),
@@ -92,8 +92,8 @@ export const COLUMNS: Readonly<Record<SummaryKind, readonly TableColumn[]>> = {
     textColumn("namespace", "Namespace", { width: 7.5 }),
     textColumn("cluster", "Cluster", { width: 8.5 }),
     textColumn("image", "Image", { width: 14 }),
-    limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", "cpu"),
-    limitColumn("memoryBytes", "Memory", "memoryLimitBytes", "memory"),
+    limitColumn("cpuUsageCores", "CPU", "cpuLimitCores", "cpu", "Used cores"),
+    limitColumn("memoryBytes", "Memory", "memoryLimitBytes", "memory", "Used memory"),
     numberColumn("restartCount", "Restarts", formatCount, { width: 5.5 }),
     textColumn("node", "Node", { isOptional: true, width: 12 }),
     textColumn("state", "State", { isOptional: true, width: 7 }),
@@ -126,8 +126,14 @@ function describeCluster(resource: Resource) {
 }
 
 /** What a container uses, with a bar if it has a limit. */
-function limitColumn(name: string, label: string, limitName: string, resource: Resource): TableColumn {
-  const format = resource === "cpu" ? formatCores : formatBytes;
+function limitColumn(
+  name: string,
+  label: string,
+  limitName: string,
+  resource: Resource,
+  description: string,
+): TableColumn {
+  const format = resource === "cpu" ? formatUsedCores : formatBytes;
   const render = (summary: Summary, row: number) => {
     const used = summary.number(name, row);
     const limit = summary.number(limitName, row);
@@ -141,11 +147,11 @@ function limitColumn(name: string, label: string, limitName: string, resource: R
       />
     );
   };
-  return numberColumn(name, label, format, { width: 8, render, isNumber: false });
+  return numberColumn(name, label, format, { width: 8, render, isNumber: false, description });
 }
 
 /** A number of objects, and how many of them have failed. */
-function countColumn(name: string, label: string, failedName: string): TableColumn {
+function countColumn(name: string, label: string, failedName: string, options: ColumnOptions = {}): TableColumn {
   const render = (summary: Summary, row: number) => {
     const failed = summary.number(failedName, row);
     return (
@@ -159,11 +165,11 @@ function countColumn(name: string, label: string, failedName: string): TableColu
       </>
     );
   };
-  return numberColumn(name, label, formatCount, { width: 5, render });
+  return numberColumn(name, label, formatCount, { width: 5, render, ...options });
 }
 
 function ageColumn(name: string, label: string): TableColumn {
-  return timeColumn(name, label, (time) => formatAge(time, shownNow()), { width: 5 });
+  return timeColumn(name, label, (time) => formatAge(time, shownNow()), { width: 6 });
 }
 
 function booleanColumn(name: string, label: string, options: ColumnOptions = {}): TableColumn {
