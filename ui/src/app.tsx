@@ -187,7 +187,8 @@ function Banner() {
     <div class="banner" role="alert">
       <HealthIcon health="failed" />
       <span>
-        <strong>{problem.title}</strong> {safeText(problem.detail, 300)} <FailureTimes failure={failure} />
+        <strong>{problem.title}</strong>
+        {problem.detail && `: ${safeText(problem.detail, 300)}`}. <FailureTimes failure={failure} />
       </span>
     </div>
   );

@@ -62,7 +62,9 @@ function TokenForm() {
       <button type="submit" class="primary">
         Sign in
       </button>
-      <p class="hint">The token stays in the memory of this browser until all tabs of this page are closed.</p>
+      <p class="hint">
+        An access token for the API. It stays in the memory of this browser until all tabs of this page are closed.
+      </p>
     </form>
   );
 }

@@ -78,7 +78,7 @@ export function FailureTimes({ failure }: { readonly failure: Failure }) {
   const left = Math.max(0, Math.ceil((failure.retryAt - now) / 1000));
   return (
     <>
-      <span>for {formatDuration((now - failure.since) / 1000)}</span>
+      <span>Failing for {formatDuration((now - failure.since) / 1000)}</span>
       {Number.isFinite(left) && <span>, next attempt in {left} s</span>}{" "}
       <button type="button" onClick={retry}>
         Try now

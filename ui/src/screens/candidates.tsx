@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { gateway } from "../auth/auth";
 import { announce } from "../components/announcer";
 import { Screen } from "../components/screen";
-import { Loading, ProblemView } from "../components/states";
+import { EmptyState, Loading, ProblemView } from "../components/states";
 import { askUntilAnswered, postJson } from "../data/api";
 import { sharedToken } from "../data/client";
 import { useSummary } from "../data/hooks";
@@ -96,6 +96,14 @@ function Answer({ shown, isWrong, problem, showCurrent }: AnswerProps) {
   const { answer, candidates, rejected, request } = shown;
   const { totals } = answer;
   const isOutdated = candidates.isOutdated || rejected.isOutdated;
+  if (Number(totals?.nodes ?? 0) === 0) {
+    return (
+      <EmptyState title="No nodes">
+        <p>The topology has none, or your token gives access to none.</p>
+        <a href={hrefOf({ screen: "quality" })}>See what is missing</a>
+      </EmptyState>
+    );
+  }
   return (
     <>
       {problem !== null && <ProblemView problem={problem} title="This result is out of date" />}

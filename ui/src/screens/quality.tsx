@@ -179,8 +179,8 @@ function State({ quality, isCurrent }: DocumentProps) {
           {formatCount(totals.queries ?? 0)}, {formatCount(totals.failedQueries ?? 0)} failed
         </Field>
         <Field label="Samples">
-          {formatCount(samples)}, {formatRatio(samples === 0 ? Number.NaN : Math.min(1, placedSamples / samples))} in
-          the topology
+          {formatCount(samples)}
+          {samples > 0 && `, ${formatRatio(Math.min(1, placedSamples / samples))} in the topology`}
         </Field>
       </dl>
       <p>For advice on each of these, with examples, run:</p>
@@ -250,7 +250,9 @@ function Missing({ sources }: { readonly sources: readonly MissingSource[] }) {
               <td>
                 <Name text={fields.map(({ kind, field }) => `${kind}.${field}`).join(", ")} maximum={1000} />
               </td>
-              <Cell text={reasons.join("; ")} />
+              <td class="reason">
+                <Name text={reasons.join("; ")} maximum={MAXIMUM_CHARACTERS} />
+              </td>
               <td>
                 <details>
                   <summary>{formatQuantity(queries.length, "query", "queries")}</summary>

@@ -104,7 +104,7 @@ function NoRows({ kind, isFiltered }: { readonly kind: SummaryKind; readonly isF
   if (!isFiltered) {
     return (
       <EmptyState title={`No ${noun}`}>
-        <p>Prometheus has no series that describe {noun}.</p>
+        <p>The topology has none, or your token gives access to none.</p>
         <a href={hrefOf({ screen: "quality" })}>See what is missing</a>
       </EmptyState>
     );
