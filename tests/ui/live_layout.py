@@ -1,4 +1,4 @@
-"""On a telephone, what opens is whole."""
+"""What opens is whole, also at the edge of a window and on a telephone."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from tests.ui.browsers import OpenSession
 from tests.ui.screens import wait_until_complete
 
 NARROW = {"width": 360, "height": 740}
+WIDE = {"width": 1280, "height": 800}
 # What is wider than its place, of the elements that have text of their own.
 FIND_CUT = """element => [...element.querySelectorAll("*")]
     .filter(one => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
@@ -44,3 +45,25 @@ def test_lists_that_open_are_in_the_window(
     assert box["x"] + box["width"] <= NARROW["width"]
     assert box["y"] + box["height"] <= NARROW["height"]
     assert opened.evaluate(FIND_CUT) == []
+
+
+def test_the_tooltip_of_the_map_is_readable_at_every_edge(open_page: OpenSession, small_url: str) -> None:
+    """Wherever the pointer is on the map, the facts beside it are within the window and not under the pointer."""
+    session = open_page(small_url, viewport=WIDE)
+    page = session.page
+    session.open("/ui/map")
+    wait_until_complete(page)
+    canvas = page.locator(".zoom-canvas").bounding_box()
+    assert canvas is not None
+    for across, down in ((0.05, 0.1), (0.95, 0.1), (0.05, 0.9), (0.8, 0.9)):
+        x, y = canvas["x"] + canvas["width"] * across, canvas["y"] + canvas["height"] * down
+        page.mouse.move(x, y)
+        page.locator(".canvas-tooltip dl").wait_for()
+        tooltip = page.locator(".canvas-tooltip").bounding_box()
+        assert tooltip is not None
+        assert tooltip["width"] > tooltip["height"] / 2, tooltip
+        assert 0 <= tooltip["y"] <= tooltip["y"] + tooltip["height"] <= WIDE["height"]
+        assert not (
+            tooltip["x"] <= x <= tooltip["x"] + tooltip["width"]
+            and tooltip["y"] <= y <= tooltip["y"] + tooltip["height"]
+        )
