@@ -81,6 +81,23 @@ def test_rows_of_a_table(open_page: OpenSession, small_url: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text(name)
 
 
+@pytest.mark.parametrize("screen", ["overview", "pods"])
+def test_back_leads_to_the_link_that_was_followed(open_page: OpenSession, small_url: str, screen: str) -> None:
+    """Who follows a link with Enter and goes back is at that link again, in a table and elsewhere."""
+    session = open_page(small_url, viewport=WIDE)
+    page = session.page
+    session.open(SCREEN_PATHS[screen])
+    wait_until_complete(page)
+    page.locator(".table-scroller tbody a, .overview-clusters tbody a").first.focus()
+    page.keyboard.press("ArrowDown" if screen == "pods" else "Tab")
+    link = page.locator("main a:focus")
+    href = link.get_attribute("href") or ""
+    link.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    page.go_back()
+    expect(page.locator("main a:focus")).to_have_attribute("href", href)
+
+
 def test_the_focus_stays_in_a_table_whose_rows_are_replaced(open_page: OpenSession, small_url: str) -> None:
     """When another filter leaves no row at the place of the focus, the last row has it, not the page."""
     session = open_page(small_url, viewport=WIDE)

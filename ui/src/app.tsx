@@ -20,7 +20,7 @@ import { SCREENS } from "./screens/list";
 import { OverviewScreen } from "./screens/overview";
 import { isSearchOpen, SearchPalette } from "./screens/search";
 import { TableScreen } from "./screens/tables";
-import { useScrollMemory } from "./scroll_memory";
+import { useFocusMemory, useScrollMemory } from "./scroll_memory";
 import { setTheme, THEMES, theme } from "./theme";
 import { shownInstant } from "./time/shown";
 import { TimeBar, TimeButton } from "./time/time_bar";
@@ -40,6 +40,7 @@ const SIMPLE_SCREENS: Readonly<Record<SimpleScreen, ComponentType>> = {
 export function App() {
   const main = useRef<HTMLElement>(null);
   useScrollMemory(main);
+  useFocusMemory(main);
   const { status } = authState.value;
   const hasData = status === "open" || status === "signedIn";
   const account = sharedToken.value?.account;
