@@ -168,7 +168,9 @@ def test_a_screen_that_fails(open_page: OpenSession, small_url: str) -> None:
     """A screen that fails says so, and the navigation leads to the others."""
     session = open_page(small_url)
     page = session.page
-    page.route("**/api/v1/candidates", lambda route: route.fulfill(json={"candidates": [None], "totals": {}}))
+    page.route(
+        "**/api/v1/candidates", lambda route: route.fulfill(json={"candidates": [None], "totals": {"nodes": "1"}})
+    )
     session.open("/ui/candidates")
     expect(page.get_by_role("main")).to_contain_text("This screen has failed")
     page.get_by_role("navigation", name="Screens").get_by_role("link", name="Nodes").click()
