@@ -420,6 +420,10 @@ class Watch:
                 else:
                     # The client has no version yet, or one that nobody has confirmed.
                     yield shared.encoder.encode_completeness(*completeness)
+            # Not before the client has what there is: with a timeout of 0, a watch is a list with a version.
+            if self._loop.time() >= self._times_out_at:
+                end_reason = self._find_end_reason(shared) or TIMEOUT_REASON
+                break
             if shared.peek()() is latest():
                 await self._wait(is_behind=update is not None and update.moment.version != self._version)
         yield shared.encoder.encode_end(end_reason)
@@ -452,14 +456,13 @@ class Watch:
         self._due_at = self._loop.time() + self._request.min_interval_seconds
 
     def _find_end_reason(self, shared: "_SharedWatch") -> str | None:
+        """Return why the watch must end now, whatever its client has, None if it need not."""
         if shared.is_stopping:
             return STOPPING_REASON
         now = self._loop.time()
         if now >= self._must_read_until:
             return SLOW_CLIENT_REASON
-        if now >= self._request.expires_at:
-            return TOKEN_EXPIRED_REASON
-        return TIMEOUT_REASON if now >= self._times_out_at else None
+        return TOKEN_EXPIRED_REASON if now >= self._request.expires_at else None
 
     async def _wait(self, *, is_behind: bool) -> None:
         """Wait for the next refresh, or until there is something else to do."""

@@ -48,7 +48,7 @@ class WatchResponder:
             parameters.to_watch_options(parameters.depth),
             last_event_id or parameters.known_version,
             parse_duration_seconds(parameters.min_interval, "min_interval"),
-            parse_duration_seconds(parameters.timeout, "timeout") or math.inf,
+            parse_duration_seconds(parameters.timeout, "timeout") if parameters.timeout else math.inf,
             access.expires_at,
         )
         watch = await self.service.open(access.grant, request)
@@ -107,7 +107,9 @@ class WatchParameters(ChangeParameters):
         description="The minimum time between two events with changes, such as `5s`, at most a minute.",
     )
     timeout: Annotated[str, _DURATION_SCHEMA] = Field(
-        "", description="The time after which the stream ends, such as `30s`, at most a minute; by default never."
+        "",
+        description="The time after which the stream ends, such as `30s`, at most a minute; by default never. It ends "
+        "after the events of the current version at the earliest, with `0` right after them.",
     )
     known_version: str = Field(
         "",

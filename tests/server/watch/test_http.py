@@ -175,6 +175,27 @@ def test_a_watch_ends_when_the_process_stops(source: FakeSnapshotProvider, ports
         assert stream.copy.end_reason == "the server is stopping"
 
 
+@pytest.mark.parametrize(
+    ("known_version", "names"),
+    [
+        ("", ["completeness", "snapshot", "end"]),
+        (FIRST.version, ["completeness", "changes", "end"]),
+        (BUSY.version, ["completeness", "bookmark", "end"]),
+        ("0123", ["completeness", "restart", "snapshot", "end"]),
+    ],
+)
+def test_a_watch_without_time_ends_when_the_client_is_up_to_date(
+    source: FakeSnapshotProvider, ports: ServerPorts, known_version: str, names: list[str]
+) -> None:
+    """With timeout=0, as with wait=0, a client gets what there is, and the response ends."""
+    source.current_snapshot = build_snapshot(topology=FIRST)
+    source.publish(build_snapshot(topology=BUSY))
+    for timeout in ("0", "0s", "0ms"):
+        answer = send_request(ports.http, f"{WATCH_PATH}?timeout={timeout}&known_version={known_version}")
+        events = answer.body.decode().removesuffix("\n\n").split("\n\n")
+        assert [event.partition("\n")[0].removeprefix("event: ") for event in events] == names
+
+
 def test_a_watch_ends_after_its_timeout(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
     """A watch with a timeout is a response with an end."""
     source.current_snapshot = build_snapshot(topology=FIRST)

@@ -20,6 +20,7 @@ from aggregator.server.watch_service import (
     MAX_READ_SECONDS,
     RESTRICTED_HISTORY_TTL_SECONDS,
     SLOW_CLIENT_REASON,
+    TIMEOUT_REASON,
     WatchRequest,
     WatchService,
 )
@@ -220,6 +221,25 @@ def test_a_version_that_nobody_has_confirmed_is_no_bookmark() -> None:
         await let_others_run()
         setup.loop.skipped_seconds += 31
         assert (await waiting).name == "completeness"
+
+    run(scenario)
+
+
+def test_a_timeout_waits_for_no_topology() -> None:
+    """A watch ends after its timeout, also while there is no topology of which it could send the changes."""
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        watch = await setup.service.open(UNRESTRICTED, WatchRequest(WAITING, timeout_seconds=5))
+        stream = watch.stream()
+        assert [(await anext(stream)).name for _ in range(2)] == ["completeness", "snapshot"]
+        setup.source.failure = NoTopologyError("the last topology is too old")
+        setup.source.publish(setup.source.current_snapshot)
+        assert (await anext(stream)).name == "completeness"
+        ending = asyncio.create_task(anext(stream))
+        await let_others_run()
+        setup.loop.skipped_seconds += 5
+        assert TIMEOUT_REASON.encode() in (await ending).body
 
     run(scenario)
 
