@@ -23,6 +23,8 @@ _ROWS = sort_rows_by_stage(compose_default_catalog())
 _BUDGET = RefreshBudget(timeout_seconds=60, limits_decoding=False)
 # Queries of instants that are older than this are about the past.
 _PAST_SECONDS = 60.0
+# A text that occurs nowhere.
+_PLACEHOLDER = "one of two texts"
 _NO_SAMPLES = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
 
 
@@ -68,6 +70,11 @@ class FleetUpstream:
     def rename(self, old: str, new: str) -> None:
         """Replace a name wherever it occurs: of a node, pod, cluster or image. The new one may contain anything."""
         self._renamed[old] = new
+        self.advance()
+
+    def swap(self, first: str, second: str) -> None:
+        """Exchange two texts wherever they occur: two phases of pods, for example."""
+        self._renamed |= {first: _PLACEHOLDER, second: first, _PLACEHOLDER: second}
         self.advance()
 
     def advance(self) -> None:

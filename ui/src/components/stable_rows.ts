@@ -1,15 +1,20 @@
 /** Which rows a table shows in which order. What somebody reads does not move when the data change. */
 
 import type { Order } from "../data/client";
+import { MARK_MILLISECONDS } from "../data/row_marks";
 import type { Summary } from "../data/summary";
 
-/** An object that is gone, as it was last known. */
-interface GoneObject {
+interface ObjectName {
   readonly name: string;
   readonly href: string;
 }
 
-type DescribeObject = (summary: Summary, row: number) => GoneObject;
+/** An object that is gone, as it was last known, and since when, in milliseconds. */
+export interface GoneObject extends ObjectName {
+  readonly since: number;
+}
+
+type DescribeObject = (summary: Summary, row: number) => ObjectName;
 
 export interface StableRows {
   readonly summary: Summary;
@@ -25,6 +30,13 @@ export interface StableRows {
   readonly isOutdated: boolean;
 }
 
+/** When the last mark ends, in milliseconds. What is gone is one as well. */
+export function marksEndOf({ summary, gone }: StableRows): number {
+  let end = summary.marksEnd;
+  for (const { since } of gone.values()) end = Math.max(end, since + MARK_MILLISECONDS);
+  return end;
+}
+
 /** The rows in the order of the worker, which must be that of this summary. */
 export function orderRows(summary: Summary, order: Order): StableRows {
   const ids = order.rows.map((row) => summary.ids[row] ?? 0);
@@ -37,17 +49,72 @@ export function keepRows(
   summary: Summary,
   order: Order | null,
   describe: DescribeObject,
+  now: number,
 ): StableRows {
   const { ids } = before;
   const rows = Int32Array.from(ids, (id) => summary.rowOfId(id));
-  const gone = new Map<number, GoneObject>();
-  for (let index = 0; index < ids.length; index += 1) {
-    if ((rows[index] ?? 0) >= 0) continue;
-    const id = ids[index] ?? 0;
-    const known = before.gone.get(id);
-    gone.set(id, known ?? describe(before.summary, before.rows[index] ?? 0));
-  }
+  const gone = findGone(before, summary, describe, now);
   const newCount = summary.count - (ids.length - gone.size);
   const isSorted = order === null || order.rows.every((row, index) => summary.ids[row] === ids[index]);
   return { summary, ids, rows, gone, newCount, isOutdated: newCount > 0 || gone.size > 0 || !isSorted };
+}
+
+/**
+ * The rows in the order of the worker, and among them those that went a moment ago: each stays below the row that it
+ * was below, for as long as marks are shown.
+ */
+export function mixRows(
+  before: StableRows,
+  summary: Summary,
+  order: Order,
+  describe: DescribeObject,
+  now: number,
+): StableRows {
+  const all = [...findGone(before, summary, describe, now)];
+  const gone = new Map(all.filter(([, { since }]) => now - since < MARK_MILLISECONDS));
+  if (gone.size === 0) return orderRows(summary, order);
+  const goneBelow = groupBelow(before, gone, summary);
+  const ids = [...(goneBelow.get(null) ?? [])];
+  for (const row of order.rows) {
+    const id = summary.ids[row] ?? 0;
+    ids.push(id, ...(goneBelow.get(id) ?? []));
+  }
+  const rows = Int32Array.from(ids, (id) => summary.rowOfId(id));
+  return { summary, ids: Uint32Array.from(ids), rows, gone, newCount: 0, isOutdated: true };
+}
+
+/** The objects that are gone, by the object above them that is not; null for those above all others. */
+function groupBelow(
+  { ids }: StableRows,
+  gone: ReadonlyMap<number, GoneObject>,
+  summary: Summary,
+): ReadonlyMap<number | null, readonly number[]> {
+  const groups = new Map<number | null, number[]>();
+  let above: number | null = null;
+  for (const id of ids) {
+    if (summary.rowOfId(id) >= 0) above = id;
+    else if (gone.has(id)) addTo(groups, above, id);
+  }
+  return groups;
+}
+
+function addTo(groups: Map<number | null, number[]>, above: number | null, id: number): void {
+  const group = groups.get(above);
+  if (group === undefined) groups.set(above, [id]);
+  else group.push(id);
+}
+
+function findGone(
+  before: StableRows,
+  summary: Summary,
+  describe: DescribeObject,
+  now: number,
+): ReadonlyMap<number, GoneObject> {
+  const gone = new Map<number, GoneObject>();
+  before.ids.forEach((id, index) => {
+    if (summary.rowOfId(id) >= 0) return;
+    const known = before.gone.get(id);
+    gone.set(id, known ?? { ...describe(before.summary, before.rows[index] ?? 0), since: now });
+  });
+  return gone;
 }

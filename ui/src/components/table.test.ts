@@ -5,7 +5,7 @@ import { decodeSummary } from "../data/columns";
 import { formatSort } from "../data/order";
 import { Summary } from "../data/summary";
 import { formatCsvLine } from "./export";
-import { keepRows, orderRows } from "./stable_rows";
+import { keepRows, mixRows, orderRows } from "./stable_rows";
 import { chooseColumns, chooseSort, textColumn } from "./table_columns";
 
 function summaryOf(revision: number, names: readonly string[], ids: readonly number[]): Summary {
@@ -17,6 +17,7 @@ function summaryOf(revision: number, names: readonly string[], ids: readonly num
 const describe = (summary: Summary, row: number) => ({ name: summary.text("name", row), href: `/ui/clusters/${row}` });
 const orderOf = (revision: number, ...rows: number[]) => ({ revision, rows: Uint32Array.from(rows) });
 
+const NOW = 1_000_000;
 const FIRST = orderRows(summaryOf(1, ["a", "b", "c"], [0, 1, 2]), orderOf(1, 2, 0, 1));
 
 test("rows are in the order of the worker", () => {
@@ -26,20 +27,20 @@ test("rows are in the order of the worker", () => {
 
 test("rows that are read stay at their places when the data move", () => {
   const next = summaryOf(2, ["c", "b", "a"], [2, 1, 0]);
-  const kept = keepRows(FIRST, next, orderOf(2, 0, 1, 2), describe);
+  const kept = keepRows(FIRST, next, orderOf(2, 0, 1, 2), describe, NOW);
   assert.deepEqual(
     [...kept.rows].map((row) => next.text("name", row)),
     ["c", "a", "b"],
   );
   assert.equal(kept.isOutdated, true);
-  assert.equal(keepRows(FIRST, next, orderOf(2, 0, 2, 1), describe).isOutdated, false);
+  assert.equal(keepRows(FIRST, next, orderOf(2, 0, 2, 1), describe, NOW).isOutdated, false);
 });
 
 test("an object that is gone keeps its row and its name until the rows are sorted again", () => {
-  const kept = keepRows(FIRST, summaryOf(2, ["b", "c"], [1, 2]), null, describe);
+  const kept = keepRows(FIRST, summaryOf(2, ["b", "c"], [1, 2]), null, describe, NOW);
   assert.deepEqual([...kept.rows], [1, -1, 0]);
-  assert.deepEqual(kept.gone.get(0), { name: "a", href: "/ui/clusters/0" });
-  const later = keepRows(kept, summaryOf(3, ["c"], [2]), null, describe);
+  assert.deepEqual(kept.gone.get(0), { name: "a", href: "/ui/clusters/0", since: NOW });
+  const later = keepRows(kept, summaryOf(3, ["c"], [2]), null, describe, NOW);
   assert.deepEqual(
     [...later.gone.values()].map(({ name }) => name),
     ["a", "b"],
@@ -47,18 +48,34 @@ test("an object that is gone keeps its row and its name until the rows are sorte
 });
 
 test("an object that comes back has its row again", () => {
-  const kept = keepRows(FIRST, summaryOf(2, ["b", "c"], [1, 2]), null, describe);
-  const back = keepRows(kept, summaryOf(3, ["a", "b", "c"], [0, 1, 2]), null, describe);
+  const kept = keepRows(FIRST, summaryOf(2, ["b", "c"], [1, 2]), null, describe, NOW);
+  const back = keepRows(kept, summaryOf(3, ["a", "b", "c"], [0, 1, 2]), null, describe, NOW);
   assert.deepEqual([...back.rows], [2, 0, 1]);
   assert.equal(back.gone.size, 0);
   assert.equal(back.isOutdated, false);
 });
 
 test("new objects are counted, not shown", () => {
-  const kept = keepRows(FIRST, summaryOf(2, ["d", "e", "c", "b"], [3, 4, 2, 1]), null, describe);
+  const kept = keepRows(FIRST, summaryOf(2, ["d", "e", "c", "b"], [3, 4, 2, 1]), null, describe, NOW);
   assert.equal(kept.newCount, 2);
   assert.equal(kept.gone.size, 1);
   assert.equal(kept.rows.length, 3);
+});
+
+test("an object that is gone stays for a minute below the row that it was below, although the order is another one", () => {
+  const next = summaryOf(2, ["a", "c", "d"], [0, 2, 3]);
+  const mixed = mixRows(FIRST, next, orderOf(2, 2, 0, 1), describe, NOW);
+  assert.deepEqual([...mixed.ids], [3, 0, 1, 2]);
+  assert.deepEqual([...mixed.rows], [2, 0, -1, 1]);
+  assert.equal(mixed.gone.get(1)?.name, "b");
+  const later = summaryOf(3, ["a", "c", "d"], [0, 2, 3]);
+  assert.equal(mixRows(mixed, later, orderOf(3, 0, 1, 2), describe, NOW + 59_000).gone.size, 1);
+  assert.deepEqual([...mixRows(mixed, later, orderOf(3, 0, 1, 2), describe, NOW + 60_000).ids], [0, 2, 3]);
+});
+
+test("objects that are gone from the start of the table stay there, one below the other", () => {
+  const mixed = mixRows(FIRST, summaryOf(2, ["b"], [1]), orderOf(2, 0), describe, NOW);
+  assert.deepEqual([...mixed.ids], [2, 0, 1]);
 });
 
 test("texts that spreadsheets would run are only text in CSV", () => {

@@ -12,7 +12,7 @@ import { pathAt } from "../time/shown";
 import { announce } from "./announcer";
 import { exportCsv, exportJson } from "./export";
 import { Menu } from "./menu";
-import { keepRows, orderRows, type StableRows } from "./stable_rows";
+import { keepRows, marksEndOf, mixRows, orderRows, type StableRows } from "./stable_rows";
 import { EmptyState, NoData } from "./states";
 import { chooseColumns, chooseSort, type TableColumn } from "./table_columns";
 import { type Selection, TableRows } from "./table_rows";
@@ -70,6 +70,7 @@ export function Table(props: TableProps) {
           hrefOf={hrefOf}
           scroller={scroller}
           isBusy={rows === null}
+          isFiltered={Boolean(query.filter || query.labels)}
           selection={selection}
         />
       )}
@@ -91,7 +92,7 @@ function useAnnouncedChanges(rows: StableRows | null, label: string): void {
   }, [text, label]);
 }
 
-/** Follow the data: in a new order if nobody reads, otherwise each row stays at its place. */
+/** Follow the data: in a new order if nobody reads, otherwise each row stays at its place. What is gone stays a while. */
 function useStableRows(
   { resource, hrefOf, columns }: TableProps,
   order: Order | null,
@@ -100,6 +101,7 @@ function useStableRows(
 ): [StableRows | null, () => void] {
   const kept = useRef<{ readonly name: string; readonly rows: StableRows; readonly order: Order | null } | null>(null);
   const [, draw] = useReducer((count: number) => count + 1, 0);
+  const now = Date.now();
   const isRead = useReading(scroller);
   const summary = resource.data;
   const current = order !== null && order.revision === summary?.revision ? order : null;
@@ -109,16 +111,29 @@ function useStableRows(
     href: hrefOf(from, row),
   });
   let rows = before?.rows ?? null;
-  if (summary !== null && (rows === null || rows.summary !== summary || before?.order !== current)) {
-    if (current !== null && (rows === null || !isRead())) rows = orderRows(summary, current);
-    else if (rows !== null) rows = keepRows(rows, summary, current, describe);
+  const isNew = rows === null || rows.summary !== summary || before?.order !== current;
+  if (summary !== null && (isNew || (rows !== null && rows.gone.size > 0 && marksEndOf(rows) <= now))) {
+    if (rows === null) rows = current && orderRows(summary, current);
+    else if (current === null || isRead()) rows = keepRows(rows, summary, current, describe, now);
+    else rows = mixRows(rows, summary, current, describe, now);
   }
   kept.current = rows && { name, rows, order: current };
+  useDrawingAt(rows === null ? now : marksEndOf(rows), draw);
   const sortAgain = () => {
     kept.current = null;
     draw(undefined);
   };
   return [rows, sortAgain];
+}
+
+/** Draw again at a time in milliseconds, unless it has passed: then nothing is marked any longer. */
+function useDrawingAt(time: number, draw: (action: undefined) => void): void {
+  useEffect(() => {
+    const pause = time - Date.now();
+    if (!(pause > 0)) return;
+    const timer = setTimeout(() => draw(undefined), pause);
+    return () => clearTimeout(timer);
+  }, [time, draw]);
 }
 
 /** Whether somebody reads the table now: it is scrolled, has the focus, or the pointer has moved on it. */

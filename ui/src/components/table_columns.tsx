@@ -23,6 +23,10 @@ export interface TableColumn {
   readonly isOptional?: boolean;
   /** The first click on the header sorts in descending order. */
   readonly isDescendingFirst?: boolean;
+  /** The columns of the summary that a cell shows, most important first: `name` by default. */
+  readonly shows?: readonly string[];
+  /** What a cell showed before, from the text in a column of the summary, if it reads differently. */
+  readonly readBefore?: (text: string, name: string) => string;
   readonly render: (summary: Summary, row: number) => ComponentChildren;
   /** The value in exports. */
   readonly value: (summary: Summary, row: number) => Cell;
@@ -71,6 +75,7 @@ export function numberColumn(
     width: 7,
     isNumber: true,
     isDescendingFirst: true,
+    readBefore: (text) => format(Number(text)),
     render: (summary, row) => format(summary.number(name, row)),
     value: (summary, row) => numberCell(summary.number(name, row)),
     ...options,
@@ -101,6 +106,7 @@ export function healthColumn(options: ColumnOptions = {}): TableColumn {
     name: "health",
     label: "Health",
     width: 14,
+    shows: ["health", "problems"],
     render: (summary, row) => (
       <HealthBadge health={toHealth(summary.text("health", row))} text={safeText(summary.text("problems", row), 80)} />
     ),

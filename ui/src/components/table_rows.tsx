@@ -1,8 +1,10 @@
 /** The rows of a table: only those in sight are in the document, however many there are. */
 
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatSort, type SortKey } from "../data/order";
 import type { Summary } from "../data/summary";
+import { formatRecentTime, safeText } from "../format";
 import { entry, navigate, recallScroll, setParameters } from "../router";
 import { announce } from "./announcer";
 import { Name } from "./name";
@@ -28,11 +30,13 @@ interface TableRowsProps {
   readonly scroller: Scroller;
   /** Whether other rows are on their way. */
   readonly isBusy: boolean;
+  /** Whether not all objects are shown: one that is gone may only match no longer. */
+  readonly isFiltered: boolean;
   readonly selection?: Selection | undefined;
 }
 
 export function TableRows(props: TableRowsProps) {
-  const { label, memory, rows, columns, sort, hrefOf, scroller, isBusy, selection } = props;
+  const { label, memory, rows, columns, sort, hrefOf, scroller, isBusy, isFiltered, selection } = props;
   const count = rows.ids.length;
   const [active, setActive] = useState<number | null>(null);
   const isFocusWanted = useRef(false);
@@ -125,6 +129,7 @@ export function TableRows(props: TableRowsProps) {
               columns={columns}
               hrefOf={hrefOf}
               isTabStop={index === tabStop}
+              isFiltered={isFiltered}
               isSelected={selection !== undefined && selection.row >= 0 && rows.rows[index] === selection.row}
             />
           ))}
@@ -152,10 +157,11 @@ interface RowProps {
   readonly columns: readonly TableColumn[];
   readonly hrefOf: (summary: Summary, row: number) => string;
   readonly isTabStop: boolean;
+  readonly isFiltered: boolean;
   readonly isSelected: boolean;
 }
 
-function Row({ index, rows, columns, hrefOf, isTabStop, isSelected }: RowProps) {
+function Row({ index, rows, columns, hrefOf, isTabStop, isFiltered, isSelected }: RowProps) {
   const { summary } = rows;
   const row = rows.rows[index] ?? -1;
   const tabIndex = isTabStop ? 0 : -1;
@@ -168,10 +174,13 @@ function Row({ index, rows, columns, hrefOf, isTabStop, isSelected }: RowProps) 
             <Name text={gone?.name ?? ""} />
           </a>
         </td>
-        <td colSpan={Math.max(1, columns.length - 1)}>no longer reported</td>
+        <td colSpan={Math.max(1, columns.length - 1)}>
+          {isFiltered ? "no longer reported, or no match any longer" : "no longer reported"}
+        </td>
       </tr>
     );
   }
+  const now = Date.now();
   return (
     <tr
       data-index={index}
@@ -180,7 +189,7 @@ function Row({ index, rows, columns, hrefOf, isTabStop, isSelected }: RowProps) 
       class={isSelected ? "selected" : undefined}
     >
       {columns.map((column, place) => (
-        <td key={column.name} class={column.isNumber ? "number" : undefined}>
+        <RowCell key={column.name} column={column} change={describeChange(column, summary, row, now)}>
           {place === 0 ? (
             <a href={hrefOf(summary, row)} tabIndex={tabIndex}>
               {column.render(summary, row)}
@@ -188,10 +197,40 @@ function Row({ index, rows, columns, hrefOf, isTabStop, isSelected }: RowProps) 
           ) : (
             column.render(summary, row)
           )}
-        </td>
+          {place === 0 && summary.isNew(row, now) && <span class="new-mark">new</span>}
+        </RowCell>
       ))}
     </tr>
   );
+}
+
+interface RowCellProps {
+  readonly column: TableColumn;
+  /** What the cell showed before it changed a moment ago, "" if it did not. */
+  readonly change: string;
+  readonly children: ComponentChildren;
+}
+
+function RowCell({ column, change, children }: RowCellProps) {
+  const names = [column.isNumber && "number", change && "changed"].filter(Boolean).join(" ");
+  return (
+    <td class={names || undefined} title={change || undefined} data-change={change || undefined}>
+      {children}
+      {change && <span class="visually-hidden"> ({change})</span>}
+    </td>
+  );
+}
+
+/** "changed 14:02:10, was Running"; "" if the cell has not changed a moment ago. */
+function describeChange(column: TableColumn, summary: Summary, row: number, now: number): string {
+  for (const name of column.shows ?? [column.name]) {
+    const change = summary.changeOf(name, row, now);
+    if (change === null) continue;
+    const { time, before } = change;
+    const text = before === "" ? "unknown" : (column.readBefore?.(before, name) ?? safeText(before, 80));
+    return `changed ${formatRecentTime(time / 1000, now)}, was ${text}`;
+  }
+  return "";
 }
 
 function isKeyOfRows(event: KeyboardEvent): boolean {
@@ -231,12 +270,13 @@ function openRow(event: MouseEvent): void {
   else navigate(href);
 }
 
-/** A text that does not fit into its cell is in its title. */
+/** A text that does not fit into its cell is in its title, and what it was before. */
 function showCutText(event: PointerEvent): void {
   const cell = (event.target as Element).closest("td");
   if (cell === null) return;
   const box = cell.querySelector(":scope > a, :scope > .health > span") ?? cell;
-  if (box.scrollWidth > box.clientWidth) cell.title = cell.textContent ?? "";
+  const texts = [box.scrollWidth > box.clientWidth && box.textContent, cell.dataset["change"]].filter(Boolean);
+  if (texts.length > 0) cell.title = texts.join("\n");
   else cell.removeAttribute("title");
 }
 

@@ -1,10 +1,11 @@
 /** One path of the API that somebody watches: asks again and again, and keeps the newest answer. */
 
-import { decodeSummary, type SummaryResponse } from "./columns";
+import { type Columns, decodeSummary, type SummaryResponse } from "./columns";
 import { RowIds } from "./order";
 import { ProblemError, unreadable } from "./problem";
 import { type Failure, type Freshness, KEY_COLUMNS, type Source, type SummaryContent } from "./protocol";
 import { retryPause } from "./retry";
+import { MARK_MILLISECONDS, RowMarker, type RowMarks } from "./row_marks";
 import type { Answer, Query, StreamQuery } from "./transport";
 import { addUsage } from "./usage";
 
@@ -71,6 +72,7 @@ export class Feed {
   readonly isPast: boolean;
   readonly #context: FeedContext;
   #etag: string | undefined;
+  readonly #marker: RowMarker | null;
   #failures = 0;
   #run: AbortController | null = null;
   #pause: AbortController | null = null;
@@ -84,6 +86,7 @@ export class Feed {
     this.#context = context;
     this.lineage = lineage;
     this.isPast = pathWithoutTime(source.path) !== source.path;
+    this.#marker = source.kind === "json" || this.isPast ? null : new RowMarker(source.kind);
   }
 
   get isRunning(): boolean {
@@ -131,6 +134,7 @@ export class Feed {
 
   forget(): void {
     this.content = undefined;
+    this.#marker?.forget();
     this.freshness = null;
     this.failure = null;
     this.#etag = undefined;
@@ -208,14 +212,23 @@ export class Feed {
     try {
       const columns = addUsage(kind, decodeSummary(content as SummaryResponse));
       this.lineage.revision += 1;
-      return {
-        revision: this.lineage.revision,
-        columns,
-        ids: this.lineage.ids.assign(columns, KEY_COLUMNS[kind]),
-      } satisfies SummaryContent;
+      const ids = this.lineage.ids.assign(columns, KEY_COLUMNS[kind]);
+      const marks = this.#compare(columns, ids);
+      return { revision: this.lineage.revision, columns, ids, ...(marks && { marks }) } satisfies SummaryContent;
     } catch (error) {
       throw new ProblemError(unreadable(error instanceof Error ? error.message : String(error)));
     }
+  }
+
+  /** Mark what differs from the answer before, unless that is so old that nobody knows when it changed. */
+  #compare(columns: Columns, ids: Uint32Array): RowMarks | undefined {
+    const now = this.#context.environment.now();
+    const isOld = this.freshness === null || now - this.freshness.receivedAt > MARK_MILLISECONDS;
+    if (this.content !== undefined && !isOld) {
+      return this.#marker?.compare(this.content as SummaryContent, { columns, ids }, now);
+    }
+    this.#marker?.forget();
+    return undefined;
   }
 
   #fail(error: unknown): number {

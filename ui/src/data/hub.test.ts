@@ -641,3 +641,19 @@ test("an object has the same number at all instants, and each answer a revision 
   assert.deepEqual([...past.content.ids], [...now.content.ids].reverse());
   assert.notEqual(past.content.revision, now.content.revision);
 });
+
+test("what differs from the answer before is marked, if that is not old, and never of a past instant", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, NODES);
+  await world.lastRequest.answer(nodesNamed("a"), "v1");
+  await world.lastPause.end();
+  await world.lastRequest.answer(nodesNamed("a", "b"), "v2");
+  await world.lastPause.end();
+  world.now += 120_000;
+  await world.lastRequest.answer(nodesNamed("a", "b", "c"), "v3");
+  await tab.open(2, { path: "/summary/nodes?time=2026-11-30T18:00:00Z", kind: "nodes" });
+  await world.lastRequest.answer(nodesNamed("z"), "v0");
+  const marked = tab.messages.map((message) => message.type === "summary" && message.content.marks !== undefined);
+  assert.deepEqual(marked, [false, true, false, false]);
+});

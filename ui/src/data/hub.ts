@@ -207,11 +207,11 @@ export class Hub implements FeedContext, StreamContext {
       client.post({ type: "json", id, content, freshness }, []);
       return;
     }
-    const { revision, columns, ids } = content as SummaryContent;
+    const { revision, columns, ids, marks } = content as SummaryContent;
     if (keys === null) {
       const { copy, buffers } = copyColumns(columns);
       const ownIds = ids.slice();
-      const message = { revision, columns: copy, ids: ownIds };
+      const message = { revision, columns: copy, ids: ownIds, ...(marks && { marks }) };
       client.post({ type: "summary", id, content: message, freshness }, [...buffers, ownIds.buffer]);
       return;
     }

@@ -4,6 +4,7 @@ import type { KnownStretch } from "../time/known_changes";
 import type { Columns } from "./columns";
 import type { SortKey } from "./order";
 import type { Problem } from "./problem";
+import type { RowMarks } from "./row_marks";
 
 export type SummaryKind = "clusters" | "nodes" | "pods" | "containers";
 
@@ -37,6 +38,8 @@ export interface SummaryContent {
   readonly columns: Columns;
   /** For each row a number that stays with its object. */
   readonly ids: Uint32Array;
+  /** What has changed a moment ago, if anything has. */
+  readonly marks?: RowMarks;
 }
 
 /** Why the answer is not current, since when, and when the next attempt is (Infinity: not by itself). */

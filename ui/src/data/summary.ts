@@ -2,6 +2,7 @@
 
 import { type Columns, columnNamed, columnText, isColumnText, textAt } from "./columns";
 import { KEY_COLUMNS, type SummaryContent, type SummaryKind } from "./protocol";
+import { type CellChange, findAppearance, findChange, MARK_MILLISECONDS, type RowMarks } from "./row_marks";
 
 export type { SummaryKind } from "./protocol";
 
@@ -24,17 +25,36 @@ export class Summary {
   readonly count: number;
   /** For each row a number that stays with its object from one summary to the next. */
   readonly ids: Uint32Array;
+  readonly #marks: RowMarks | null;
   readonly #columns: Columns["columns"];
   readonly #categories = new Map<string, Categories | null>();
   #rowsById: Int32Array | null = null;
 
-  constructor(kind: SummaryKind, { revision, columns, ids }: SummaryContent) {
+  constructor(kind: SummaryKind, { revision, columns, ids, marks }: SummaryContent) {
     this.kind = kind;
     this.revision = revision;
     this.version = columns.version;
     this.count = columns.count;
     this.ids = ids;
+    this.#marks = marks ?? null;
     this.#columns = columns.columns;
+  }
+
+  /** When the last mark ends, in milliseconds; -Infinity if nothing is marked. */
+  get marksEnd(): number {
+    const times = this.#marks?.times ?? NO_NUMBERS;
+    return times.reduce((latest, time) => Math.max(latest, time + MARK_MILLISECONDS), Number.NEGATIVE_INFINITY);
+  }
+
+  /** Whether the row appeared a moment ago. `now` is in milliseconds. */
+  isNew(row: number, now: number): boolean {
+    return this.#marks !== null && now - findAppearance(this.#marks, this.ids[row] ?? 0) < MARK_MILLISECONDS;
+  }
+
+  /** What changed a moment ago in the structure that a cell shows, null if nothing did. */
+  changeOf(column: string, row: number, now: number): CellChange | null {
+    const change = this.#marks && findChange(this.#marks, this.kind, column, this.ids[row] ?? 0);
+    return change !== null && now - change.time < MARK_MILLISECONDS ? change : null;
   }
 
   get columnNames(): readonly string[] {

@@ -147,7 +147,9 @@ function limitColumn(
       />
     );
   };
-  return numberColumn(name, label, format, { width: 8, render, isNumber: false, description });
+  const readBefore = (before: string) => `a limit of ${format(Number(before))}`;
+  const shows = [limitName];
+  return numberColumn(name, label, format, { width: 8, render, isNumber: false, description, shows, readBefore });
 }
 
 /** A number of objects, and how many of them have failed. */
@@ -165,7 +167,15 @@ function countColumn(name: string, label: string, failedName: string, options: C
       </>
     );
   };
-  return numberColumn(name, label, formatCount, { width: 5, render, ...options });
+  const readBefore = (before: string, of: string) =>
+    of === failedName ? `${formatCount(Number(before))} failed` : formatCount(Number(before));
+  return numberColumn(name, label, formatCount, {
+    width: 5,
+    render,
+    shows: [name, failedName],
+    readBefore,
+    ...options,
+  });
 }
 
 function ageColumn(name: string, label: string): TableColumn {
@@ -176,6 +186,7 @@ function booleanColumn(name: string, label: string, options: ColumnOptions = {})
   const text = (value: number) => (Number.isNaN(value) ? "" : value === 1 ? "yes" : "no");
   return {
     ...textColumn(name, label, { width: 6, isOptional: true, ...options }),
+    readBefore: (before) => (before === "true" ? "yes" : "no"),
     render: (summary, row) => text(summary.number(name, row)),
     value: (summary, row) => {
       const value = summary.number(name, row);
