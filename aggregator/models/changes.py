@@ -112,14 +112,6 @@ class ObjectChange(msgspec.Struct, frozen=True, gc=False):
     after: Any
 
     @property
-    def changed_fields(self) -> tuple[str, ...]:
-        """The names of the fields of the model that differ; none if the object was added or removed."""
-        if self.before is None or self.after is None:
-            return ()
-        names = type(self.after).__struct_fields__
-        return tuple(name for name in names if getattr(self.before, name) != getattr(self.after, name))
-
-    @property
     def is_structural(self) -> bool:
         """Whether not only measurements differ."""
         return self.before is None or self.after is None or not has_equal_structure(self.before, self.after)
@@ -153,11 +145,6 @@ class TopologyDelta(msgspec.Struct, frozen=True, kw_only=True):
         """Return the changes of the objects of a kind, by their keys."""
         changes: ChangesByKey = getattr(self, kind)
         return changes
-
-    @property
-    def change_count(self) -> int:
-        """The number of objects that changed."""
-        return sum(len(self.get_changes(kind)) for kind in CHANGE_KINDS)
 
     def select_structure(self) -> "TopologyDelta":
         """Return the delta without changes of measurements alone."""
