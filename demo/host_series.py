@@ -8,6 +8,8 @@ from demo.inventory import SimulatedHost
 from demo.motion import compute_phase
 
 FORECAST_HORIZON_SECONDS = 120.0
+# The security of each host is assessed once a day, at different times.
+ASSESSMENT_INTERVAL_SECONDS = 86_400
 # The maximum of findings by severity.
 MAX_FINDINGS_BY_SEVERITY = {"Critical": 3, "High": 12, "Medium": 40, "Low": 20, "Untriaged": 9}
 
@@ -34,7 +36,7 @@ def add_identity(page: ExpositionPage, host: SimulatedHost, _at_seconds: float) 
 def add_security_findings(page: ExpositionPage, host: SimulatedHost, at_seconds: float) -> None:
     """Add findings of the security module, which runs elsewhere: only the name and the address identify the host."""
     agent = format_labels(agent_hostname=host.name, agent_ip=host.ip, agent_name=host.name, icos_agent_id="self")
-    patch_level = int(at_seconds // 600) % 5
+    patch_level = int(at_seconds / ASSESSMENT_INTERVAL_SECONDS + compute_phase(host.fleet_index)) % 5
     page.add_sample("SCA_score", agent, 35 + host.fleet_index * 7 % 50 + patch_level)
     for severity, max_findings in MAX_FINDINGS_BY_SEVERITY.items():
         findings = int(max_findings * compute_phase(host.fleet_index + len(severity)))

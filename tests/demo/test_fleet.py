@@ -3,6 +3,7 @@
 import functools
 import re
 import subprocess
+from itertools import pairwise
 
 import pytest
 
@@ -115,6 +116,14 @@ def test_values_change(metric: str) -> None:
     """Half a minute later most hosts have another value."""
     before, after = group_values(0, metric, "icos_host_id"), group_values(30, metric, "icos_host_id")
     assert sum(before[host] != after[host] for host in before) > len(before) / 2
+
+
+def test_the_security_of_hosts_changes_once_a_day() -> None:
+    """Within an hour the security of some hosts is assessed, and within a day that of all: it is not a measurement."""
+    scores = [group_values(3600 * hours, "SCA_score", "agent_hostname") for hours in range(25)]
+    changed = [{host for host in before if before[host] != after[host]} for before, after in pairwise(scores)]
+    assert all(len(hosts) < len(scores[0]) / 4 for hosts in changed)
+    assert sorted(host for hosts in changed for host in hosts) == sorted(scores[0])
 
 
 def test_one_node_disappears_and_returns() -> None:
