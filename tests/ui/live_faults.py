@@ -154,9 +154,13 @@ def test_the_overview_of_a_cluster_that_never_was(open_page: OpenSession, small_
 
 
 def test_an_object_that_never_was(open_page: OpenSession, small_url: str) -> None:
-    """The address of an unknown object says that there is none, and leads to what is around it."""
+    """The address of an unknown object says that there is none, and leads to what is around it, if that is known."""
     session = open_page(small_url)
     session.expect_errors("status of 404")
+    session.open(ObjectNames("nowhere", "nobody", "none", "nothing").build_path("node"))
+    expect(session.page.get_by_role("main")).to_contain_text("There is no such node in the topology")
+    expect(session.page.locator(".data-age")).to_contain_text("old")
+    expect(session.page.get_by_role("link", name="The cluster nowhere")).to_have_count(0)
     known = find_pod(small_url)
     session.open(ObjectNames(known.cluster, "nobody", "none", "nothing").build_path("node"))
     expect(session.page.get_by_role("main")).to_contain_text("There is no such node in the topology")

@@ -3,7 +3,7 @@
 import { Screen } from "../components/screen";
 import { EmptyState, NoData } from "../components/states";
 import type { Problem } from "../data/client";
-import { useJson } from "../data/hooks";
+import { useJson, useSummary } from "../data/hooks";
 import { safeText } from "../format";
 import { hrefOf, type ObjectRef, objectName } from "../router";
 import { Breadcrumbs, OtherScreens } from "./detail/breadcrumbs";
@@ -58,13 +58,15 @@ interface MissingProps {
 
 /** Instead of the object: it is loading, it is unknown, or it cannot be had. */
 function Missing({ object, problem }: MissingProps) {
+  const { data: clusters } = useSummary("clusters");
   if (problem?.kind !== "missing") return <NoData problem={problem} />;
+  const isClusterKnown = clusters !== null && clusters.rowOf([object.cluster]) >= 0;
   return (
     <EmptyState title={`There is no such ${object.kind} in the topology`}>
       <p>{safeText(problem.detail, 500)}</p>
       <p>It may be gone, or your token may not give access to it.</p>
       <ul class="link-list">
-        {object.kind !== "cluster" && (
+        {object.kind !== "cluster" && isClusterKnown && (
           <li>
             <a href={hrefOf({ screen: "detail", object: { kind: "cluster", cluster: object.cluster } })}>
               The cluster {safeText(object.cluster, 80)}
