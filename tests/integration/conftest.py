@@ -24,7 +24,7 @@ def prometheus_url() -> Iterator[str]:
 def gateway(prometheus_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A ready gateway without KEY, with few refreshes to save CPU time."""
     with run_gateway(
-        tmp_path_factory.mktemp("gateway"), PROMETHEUS_ADDRESS=prometheus_url, REFRESH_INTERVAL="5"
+        tmp_path_factory.mktemp("gateway"), PROMETHEUS_ADDRESS=prometheus_url, REFRESH_INTERVAL="60"
     ) as gateway:
         wait_until(lambda: send_request(gateway.http_port, "/readyz").status == 200, "ready")
         yield gateway

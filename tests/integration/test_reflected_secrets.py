@@ -89,8 +89,14 @@ def run_observed_gateway(
 ) -> Iterator[tuple[GatewayProcess, Callable[[], str]]]:
     """Run a gateway with upstreams; yield it, and a function that returns all its output."""
     address_list = ",".join(f"http://{address}" for address in addresses)
+    # One family of telemetry needs the fewest queries, and each upstream reflects the credentials in each of them.
     with run_gateway(
-        folder, PROMETHEUS_ADDRESS=address_list, LOG_LEVEL="debug", REFRESH_INTERVAL="1", **settings
+        folder,
+        PROMETHEUS_ADDRESS=address_list,
+        TELEMETRY="docker",
+        LOG_LEVEL="debug",
+        REFRESH_INTERVAL="1",
+        **settings,
     ) as gateway:
         assert gateway.http_port
 
