@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page
 
-from tests.ui.browsers import OpenSession
+from tests.ui.browsers import OpenSession, wait_until_drawn
 from tests.ui.screens import wait_until_complete
 
 NARROW = {"width": 360, "height": 740}
@@ -67,3 +67,23 @@ def test_the_tooltip_of_the_map_is_readable_at_every_edge(open_page: OpenSession
             tooltip["x"] <= x <= tooltip["x"] + tooltip["width"]
             and tooltip["y"] <= y <= tooltip["y"] + tooltip["height"]
         )
+
+
+HAS_COLOUR = """([canvas, swatch]) => {
+    const [red, green, blue] = getComputedStyle(swatch).backgroundColor.match(/\\d+/g).map(Number);
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4)
+        if (data[at] === red && data[at + 1] === green && data[at + 2] === blue) return true;
+    return false;
+}"""
+
+
+def test_the_map_keeps_its_colours_where_colours_are_forced(open_page: OpenSession, small_url: str) -> None:
+    """With the forced colours of a contrast theme, the map has the colour that its legend has for what is well."""
+    session = open_page(small_url, viewport=WIDE, forced_colors="active")
+    page = session.page
+    session.open("/ui/map")
+    wait_until_complete(page)
+    wait_until_drawn(page)
+    elements = [page.locator(".zoom-canvas canvas").first, page.locator(".legend .swatch.ok").first]
+    assert page.evaluate(HAS_COLOUR, [element.element_handle() for element in elements])

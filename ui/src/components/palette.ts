@@ -45,6 +45,8 @@ const LIGHT_INK = "#ffffff";
 export function readPalette(element: HTMLElement): Palette {
   const probe = document.createElement("span");
   probe.hidden = true;
+  // Colours mean something here, and the legend keeps them, too.
+  probe.style.setProperty("forced-color-adjust", "none");
   element.append(probe);
   const read = (name: string) => {
     probe.style.color = `var(--map-${name})`;
