@@ -117,7 +117,9 @@ def is_any_closed(connections: list[socket.socket]) -> bool:
 
 def test_max_connections_limits_both_servers(tmp_path: Path) -> None:
     """Each server closes connections over MAX_CONNECTIONS, and accepts new ones when others close."""
-    with run_gateway(tmp_path, PROMETHEUS_ADDRESS=UNREACHABLE_URL, MAX_CONNECTIONS="3") as gateway:
+    with run_gateway(
+        tmp_path, PROMETHEUS_ADDRESS=UNREACHABLE_URL, REFRESH_INTERVAL="60", MAX_CONNECTIONS="3"
+    ) as gateway:
         for port in (gateway.http_port, gateway.grpc_port):
             wait_until(lambda: is_serving(gateway), "both servers respond")
             with contextlib.ExitStack() as stack:
@@ -136,7 +138,7 @@ def test_certificates_are_reloaded(tmp_path: Path) -> None:
     files = write_certificate_files(tmp_path / "tls", authority.issue("first"), clients.pem)
     pair = clients.issue()
     tls = {f"{server}_TLS_{kind.upper()}": path for server in ("HTTP", "GRPC") for kind, path in vars(files).items()}
-    with run_gateway(tmp_path, PROMETHEUS_ADDRESS=UNREACHABLE_URL, **tls) as gateway:
+    with run_gateway(tmp_path, PROMETHEUS_ADDRESS=UNREACHABLE_URL, REFRESH_INTERVAL="60", **tls) as gateway:
         client = add_client_certificate(
             build_client_context(authority), write_certificate_files(tmp_path / "client", pair)
         )
@@ -163,7 +165,7 @@ def test_an_unusable_certificate_file_is_rejected(tmp_path: Path, kind: str) -> 
     files = write_certificate_files(tmp_path / "tls", authority.issue())
     cert = Path(files.cert)
     tls = {"HTTP_TLS_CERT": files.cert, "HTTP_TLS_KEY": files.key}
-    with run_gateway(tmp_path, PROMETHEUS_ADDRESS=UNREACHABLE_URL, **tls) as gateway:
+    with run_gateway(tmp_path, PROMETHEUS_ADDRESS=UNREACHABLE_URL, REFRESH_INTERVAL="60", **tls) as gateway:
         client = build_client_context(authority)
         assert request_over_https(gateway.http_port, client) == b"HTTP/1.1 200 OK"
         cert.unlink()
