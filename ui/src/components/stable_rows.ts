@@ -4,6 +4,11 @@ import type { Order } from "../data/client";
 import { MARK_MILLISECONDS } from "../data/row_marks";
 import type { Summary } from "../data/summary";
 
+/** Where more are gone at once, none of them keeps its place: what is left would be hard to find. */
+const MAXIMUM_MIXED = 1000;
+
+const NO_IDS: readonly number[] = [];
+
 interface ObjectName {
   readonly name: string;
   readonly href: string;
@@ -72,15 +77,22 @@ export function mixRows(
 ): StableRows {
   const all = [...findGone(before, summary, describe, now)];
   const gone = new Map(all.filter(([, { since }]) => now - since < MARK_MILLISECONDS));
-  if (gone.size === 0) return orderRows(summary, order);
+  if (gone.size === 0 || gone.size > MAXIMUM_MIXED) return orderRows(summary, order);
   const goneBelow = groupBelow(before, gone, summary);
-  const ids = [...(goneBelow.get(null) ?? [])];
+  const ids = new Uint32Array(summary.count + gone.size);
+  const rows = new Int32Array(ids.length).fill(-1);
+  let length = 0;
+  const addGone = (above: number | null) => {
+    for (const id of goneBelow.get(above) ?? NO_IDS) ids[length++] = id;
+  };
+  addGone(null);
   for (const row of order.rows) {
     const id = summary.ids[row] ?? 0;
-    ids.push(id, ...(goneBelow.get(id) ?? []));
+    ids[length] = id;
+    rows[length++] = row;
+    addGone(id);
   }
-  const rows = Int32Array.from(ids, (id) => summary.rowOfId(id));
-  return { summary, ids: Uint32Array.from(ids), rows, gone, newCount: 0, isOutdated: true };
+  return { summary, ids, rows, gone, newCount: 0, isOutdated: true };
 }
 
 /** The objects that are gone, by the object above them that is not; null for those above all others. */

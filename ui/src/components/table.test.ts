@@ -78,6 +78,22 @@ test("objects that are gone from the start of the table stay there, one below th
   assert.deepEqual([...mixed.ids], [2, 0, 1]);
 });
 
+test("of very many objects that are gone at once, none keeps its place", () => {
+  const ids = Array.from({ length: 1002 }, (_, id) => id);
+  const all = summaryOf(
+    1,
+    ids.map((id) => `n${id}`),
+    ids,
+  );
+  const before = orderRows(all, orderOf(1, ...ids));
+  const placesAfter = (left: number) => {
+    const next = summaryOf(2, ids.slice(0, left).map(String), ids.slice(0, left));
+    return mixRows(before, next, orderOf(2, ...ids.slice(0, left)), describe, NOW).ids.length;
+  };
+  assert.equal(placesAfter(2), 1002);
+  assert.equal(placesAfter(1), 1);
+});
+
 test("texts that spreadsheets would run are only text in CSV", () => {
   assert.equal(formatCsvLine(["=1+1", "+x", "-x", "@x", "\tx"]), "'=1+1,'+x,'-x,'@x,'\tx\r\n");
   assert.equal(formatCsvLine([-1.5, 3, null, true]), "-1.5,3,,true\r\n");
