@@ -85,8 +85,10 @@ def test_marks_are_accessible(open_page: OpenSession, upstream: FleetUpstream, l
     page = session.page
     first, second = [host.name for host in upstream.fleet.hosts if host.cluster_index][:2]
     upstream.hide(first)
-    session.open("/ui/pods?sort=cluster,name&columns=phase,restartCount")
+    session.open("/ui/pods?sort=cluster,name&columns=phase,restartCount,node")
     wait_until_complete(page)
+    expect(page.locator("tbody td").filter(has_text=second).first).to_be_attached()
+    expect(page.locator("tbody td").filter(has_text=first)).to_have_count(0)
     upstream.show(first)
     upstream.hide(second)
     upstream.swap("Running", "Pending")

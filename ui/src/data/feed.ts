@@ -1,5 +1,6 @@
 /** One path of the API that somebody watches: asks again and again, and keeps the newest answer. */
 
+import { parseInstant } from "../time/instant";
 import { type Columns, decodeSummary, type SummaryResponse } from "./columns";
 import { RowIds } from "./order";
 import { ProblemError, unreadable } from "./problem";
@@ -9,7 +10,10 @@ import { MARK_MILLISECONDS, RowMarker, type RowMarks } from "./row_marks";
 import type { Answer, Query, StreamQuery } from "./transport";
 import { addUsage } from "./usage";
 
-/** How often to ask for what is of the version that the stream said last: the age of the data is in the answer. */
+/**
+ * How often to ask for what is of the version that the stream said last, because the age of the data is in the answer,
+ * and for an instant of which samples may still arrive.
+ */
 const CONFIRM_SECONDS = 30;
 /** How often to ask without a stream, or after an answer of another version than that of the stream. */
 const POLL_SECONDS = 10;
@@ -20,6 +24,9 @@ const SHORTEST_PAUSE_SECONDS = 1;
  * different versions, feeds would otherwise make each other ask without end.
  */
 const SHORTEST_EARLY_SECONDS = 3;
+
+/** Samples of a younger instant may still arrive, as for the gateway. */
+const SETTLING_SECONDS = 120;
 
 /** Instead of a version: each answer that is on its way may be too old. */
 export const ANY = "";
@@ -33,6 +40,11 @@ export class Lineage {
 /** The path without the instant as of which it is asked for. */
 export function pathWithoutTime(path: string): string {
   return path.replace(/([?&])time=[^&]*&?/, "$1").replace(/[?&]$/, "");
+}
+
+/** The instant in a path, in Unix seconds; NaN if there is none. */
+function instantOf(path: string): number {
+  return parseInstant(new URLSearchParams(path.split("?")[1]).get("time") ?? "", Number.NaN);
 }
 
 /** What feeds need from the worker; tests have another one. */
@@ -68,8 +80,10 @@ export class Feed {
   /** The decoded answer: a SummaryContent for summaries. `undefined` before the first one. */
   content: unknown = undefined;
   readonly lineage: Lineage;
-  /** Whether it is about a past instant, whose answer does not change. */
+  /** Whether it is about a past instant, whose answer soon does not change any longer. */
   readonly isPast: boolean;
+  /** From when on an answer about its instant does not change, in milliseconds. */
+  readonly #settledAt: number;
   readonly #context: FeedContext;
   #etag: string | undefined;
   readonly #marker: RowMarker | null;
@@ -86,6 +100,7 @@ export class Feed {
     this.#context = context;
     this.lineage = lineage;
     this.isPast = pathWithoutTime(source.path) !== source.path;
+    this.#settledAt = 1000 * (instantOf(source.path) + SETTLING_SECONDS);
     this.#marker = source.kind === "json" || this.isPast ? null : new RowMarker(source.kind);
   }
 
@@ -150,7 +165,14 @@ export class Feed {
   }
 
   get #isFinal(): boolean {
-    return this.isPast && this.content !== undefined && this.failure === null;
+    return (
+      this.isPast && this.freshness !== null && this.failure === null && this.#isSettled(this.freshness.receivedAt)
+    );
+  }
+
+  /** Whether what the gateway says at this time is final. What is no time, it never says. */
+  #isSettled(now: number): boolean {
+    return this.isPast && !(now < this.#settledAt);
   }
 
   #endPause(wantedAfter: number): void {
@@ -188,6 +210,7 @@ export class Feed {
   }
 
   #pauseAfter(version: string): number {
+    if (this.isPast) return CONFIRM_SECONDS;
     if (this.#expected !== null && this.#expected !== version) return SHORTEST_PAUSE_SECONDS;
     return version === this.#context.streamVersion ? CONFIRM_SECONDS : POLL_SECONDS;
   }
@@ -235,7 +258,7 @@ export class Feed {
     const known = error instanceof ProblemError ? error : new ProblemError(unreadable(String(error)));
     const { now, random } = this.#context.environment;
     this.#failures += 1;
-    const isFinal = this.isPast && known.problem.kind === "missing";
+    const isFinal = known.problem.kind === "missing" && this.#isSettled(now());
     const pause = isFinal
       ? Number.POSITIVE_INFINITY
       : retryPause(known.problem, this.#failures, known.retryAfter, random());

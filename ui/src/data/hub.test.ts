@@ -75,7 +75,7 @@ class World {
   readonly pauses: Pause[] = [];
   /** What waits for the next event of a stream. */
   readonly silences: Pause[] = [];
-  now = 1_000_000;
+  now = Date.parse("2026-12-01T00:00:00Z");
   readonly hub = new Hub({
     send: (query) => this.#send(query),
     readStream: (query) => this.#readStream(query),
@@ -617,6 +617,22 @@ test("a past instant is asked for once, whatever becomes new", async () => {
   await tab.send({ type: "visibility", isVisible: true });
   const past = world.requests.filter(({ query }) => query.path.includes("time="));
   assert.equal(past.length, 1);
+});
+
+test("an instant of a moment ago is asked for until no samples of it arrive any longer", async () => {
+  const world = new World();
+  const tab = new Tab(world);
+  world.now = Date.parse("2026-11-30T18:01:00Z");
+  await tab.open(1, { path: "/summary/nodes?time=2026-11-30T18:00:00Z", kind: "nodes" });
+  await world.lastRequest.answer(nodesNamed("a"), "v1");
+  assert.equal(world.lastPause.seconds, 30);
+  world.now = Date.parse("2026-11-30T18:02:00Z");
+  await world.lastPause.end();
+  await world.lastRequest.answer(nodesNamed("a", "b"), "v2");
+  assert.equal(world.requests.length, 2);
+  await tab.send({ type: "visibility", isVisible: false });
+  await tab.send({ type: "visibility", isVisible: true });
+  assert.equal(world.requests.length, 2);
 });
 
 test("a past instant that failed is asked for again", async () => {

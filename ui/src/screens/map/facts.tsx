@@ -14,6 +14,7 @@ import {
   safeText,
 } from "../../format";
 import { hrefOfObject, type ObjectRef } from "../../router";
+import { shownInstant } from "../../time/shown";
 import { countryName, GROUPINGS } from "./fleet";
 import type { Picture, Target } from "./picture";
 import { objectOf } from "./tree";
@@ -52,7 +53,9 @@ function groupFacts({ fleet, grouping, groups }: Picture, key: string): Describe
   if (row < 0) {
     const group = groups.find((candidate) => candidate.key === key);
     const nodeCount = group ? [...group.cells].filter((cell) => (fleet.cells[cell]?.row ?? -1) >= 0).length : 0;
-    const facts: Fact[] = group ? [["Nodes", formatCount(nodeCount)]] : [["State", "gone"]];
+    const facts: Fact[] = group
+      ? [["Nodes", formatCount(nodeCount)]]
+      : [["State", shownInstant.value === null ? "gone" : "not there at this time"]];
     return { kind: GROUPINGS[grouping].toLowerCase(), name: group?.label ?? key, health: "", problems: "", facts };
   }
   const number = (column: string) => clusters.number(column, row);

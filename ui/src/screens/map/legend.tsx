@@ -2,6 +2,7 @@
 import { healthText } from "../../components/health";
 import { HEALTHS, type Health, toHealth } from "../../data/health";
 import { formatCount } from "../../format";
+import { shownInstant } from "../../time/shown";
 import type { Picture } from "./picture";
 import type { Scaled } from "./scales";
 
@@ -22,7 +23,7 @@ export function Legend({ picture }: { readonly picture: Picture }) {
           <span class="swatch corner" /> a pod has this problem
         </span>
         <span class="legend-item">
-          <span class="swatch ghost" /> gone since the page was opened
+          <span class="swatch ghost" /> {shownInstant.value === null ? "no longer there" : "not there at this time"}
         </span>
       </p>
     </div>
