@@ -62,9 +62,9 @@ def run_thanos_gateway(
     return run_gateway(manager.folder, **(defaults | settings))
 
 
-def list_served_nodes(gateway: GatewayProcess) -> list[str]:
-    """Return cluster/node of each served node."""
-    clusters = send_request(gateway.http_port).json().get("cluster") or {}
+def list_served_nodes(gateway: GatewayProcess, time_text: str = "") -> list[str]:
+    """Return cluster/node of each node that is served, now or at a past time."""
+    clusters = send_request(gateway.http_port, f"/?time={time_text}").json().get("cluster") or {}
     return sorted(f"{cluster}/{node}" for cluster, document in clusters.items() for node in document.get("node") or {})
 
 
@@ -146,6 +146,32 @@ def test_both_replicas_fail_and_are_removed(manager: ProcessManager, exporter: F
         assert not is_complete(gateway)
         assert list_served_nodes(gateway) == ["oslo/c"]
         wait_until(lambda: is_complete(gateway), "the end of the notice", STORE_REMOVAL_SECONDS)
+
+
+def build_old_exposition(at_seconds: int) -> str:
+    """Return a minute of samples about one host of the cluster rome, in OpenMetrics."""
+    labels = 'cluster="rome",node="old",nodename="old"'
+    samples = [f"node_uname_info{{{labels}}} 1 {at_seconds + offset}" for offset in range(-30, 31, 5)]
+    return "\n".join(["# TYPE node_uname_info gauge", *samples, "# EOF", ""])
+
+
+def test_past_topologies(manager: ProcessManager, exporter: FakeExporter) -> None:
+    """With `time=`, the topology is as it was: a moment ago from the sidecar, yesterday from the store gateway."""
+    yesterday = int(time.time()) - 86_400
+    store = manager.start_store_gateway(build_old_exposition(yesterday))
+    _, sidecar = manager.start_replica("a", exporter.target)
+    query = manager.start_query(sidecar, store)
+    with run_thanos_gateway(manager, query.url) as gateway:
+        wait_for_nodes(gateway, BOTH_NODES)
+        earlier = send_request(gateway.http_port).headers["X-Topology-Time"]
+        exporter.text = build_host_exposition("rome", "b")
+        wait_for_nodes(gateway, ["rome/b"], complete=False)
+        assert list_served_nodes(gateway, earlier) == BOTH_NODES
+        wait_until(lambda: list_served_nodes(gateway, str(yesterday)) == ["rome/old"], "the blocks of yesterday")
+        answer = send_request(gateway.http_port, f"/api/v1/diff?from={yesterday}&to={earlier}&kind=nodes&fields=name")
+        changes = [(change["type"], change["name"]) for change in answer.json()["changes"]]
+        assert sorted(changes) == [("ADDED", "a"), ("ADDED", "b"), ("REMOVED", "old")]
+        assert list_served_nodes(gateway) == ["rome/b"]
 
 
 def test_a_hanging_receiver_is_a_gap(manager: ProcessManager, exporter: FakeExporter) -> None:

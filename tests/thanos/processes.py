@@ -95,6 +95,18 @@ class ProcessManager:
         ]
         return self._start_thanos("receive", "receive", options, api)
 
+    def start_store_gateway(self, exposition: str) -> ManagedProcess:
+        """Start a Thanos store gateway whose bucket has the samples of an exposition in OpenMetrics with timestamps."""
+        samples, blocks, bucket = (self.folder / name for name in ("samples.txt", "blocks", "bucket"))
+        samples.write_text(exposition, encoding="utf-8")
+        bucket.mkdir()
+        storage = f"--objstore.config={{type: FILESYSTEM, config: {{directory: {bucket}}}}}"
+        backfill = [str(self.binaries.promtool), "tsdb", "create-blocks-from", "openmetrics", str(samples), str(blocks)]
+        upload = [str(self.binaries.thanos), "tools", "bucket", "upload-blocks", f"--path={blocks}", storage]
+        for command in (backfill, [*upload, '--label=replica="s"']):
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+        return self._start_thanos("store", "store", [storage, f"--data-dir={self.folder / 'store'}"])
+
     def start_query(
         self, *stores: ManagedProcess, strict: bool = False, labels: Sequence[str] = ("replica",)
     ) -> ManagedProcess:
