@@ -1,5 +1,6 @@
 """The limits of the gRPC server: calls, connections, timeouts, and the bytes of responses that clients do not read."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,8 +43,10 @@ class GrpcServerOptions:
     max_connection_age_grace_seconds: float = 60.0
     # gRPC copies each response and keeps it until the client has read it. Over this budget, calls are rejected.
     max_unread_bytes: int = 512 * 1024 * 1024
-    # Of watches, which may be slow for minutes: they must not use up the budget of other calls.
+    # Of watches, which must not use up the budget of other calls. Over it, watches wait for each other.
     max_unread_watch_bytes: int = 256 * 1024 * 1024
+    # As HTTP clients have: RequestLimits.write_timeout_seconds.
+    watch_write_timeout_seconds: float = 120.0
     # Clients that ping more often are disconnected, because each ping must be answered. This is half of the interval
     # that clients may use: the network and busy machines delay some pings, so that the next one seems early.
     min_ping_interval_seconds: float = ALLOWED_PING_INTERVAL_SECONDS / 2
@@ -117,6 +120,33 @@ class UnreadBudget:
 
     def _release(self, size_bytes: int) -> None:
         self._reserved_bytes -= size_bytes
+
+
+class ByteSemaphore:
+    """Limits the bytes that are held at the same time. Those who need more than are left wait, in their order.
+
+    A single holder may exceed the limit.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
+        self._turn = asyncio.Lock()
+        self._released = asyncio.Event()
+
+    @asynccontextmanager
+    async def hold(self, size_bytes: int) -> AsyncIterator[None]:
+        """Hold some bytes while the block runs."""
+        async with self._turn:
+            while self._held_bytes and self._held_bytes + size_bytes > self._max_bytes:
+                self._released.clear()
+                await self._released.wait()
+            self._held_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._held_bytes -= size_bytes
+            self._released.set()
 
 
 def _to_milliseconds(seconds: float) -> int:

@@ -3,6 +3,7 @@
 Requests and responses of TopologyService are those under /api/v1, as protobuf.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ from aggregator.server.grpc.interceptors import (
     add_trailing_metadata,
     list_metadata_values,
 )
-from aggregator.server.grpc.limits import GrpcServerOptions, UnreadBudget
+from aggregator.server.grpc.limits import ByteSemaphore, GrpcServerOptions, UnreadBudget
 from aggregator.server.instants import find_past_snapshot
 from aggregator.server.lookup_service import LookupRequest, LookupService
 from aggregator.server.visibility import (
@@ -45,7 +46,7 @@ from aggregator.server.visibility import (
     get_visible_snapshot,
     render_document,
 )
-from aggregator.server.watch_service import MAX_MIN_INTERVAL_SECONDS, WatchRequest, WatchService
+from aggregator.server.watch_service import MAX_MIN_INTERVAL_SECONDS, SLOW_CLIENT_REASON, WatchRequest, WatchService
 from aggregator.views import v1_protobuf
 from aggregator.views.etim import ETIM
 
@@ -144,7 +145,9 @@ class TopologyService:
     ) -> None:
         self._snapshots = snapshots
         self._watch_service = WatchService(snapshots, MessageEncoder, own_metrics, options.max_watches)
-        self._unread_watch_budget = UnreadBudget(options.max_unread_watch_bytes)
+        # gRPC copies each event for each watch, so that equal events count as often as they are sent.
+        self._unread_events = ByteSemaphore(options.max_unread_watch_bytes)
+        self._watch_write_timeout_seconds = options.watch_write_timeout_seconds
         own_metrics.set_gauge_function("aggregator_watches", lambda: self._watch_service.watch_count, "grpc")
         self._unread_budget = unread_budget
         self._lookup_service = LookupService(snapshots, PROTOBUF_ENCODER)
@@ -258,9 +261,16 @@ class TopologyService:
             async for event in events:
                 if event.name == "end":
                     await context.abort(grpc.StatusCode.UNAVAILABLE, event.body.decode())
-                async with self._unread_watch_budget.reserve_shared(event.body, context):
-                    # Waits until the client has room for the event.
-                    await context.write(event.body)
+                async with self._unread_events.hold(len(event.body)):
+                    await self._write_event(event.body, context)
+
+    async def _write_event(self, body: bytes, context: Any) -> None:
+        """Write an event when the client has room for it; end the watch if that takes too long."""
+        try:
+            async with asyncio.timeout(self._watch_write_timeout_seconds):
+                await context.write(body)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, SLOW_CLIENT_REASON)
 
     async def _get_quality(self, grant: Grant, _requests: Any, context: Any) -> bytes:
         check_quality_access(grant)

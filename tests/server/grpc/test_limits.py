@@ -1,5 +1,6 @@
 """The limits of gRPC connections and responses, with short timeouts."""
 
+import asyncio
 import contextlib
 import itertools
 import re
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from aggregator.refresh.snapshot import Snapshot
-from aggregator.server.grpc.limits import MAX_STREAMING_CALLS, GrpcServerOptions, build_channel_arguments
+from aggregator.server.grpc.limits import MAX_STREAMING_CALLS, ByteSemaphore, GrpcServerOptions, build_channel_arguments
 from aggregator.views import v1_protobuf
 from aggregator.views.renderers import RENDERERS, ViewRenderer
 from tests.integration.gateway_process import wait_until
@@ -209,6 +210,46 @@ def test_unread_streams_are_limited() -> None:
             source.current_snapshot = _build_large_snapshot()
             assert _is_refused(ports.grpc)
         wait_until(lambda: not _is_refused(ports.grpc), "calls are accepted again")
+
+
+async def test_bytes_are_held_in_turn() -> None:
+    """Whoever needs more bytes than are left waits, and is not overtaken by one who needs fewer."""
+    semaphore, holders = ByteSemaphore(10), list[str]()
+    released = {name: asyncio.Event() for name in ("first", "large", "small")}
+
+    async def hold(name: str, size_bytes: int) -> None:
+        async with semaphore.hold(size_bytes):
+            holders.append(name)
+            await released[name].wait()
+        holders.remove(name)
+
+    async def let_others_run() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(hold(*each)) for each in (("first", 6), ("large", 99), ("small", 1))]
+    await let_others_run()
+    assert holders == ["first"]
+    released["first"].set()
+    await let_others_run()
+    assert holders == ["large"]
+    released["large"].set()
+    await let_others_run()
+    assert holders == ["small"]
+    released["small"].set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_cancelled_wait_for_bytes_holds_nothing() -> None:
+    """A call that is cancelled while it waits for bytes leaves the others their turn."""
+    semaphore = ByteSemaphore(10)
+    async with semaphore.hold(10):
+        waiting = asyncio.create_task(semaphore.hold(5).__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    async with semaphore.hold(10):
+        assert waiting.cancelled()
 
 
 def test_health_watches_do_not_use_up_streams(usual: ServerPorts) -> None:

@@ -109,14 +109,19 @@ def test_a_watch_ends_with_its_token(
         assert (code, details) == (grpc.StatusCode.UNAUTHENTICATED, "the token expired during the call")
 
 
+def count_watches(ports: ServerPorts) -> int:
+    """Return the number of open watches over gRPC, from the metric."""
+    body = send_request(ports.http, "/metrics").body
+    return int(float(body.partition(b'aggregator_watches{server="grpc"} ')[2].partition(b"\n")[0]))
+
+
 def test_a_watch_that_is_cancelled_is_forgotten(source: FakeSnapshotProvider, ports: ServerPorts) -> None:
     """The number of open watches is a metric, which falls when a client cancels the call."""
-    gauge = b'aggregator_watches{server="grpc"} '
     source.current_snapshot = build_snapshot(topology=FIRST)
     with open_watch(ports.grpc) as stream:
         assert stream.read() == "completeness"
-        assert gauge + b"1.0" in send_request(ports.http, "/metrics").body
-    wait_until(lambda: gauge + b"0.0" in send_request(ports.http, "/metrics").body, "the watch to be forgotten")
+        assert count_watches(ports) == 1
+    wait_until(lambda: count_watches(ports) == 0, "the watch to be forgotten")
 
 
 def test_the_number_of_watches_is_limited() -> None:
@@ -139,19 +144,39 @@ def test_more_watches_than_other_streams() -> None:
             call.cancel()
 
 
-def test_unread_watches_leave_other_calls_their_budget() -> None:
-    """Watches whose clients do not read have a budget of their own: it refuses watches, and no other call."""
-    options = ServerOptions(grpc=GrpcServerOptions(max_unread_bytes=1, max_unread_watch_bytes=1))
-    refused = (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many unread responses")
-    with (
-        run_servers(FakeSnapshotProvider(), None, options=options) as ports,
-        open_http2_connection(ports.grpc, window=0) as connection,
-    ):
+@contextmanager
+def open_unread_watch(port: int) -> Iterator[None]:
+    """Open a watch whose client reads nothing, and wait until its first event waits for the client."""
+    with open_http2_connection(port, window=0) as connection:
         connection.send(encode_call(1, METHOD.encode()))
         assert any(kind == HEADERS for kind, _payload in connection.iter_frames())
+        yield
+
+
+def test_unread_watches_delay_only_watches() -> None:
+    """While the events of other watches are unread, a watch waits for room, and other calls are answered."""
+    options = ServerOptions(grpc=GrpcServerOptions(max_unread_bytes=1, max_unread_watch_bytes=1))
+    with run_servers(FakeSnapshotProvider(), None, options=options) as ports, open_channel(ports.grpc) as channel:
+        watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(METHOD)
+        with open_unread_watch(ports.grpc):
+            call: Any = watch(b"", timeout=CALL_TIMEOUT_SECONDS)
+            wait_until(lambda: count_watches(ports) == 2, "the second watch to begin")
+            assert call_method(ports.grpc).code is grpc.StatusCode.OK
+            assert call.is_active()
+        assert [pb.WatchEvent.FromString(next(call)).WhichOneof("event") for _ in range(2)] == [
+            "completeness",
+            "snapshot",
+        ]
+        call.cancel()
+
+
+def test_a_watch_whose_client_does_not_read_ends() -> None:
+    """A client that does not read an event in time is disconnected, and holds nothing any longer."""
+    options = ServerOptions(grpc=GrpcServerOptions(watch_write_timeout_seconds=0.2, max_unread_watch_bytes=1))
+    with run_servers(FakeSnapshotProvider(), None, options=options) as ports, open_unread_watch(ports.grpc):
+        wait_until(lambda: count_watches(ports) == 0, "the unread watch to end")
         with open_watch(ports.grpc) as stream:
-            assert stream.read_status() == refused
-        assert call_method(ports.grpc).code is grpc.StatusCode.OK
+            assert [stream.read(), stream.read()] == ["completeness", "snapshot"]
 
 
 def test_the_watch_of_a_past_instant_is_refused(ports: ServerPorts) -> None:
