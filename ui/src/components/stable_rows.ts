@@ -15,7 +15,7 @@ interface ObjectName {
 }
 
 /** An object that is gone, as it was last known, and since when, in milliseconds. */
-export interface GoneObject extends ObjectName {
+interface GoneObject extends ObjectName {
   readonly since: number;
 }
 

@@ -8,7 +8,7 @@ import { retryPause } from "./retry";
 import { sleep } from "./sleep";
 import { type Answer, send } from "./transport";
 
-export interface RequestOptions {
+interface RequestOptions {
   readonly signal?: AbortSignal;
   /** The instant, in RFC 3339; "" is now. Without it, the request is about the instant that the page shows. */
   readonly time?: string;

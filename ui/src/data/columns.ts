@@ -72,7 +72,7 @@ function decodeValues(values: readonly (string | number | boolean | null)[]): Co
   return { type: typeof first === "boolean" ? "boolean" : "number", values: numbers };
 }
 
-export function packTexts(texts: readonly string[]): Texts {
+function packTexts(texts: readonly string[]): Texts {
   const offsets = new Uint32Array(texts.length + 1);
   let offset = 0;
   for (let index = 0; index < texts.length; index += 1) {

@@ -10,7 +10,7 @@ import type { FromWorker, Source, SummaryContent, ToWorker } from "./protocol";
 /** Feeds that nobody watches are kept, so that going back shows something at once. */
 const MAXIMUM_IDLE = 6;
 
-export type Post = (message: FromWorker, transfer: Transferable[]) => void;
+type Post = (message: FromWorker, transfer: Transferable[]) => void;
 
 interface Watcher {
   readonly id: number;

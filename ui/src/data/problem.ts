@@ -1,6 +1,6 @@
 /** What went wrong with a request, in the terms of the problem details of the API (RFC 9457). */
 
-export type ProblemKind =
+type ProblemKind =
   /** No answer: the gateway or the network is down. */
   | "unreachable"
   /** 401: no token, or one that is not valid any longer. */

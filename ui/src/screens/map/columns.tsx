@@ -80,7 +80,6 @@ function cpuOf(found: Found | null): string {
   const number = (column: string) => objects.number(column, row);
   switch (objects.kind) {
     case "clusters":
-      return formatRatio(number("cpuUsageCores") / number("cpuCores"));
     case "nodes":
       return formatRatio(number("cpuUsagePercent") / 100);
     default:
@@ -94,7 +93,6 @@ function memoryOf(found: Found | null): string {
   const number = (column: string) => objects.number(column, row);
   switch (objects.kind) {
     case "clusters":
-      return formatRatio(1 - number("availableMemoryBytes") / number("memoryBytes"));
     case "nodes":
       return formatRatio(number("memoryUsagePercent") / 100);
     default:
