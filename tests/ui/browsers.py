@@ -51,7 +51,6 @@ class PageSession:
     url: str
     errors: list[str] = field(default_factory=list)
     foreign_requests: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
     _expected_errors: list[re.Pattern[str]] = field(default_factory=list)
 
     def open(self, path: str = "/ui") -> None:
@@ -102,7 +101,6 @@ def open_session(browser: Browser, url: str, **options: Any) -> Iterator[PageSes
 
         def record_request(request: Request) -> None:
             parts = urlsplit(request.url)
-            session.requests.append(request.url)
             if parts.scheme not in ("blob", "data") and parts.netloc != own_host:
                 session.foreign_requests.append(request.url)
 
