@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  capitalize,
   formatAge,
   formatBytes,
   formatCores,
@@ -89,6 +90,10 @@ test("long names are cut between characters, never within one", () => {
   assert.equal(safeText("x".repeat(1000), 10), `${"x".repeat(9)}…`);
   assert.equal(safeText("ab😀cd", 4), "ab…");
   assert.equal(safeText("abcd", 4), "abcd");
+});
+
+test("a word that begins a heading has a capital", () => {
+  assert.deepEqual(["node", "type", ""].map(capitalize), ["Node", "Type", ""]);
 });
 
 test("used cores in a column have three decimals", () => {

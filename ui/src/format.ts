@@ -19,6 +19,11 @@ export function formatCount(value: number): string {
   return Number.isNaN(value) ? "" : COUNT.format(value);
 }
 
+/** A word as it begins a heading: "Node". */
+export function capitalize(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
 /** "1 node", "1,200 nodes". */
 export function formatQuantity(value: number, singular: string, plural = `${singular}s`): string {
   return `${formatCount(value)} ${value === 1 ? singular : plural}`;

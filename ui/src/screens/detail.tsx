@@ -4,7 +4,7 @@ import { Screen } from "../components/screen";
 import { EmptyState, NoData } from "../components/states";
 import type { Problem } from "../data/client";
 import { useJson, useSummary } from "../data/hooks";
-import { safeText } from "../format";
+import { capitalize, safeText } from "../format";
 import { hrefOf, type ObjectRef, objectName } from "../router";
 import { Breadcrumbs, OtherScreens } from "./detail/breadcrumbs";
 import { ClusterDetail } from "./detail/cluster";
@@ -14,8 +14,6 @@ import { GoneNotice, RawSection } from "./detail/parts";
 import { detailPath } from "./detail/path";
 import { PodDetail } from "./detail/pod";
 
-const KINDS = { cluster: "Cluster", node: "Node", pod: "Pod", container: "Container" } as const;
-
 export function DetailScreen({ object }: { readonly object: ObjectRef }) {
   const path = detailPath(object);
   const { data, failure } = useJson<JsonObject>(path);
@@ -24,7 +22,7 @@ export function DetailScreen({ object }: { readonly object: ObjectRef }) {
   return (
     <Screen
       title={objectName(object)}
-      kind={KINDS[object.kind]}
+      kind={capitalize(object.kind)}
       actions={
         data !== null && (
           <OtherScreens object={object} hasPosition={object.kind === "node" && hasValue(data["latitude"])} />

@@ -4,6 +4,7 @@ import { Name } from "../../components/name";
 import { toHealth } from "../../data/health";
 import type { Summary } from "../../data/summary";
 import {
+  capitalize,
   formatAge,
   formatBytes,
   formatCelsius,
@@ -174,7 +175,7 @@ export function FactsView({ facts: { kind, name, health, problems, facts, object
   return (
     <>
       <p class="fact-title">
-        {kind && <span class="kind">{kind} </span>}
+        {kind && <span class="kind">{capitalize(kind)} </span>}
         {isLink && object ? (
           <a href={hrefOfObject(object)}>
             <Name text={name} />

@@ -5,7 +5,7 @@ import { Name, ObjectLink } from "../../components/name";
 import { NoData } from "../../components/states";
 import { toHealth } from "../../data/health";
 import { useJson, useSummary } from "../../data/hooks";
-import { formatQuantity, safeText } from "../../format";
+import { capitalize, formatQuantity, safeText } from "../../format";
 import { useShortcut } from "../../keyboard";
 import { hrefOf, hrefOfObject, type ObjectRef, objectKey, objectName, setParameters } from "../../router";
 import { hasValue, type JsonObject, listField, textField } from "../detail/fields";
@@ -34,7 +34,7 @@ export function SidePanel({ object }: { readonly object: ObjectRef }) {
     <aside class="side-panel" aria-labelledby="side-panel-heading">
       <header>
         <h2 id="side-panel-heading">
-          <span class="kind">{object.kind} </span>
+          <span class="kind">{capitalize(object.kind)} </span>
           <a href={hrefOfObject(object, { sel: object.kind === "container" ? objectKey(object) : undefined })}>
             <Name text={objectName(object)} />
           </a>

@@ -378,7 +378,7 @@ function SelectionView({ nodes, place, host }: Selected & { readonly nodes: Summ
       ) : (
         <>
           <p class="fact-title">
-            <span class="kind">place </span>
+            <span class="kind">Place </span>
             {place.filter ? <a href={hrefOfPlace(place)}>{place.label}</a> : place.label}
           </p>
           <p>{formatQuantity(place.hosts.length, "node")}</p>
