@@ -14,6 +14,7 @@ server, `RenderedQuality`, and the restricted copies of `RenderedTopology`.
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -142,6 +143,7 @@ class LookupService:
         self._results = _ResultCache(max_cache_bytes)
         # Lookups in progress, which equal requests share: after a refresh, all long polls look up at once.
         self._running: SingleFlight[LookupResult] = SingleFlight()
+        self._executor = ThreadPoolExecutor(thread_name_prefix="lookup")
         self._paged_snapshots = PagedSnapshotCache()
         self._indexes: WeakKeyDictionary[RenderedTopology, TopologyIndex] = WeakKeyDictionary()
         self._cache_warmer = CacheWarmer(snapshots, self._prepare_node_encoding)
@@ -163,9 +165,13 @@ class LookupService:
         """
         visible = await get_visible_snapshot(self._snapshots, grant, past)
         snapshot, index = self._select_index(grant, visible, request.continue_token)
-        result = await self._running.run(
-            (snapshot.topology.version, request_key),
-            partial(asyncio.to_thread, request.execute, index, self._encoder),
+        key = snapshot.topology.version, request_key
+        result = await self._running.run_on_thread(
+            key,
+            self._executor.submit,
+            partial(request.execute, index, self._encoder),
+            # Also if the client has given up: it can get the result when it tries again.
+            None if request.is_paged else partial(self._results.add, key),
         )
         if (
             past is None
@@ -176,8 +182,6 @@ class LookupService:
             self._cache_warmer.schedule(snapshot.topology.version)
         if result.has_next_page:
             self._retain_for_paging(grant, snapshot, index)
-        if not request.is_paged:
-            self._results.add((snapshot.topology.version, request_key), result)
         return LookupResponse(snapshot, result)
 
     def _select_index(self, grant: Grant, visible: Snapshot, token: str) -> tuple[Snapshot, TopologyIndex]:

@@ -40,5 +40,7 @@ class FairExecutor:
             result = function()
         except BaseException as error:  # noqa: BLE001 - belongs to the caller, as in the executors of the library
             future.set_exception(error)
+            # The traceback of the error refers to this frame: a cycle, which would keep the arguments of the function.
+            del future
         else:
             future.set_result(result)

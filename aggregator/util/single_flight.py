@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from concurrent import futures
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 _Result = TypeVar("_Result")
@@ -41,11 +42,12 @@ class SingleFlight(Generic[_Result]):
 
     async def run(self, key: Hashable, function: Callable[[], Awaitable[_Result]]) -> _Result:
         """Return the result for a key: of the running call, of the last one if it is recent, or of a new one."""
-        flight = self._find(key)
-        if flight is None:
+        if key not in self:
             task = asyncio.ensure_future(_call(function))
-            flight = self._add(key, _Flight(task, task.cancel))
-        return await self._wait(key, flight)
+            self._add(key, _Flight(task, task.cancel))
+            # The traceback of an error refers to this frame, which must not refer to the error.
+            del task
+        return await self._wait(key)
 
     async def run_on_thread(
         self,
@@ -58,12 +60,12 @@ class SingleFlight(Generic[_Result]):
 
         `on_result` is called on the event loop, also if all callers have been cancelled meanwhile.
         """
-        flight = self._find(key)
-        if flight is None:
-            context = copy_context()
-            work = submit(lambda: context.run(function))
-            flight = self._add(key, _Flight(asyncio.wrap_future(work), work.cancel), on_result)
-        return await self._wait(key, flight)
+        if key not in self:
+            work = submit(partial(copy_context().run, function))
+            self._add(key, _Flight(asyncio.wrap_future(work), work.cancel), on_result)
+            # As above.
+            del work
+        return await self._wait(key)
 
     def _find(self, key: Hashable) -> "_Flight[_Result] | None":
         flight = self._flights.get(key)
@@ -74,12 +76,12 @@ class SingleFlight(Generic[_Result]):
 
     def _add(
         self, key: Hashable, flight: "_Flight[_Result]", on_result: Callable[[_Result], Any] | None = None
-    ) -> "_Flight[_Result]":
+    ) -> None:
         self._flights[key] = flight
         flight.call.add_done_callback(lambda _call: self._end(key, flight, on_result))
-        return flight
 
-    async def _wait(self, key: Hashable, flight: "_Flight[_Result]") -> _Result:
+    async def _wait(self, key: Hashable) -> _Result:
+        flight = self._flights[key]
         flight.waiters += 1
         try:
             return await asyncio.shield(flight.call)
@@ -88,17 +90,20 @@ class SingleFlight(Generic[_Result]):
             if not flight.waiters and not flight.call.done() and flight.cancel():
                 # At once, so that the next caller does not wait for a call that is being cancelled.
                 self._forget(key, flight)
+            # As above: an error refers to this frame, and the call to the error.
+            del flight
 
     def _end(self, key: Hashable, flight: "_Flight[_Result]", on_result: Callable[[_Result], Any] | None) -> None:
         flight.ended_at = self._clock()
         # The exception is retrieved, so that asyncio does not log it if all callers have been cancelled.
         has_result = not flight.call.cancelled() and flight.call.exception() is None
-        if has_result and on_result is not None:
-            on_result(flight.call.result())
         if has_result and self._reuse_seconds:
             asyncio.get_running_loop().call_later(self._reuse_seconds, self._forget, key, flight)
         else:
             self._forget(key, flight)
+        # Last: if it raises, the event loop logs the error, and the call is forgotten nevertheless.
+        if has_result and on_result is not None:
+            on_result(flight.call.result())
 
     def _forget(self, key: Hashable, flight: "_Flight[_Result]") -> None:
         if self._flights.get(key) is flight:

@@ -1,6 +1,7 @@
 """Lookups and their caches: results, paged snapshots, warming, and who may see them."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -161,6 +162,34 @@ async def test_a_shared_lookup_outlives_one_client() -> None:
     for _ in range(2):
         with pytest.raises(NotFoundError):
             await lookups.look_up(UNRESTRICTED, b"y", missing)
+
+
+async def test_a_client_that_tries_again_joins_its_lookup() -> None:
+    """A lookup that its client has given up goes on, is joined by the next equal request, and its result is cached."""
+    begun, is_released = list[object](), threading.Event()
+
+    def encode_object(each: object) -> bytes:
+        begun.append(each)
+        assert is_released.wait(DEADLINE_SECONDS)
+        return JSON_ENCODER.encode_object(each)
+
+    lookups = LookupService(
+        FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_owned_topology(1))),
+        replace(JSON_ENCODER, encode_object=encode_object),
+    )
+    request = LookupRequest(Resource.NODE, ("mine", "a"), LookupOptions(fields=("name",)))
+    try:
+        for _ in range(3):
+            task = asyncio.create_task(lookups.look_up(UNRESTRICTED, b"x", request))
+            await wait_until(lambda: bool(begun))
+            # A second lookup would have begun by now.
+            await asyncio.to_thread(int)
+            task.cancel()
+            await asyncio.wait([task])
+    finally:
+        is_released.set()
+    await wait_until(lambda: lookups.find_cached(UNRESTRICTED, b"x") is not None)
+    assert len(begun) == 1
 
 
 async def test_the_digest_of_a_restricted_caller_ignores_hidden_clusters() -> None:

@@ -1,7 +1,10 @@
 """Groups of callers share threads fairly."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -67,3 +70,30 @@ def test_an_error_belongs_to_its_function() -> None:
     with pytest.raises(ValueError, match="no"):
         failed.result(TIMEOUT_SECONDS)
     assert kept.result(TIMEOUT_SECONDS) == "kept"
+
+
+class Argument:
+    """What a function refers to."""
+
+
+def test_an_error_keeps_no_arguments() -> None:
+    """What a failed function refers to is freed with its future, without the garbage collector."""
+    calls = Calls()
+    calls.is_released.set()
+
+    def fail(_argument: Argument) -> None:
+        raise ValueError("no")
+
+    def fail_once() -> "weakref.ref[Argument]":
+        argument = Argument()
+        assert calls.executor.submit("a", partial(fail, argument)).exception(TIMEOUT_SECONDS) is not None
+        return weakref.ref(argument)
+
+    gc.disable()
+    try:
+        reference = fail_once()
+        # The thread has nothing left of the function before.
+        calls.executor.submit("a", int).result(TIMEOUT_SECONDS)
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -1,7 +1,9 @@
 """Those that ask for the same at about the same time share one answer."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -157,3 +159,45 @@ async def test_an_error_on_a_thread_reaches_all(worker: Worker) -> None:
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [ValueError, ValueError]
     assert (len(flights), got) == (0, [])
+
+
+async def test_a_call_whose_result_cannot_be_used_is_forgotten(worker: Worker) -> None:
+    """An error of `on_result` is reported to the event loop, callers get the result, and the call is not kept."""
+
+    def refuse(_result: str) -> None:
+        raise ValueError("no")
+
+    errors = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
+    flights = SingleFlight[str]()
+    assert await flights.run_on_thread("a", worker.executor.submit, lambda: "result", refuse) == "result"
+    assert ([type(error) for error in errors], len(flights)) == ([ValueError], 0)
+
+
+class Argument:
+    """What a call refers to."""
+
+
+async def test_an_error_keeps_no_arguments(worker: Worker) -> None:
+    """What a failed call refers to is freed with its error, without the garbage collector."""
+
+    def fail(_argument: Argument) -> str:
+        raise ValueError("no")
+
+    async def fail_once() -> "weakref.ref[Argument]":
+        argument = Argument()
+        try:
+            await SingleFlight[str]().run_on_thread("a", worker.executor.submit, partial(fail, argument))
+        except ValueError:
+            return weakref.ref(argument)
+        raise AssertionError
+
+    gc.disable()
+    try:
+        reference = await fail_once()
+        # The thread has nothing left of the call before.
+        await asyncio.wrap_future(worker.executor.submit(int))
+        await asyncio.sleep(0)
+        assert reference() is None
+    finally:
+        gc.enable()
