@@ -189,7 +189,7 @@ function Banner() {
       <HealthIcon health="failed" />
       <span>
         <strong>{problem.title}</strong>
-        {problem.detail && `: ${safeText(problem.detail, 300)}`}. <FailureTimes failure={failure} />
+        {problem.detail && `: ${safeText(problem.detail, 300).replace(/\.$/, "")}`}. <FailureTimes failure={failure} />
       </span>
     </div>
   );

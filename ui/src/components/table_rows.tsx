@@ -30,7 +30,7 @@ interface TableRowsProps {
   readonly scroller: Scroller;
   /** Whether other rows are on their way. */
   readonly isBusy: boolean;
-  /** Whether not all objects are shown: one that is gone may only match no longer. */
+  /** Whether not all objects are shown: a missing object may just not match the filter any longer. */
   readonly isFiltered: boolean;
   readonly selection?: Selection | undefined;
 }

@@ -2,11 +2,11 @@
 
 import type { KnownStretch } from "../time/known_changes";
 import type { ServerEvent } from "./event_parser";
-import { ANY, type FeedEnvironment } from "./feed";
+import { type FeedEnvironment, UNKNOWN_VERSION } from "./feed";
 import { ProblemError, unreachable, unreadable } from "./problem";
 import { retryPause } from "./retry";
 
-/** The gateway sends something at least every 30 seconds. What keeps events back on the way is as good as no stream. */
+/** The gateway sends something at least every 30 seconds. A proxy that buffers events for longer counts as no stream. */
 const SILENCE_SECONDS = 45;
 /** A stream that lasted for so long was a working one. */
 const WORKING_SECONDS = 30;
@@ -24,7 +24,7 @@ export interface StreamContext {
   readonly environment: FeedEnvironment;
   /** The version of the newest answer about now, null if there is none. */
   findAnswer(): KnownVersion | null;
-  /** There is this version, or with ANY something else has changed. */
+  /** There is this version, or with UNKNOWN_VERSION something else has changed. */
   expectVersion(version: string): void;
   /** Nothing says any longer when there is another version. */
   loseStream(): void;
@@ -169,7 +169,7 @@ export class ChangeStream {
     this.#expectEvent();
     switch (name) {
       case "completeness":
-        if (this.#completeness !== "" && this.#completeness !== data) this.#context.expectVersion(ANY);
+        if (this.#completeness !== "" && this.#completeness !== data) this.#context.expectVersion(UNKNOWN_VERSION);
         this.#completeness = data;
         break;
       case "changes":
@@ -180,7 +180,7 @@ export class ChangeStream {
         this.#unknown = this.#known?.version ?? "";
         // All objects would follow.
         this.#attempt.abort();
-        this.#context.expectVersion(ANY);
+        this.#context.expectVersion(UNKNOWN_VERSION);
         break;
     }
   }

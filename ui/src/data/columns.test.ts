@@ -37,6 +37,15 @@ test("texts are read as they were sent, and unknown ones are empty", () => {
   );
 });
 
+test("an unknown text may be one of the names", () => {
+  const columns = { zone: { names: ["north", null, ""], indexes: [0, 1, 2] } };
+  const summary = summarize({ ...RESPONSE, columns });
+  assert.deepEqual(
+    [0, 1, 2].map((row) => summary.text("zone", row)),
+    ["north", "", ""],
+  );
+});
+
 test("numbers are read as they were sent, and unknown ones are NaN", () => {
   const summary = summarize(RESPONSE);
   assert.deepEqual([...summary.numbers("cpuUsageRatio")], [0.12, Number.NaN, 3]);

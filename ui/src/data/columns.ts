@@ -11,7 +11,7 @@ export interface SummaryResponse {
 }
 
 export type ColumnResponse =
-  | { readonly names: readonly string[]; readonly indexes: readonly (number | null)[] }
+  | { readonly names: readonly (string | null)[]; readonly indexes: readonly (number | null)[] }
   | { readonly values: readonly (string | number | boolean | null)[] };
 
 /** Texts one behind the other: text i is `all.slice(offsets[i], offsets[i + 1])`. */
@@ -50,15 +50,15 @@ export function decodeSummary(response: SummaryResponse): Columns {
   return { version: response.version, count: response.totalCount, columns };
 }
 
-function decodeDictionary(names: readonly string[], indexes: readonly (number | null)[]): TextColumn {
-  // Objects without a text get the empty one.
-  const known = names.includes("") ? names : [...names, ""];
+function decodeDictionary(names: readonly (string | null)[], indexes: readonly (number | null)[]): TextColumn {
+  // Objects without a text have the empty one: also those whose name is `null`.
+  const texts = names.map((name) => name ?? "");
+  const known = texts.includes("") ? texts : [...texts, ""];
   const unknown = known.indexOf("");
-  const isName = (index: number | null) => index !== null && index >= 0 && index < names.length;
   return {
     type: "text",
     texts: packTexts(known),
-    indexes: Uint32Array.from(indexes, (index) => (isName(index) ? (index as number) : unknown)),
+    indexes: Uint32Array.from(indexes, (index) => (index !== null && names[index] ? index : unknown)),
   };
 }
 

@@ -28,6 +28,13 @@ test("events are the same wherever the stream is split, also within a character"
   assert.deepEqual(parse(...Array.from(bytes, (byte) => Uint8Array.of(byte))), EVENTS);
 });
 
+test("a line may end with CR and LF, in one fragment or in two", () => {
+  const bytes = new TextEncoder().encode(STREAM.replaceAll("\n", "\r\n"));
+  for (let place = 0; place <= bytes.length; place += 1) {
+    assert.deepEqual(parse(bytes.slice(0, place), bytes.slice(place)), EVENTS, `split at byte ${place}`);
+  }
+});
+
 test("an event that has not ended is none", () => {
   assert.deepEqual(parse(new TextEncoder().encode("event: bookmark\nid: 1\ndata: {}\n")), []);
 });

@@ -6,7 +6,8 @@ export interface ServerEvent {
   readonly data: string;
 }
 
-const LINE_END = /\r\n|\n|\r/;
+/** A CR at the end of a fragment may be half of a line end. */
+const LINE_END = /\r\n|\n|\r(?!$)/;
 
 /** Splits bytes into events. The bytes may come in any fragments. */
 export class EventParser {
@@ -30,7 +31,7 @@ export class EventParser {
     return [];
   }
 
-  /** The event whose last line was read. Those without data are none, such as comments of proxies. */
+  /** The event whose last line was read. Without data there is none, as after a comment of a proxy. */
   #finish(): ServerEvent[] {
     const fields = this.#fields;
     this.#fields = new Map();

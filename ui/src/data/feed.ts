@@ -1,6 +1,6 @@
 /** One path of the API that somebody watches: asks again and again, and keeps the newest answer. */
 
-import { parseInstant } from "../time/instant";
+import { settledAt } from "../time/instant";
 import { type Columns, decodeSummary, type SummaryResponse } from "./columns";
 import { RowIds } from "./order";
 import { ProblemError, unreadable } from "./problem";
@@ -25,11 +25,8 @@ const SHORTEST_PAUSE_SECONDS = 1;
  */
 const SHORTEST_EARLY_SECONDS = 3;
 
-/** Samples of a younger instant may still arrive, as for the gateway. */
-const SETTLING_SECONDS = 120;
-
-/** Instead of a version: each answer that is on its way may be too old. */
-export const ANY = "";
+/** Instead of a version, where none is known: each answer that is on its way may be too old. */
+export const UNKNOWN_VERSION = "";
 
 /** What the feeds of one path share, of now and of past instants: numbers that stay with objects and with answers. */
 export class Lineage {
@@ -42,9 +39,8 @@ export function pathWithoutTime(path: string): string {
   return path.replace(/([?&])time=[^&]*&?/, "$1").replace(/[?&]$/, "");
 }
 
-/** The instant in a path, in Unix seconds; NaN if there is none. */
-function instantOf(path: string): number {
-  return parseInstant(new URLSearchParams(path.split("?")[1]).get("time") ?? "", Number.NaN);
+function timeOf(path: string): string {
+  return new URLSearchParams(path.split("?")[1]).get("time") ?? "";
 }
 
 /** What feeds need from the worker; tests have another one. */
@@ -92,7 +88,7 @@ export class Feed {
   #pause: AbortController | null = null;
   /** The least time from the last answer to the request that is wanted, Infinity if none is. */
   #wantedAfter = Number.POSITIVE_INFINITY;
-  /** The version that an answer which is on its way may not have yet, ANY for each answer. */
+  /** The version that an answer which is on its way may not have yet, UNKNOWN_VERSION for each answer. */
   #expected: string | null = null;
 
   constructor(source: Source, context: FeedContext, lineage: Lineage) {
@@ -100,7 +96,7 @@ export class Feed {
     this.#context = context;
     this.lineage = lineage;
     this.isPast = pathWithoutTime(source.path) !== source.path;
-    this.#settledAt = 1000 * (instantOf(source.path) + SETTLING_SECONDS);
+    this.#settledAt = settledAt(timeOf(source.path));
     this.#marker = source.kind === "json" || this.isPast ? null : new RowMarker(source.kind);
   }
 
@@ -132,8 +128,8 @@ export class Feed {
   }
 
   /**
-   * Ask soon: the stream says that there is this version, or with ANY that the answer is another one. An answer on its
-   * way may be older than that.
+   * Ask soon: the stream says that there is this version, or with UNKNOWN_VERSION that the answer is another one. An
+   * answer on its way may be older than that.
    */
   expectVersion(version: string): void {
     this.#expected = version;
@@ -170,7 +166,7 @@ export class Feed {
     );
   }
 
-  /** Whether what the gateway says at this time is final. What is no time, it never says. */
+  /** Whether what the gateway says at this time is final. A text that is no instant counts as settled. */
   #isSettled(now: number): boolean {
     return this.isPast && !(now < this.#settledAt);
   }
@@ -187,7 +183,7 @@ export class Feed {
     this.#wantedAfter = Number.POSITIVE_INFINITY;
     await sleep(pause, this.#pause.signal);
     const early = Math.min(pause, this.#wantedAfter) - (now() - started) / 1000;
-    if (this.#wantedAfter < pause && early > 0 && !signal.aborted) await sleep(early, signal);
+    if (Number.isFinite(this.#wantedAfter) && early > 0 && !signal.aborted) await sleep(early, signal);
   }
 
   /** Send one request and return how many seconds to wait before the next one. */

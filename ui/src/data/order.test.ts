@@ -64,12 +64,27 @@ test("an object keeps its number when rows move, and when it comes back", () => 
   assert.deepEqual([...ids.assign(names("a", "b"), ["name"])], [a, b]);
 });
 
-test("numbers of objects that are gone for long are used again", () => {
+test("an object that is gone for long gets another number when it returns", () => {
   const ids = new RowIds(1);
-  for (let round = 0; round < 100; round += 1) {
-    const [id] = ids.assign(names(`pod-${round}`), ["name"]);
-    assert.ok((id ?? 99) <= 2, `${id}`);
-  }
+  const seen = Array.from({ length: 100 }, (_, round) => ids.assign(names(`pod-${round % 10}`), ["name"])[0]);
+  assert.equal(new Set(seen).size, 100);
+});
+
+test("another instant with other objects takes no number away", () => {
+  const ids = new RowIds(1);
+  const pods = (prefix: string) => names(...Array.from({ length: 20 }, (_, index) => `${prefix}-${index}`));
+  const live = ids.assign(pods("live"), ["name"]);
+  const past = ids.assign(pods("past"), ["name"]);
+  assert.deepEqual(ids.assign(pods("live"), ["name"]), live);
+  assert.equal(new Set([...live, ...past]).size, 40);
+});
+
+test("objects of one name are told apart by their place", () => {
+  const ids = new RowIds();
+  const [a, b, c] = ids.assign(names("db", "db", "web"), ["name"]);
+  assert.equal(new Set([a, b, c]).size, 3);
+  assert.deepEqual([...ids.assign(names("db", "db", "web"), ["name"])], [a, b, c]);
+  assert.deepEqual([...ids.assign(names("db", "web"), ["name"])], [a, c]);
 });
 
 test("no two objects of a summary have the same number", () => {

@@ -83,6 +83,9 @@ function rankTexts({ texts }: TextColumn): Float64Array {
   return ranks;
 }
 
+/** So many objects of past instants and of other times are remembered for each row, to find them again on the way back. */
+const GONE_PER_ROW = 3;
+
 /**
  * Numbers for objects that stay the same from one summary to the next, so that the page can follow a row whose
  * position changes. Objects that are gone keep theirs for a while, because most of them come back.
@@ -90,8 +93,8 @@ function rankTexts({ texts }: TextColumn): Float64Array {
 export class RowIds {
   readonly #ids = new Map<string, number>();
   readonly #maximumGone: number;
+  /** Numbers are never used again: another answer may still be shown in which they stand for objects that are gone. */
   #next = 0;
-  readonly #free: number[] = [];
 
   constructor(maximumGone = 10_000) {
     this.#maximumGone = maximumGone;
@@ -100,11 +103,15 @@ export class RowIds {
   assign(columns: Columns, keyColumns: readonly string[]): Uint32Array {
     const ids = new Uint32Array(columns.count);
     const parts = keyColumns.map((name) => columns.columns[name]);
+    const assigned = new Set<number>();
     for (let row = 0; row < columns.count; row += 1) {
       // A name cannot contain this separator and be told from two names: U+0000 is not in any label.
-      const key = parts.map((column) => columnText(column, row)).join("\0");
+      let key = parts.map((column) => columnText(column, row)).join("\0");
+      // Containers of two hosts may have one name. Each is an object of its own, told apart by its place among them.
+      while (assigned.has(this.#ids.get(key) ?? Number.NaN)) key += "\0";
       const known = this.#ids.get(key);
-      const id = known ?? this.#free.pop() ?? this.#next++;
+      const id = known ?? this.#next++;
+      assigned.add(id);
       // Those not seen for the longest time are first in the map.
       if (known !== undefined) this.#ids.delete(key);
       this.#ids.set(key, id);
@@ -115,11 +122,10 @@ export class RowIds {
   }
 
   #forget(count: number): void {
-    let excess = this.#ids.size - count - this.#maximumGone;
-    for (const [key, id] of this.#ids) {
+    let excess = this.#ids.size - count - Math.max(this.#maximumGone, GONE_PER_ROW * count);
+    for (const key of this.#ids.keys()) {
       if (excess <= 0) return;
       this.#ids.delete(key);
-      this.#free.push(id);
       excess -= 1;
     }
   }

@@ -11,9 +11,9 @@ type ProblemKind =
   | "missing"
   /** 503: the gateway has no topology. */
   | "unavailable"
-  /** 400 and other 4xx: the request is wrong; `parameter` says which part. */
+  /** 400 and most other 4xx: the request is wrong; `parameter` says which part. */
   | "invalid"
-  /** 5xx, or an answer that cannot be read. */
+  /** 5xx, a 4xx that is about the moment, or an answer that cannot be read. */
   | "failed";
 
 export interface Problem {
@@ -92,12 +92,15 @@ function asTexts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
 }
 
+/** Timeout, another connection is needed, too early, too many: the same request may succeed later. */
+const MOMENTARY: ReadonlySet<number> = new Set([408, 421, 425, 429]);
+
 function kindOf(status: number): ProblemKind {
   if (status === 401) return "unauthorized";
   if (status === 403) return "forbidden";
   if (status === 404) return "missing";
   if (status === 503) return "unavailable";
-  return status >= 400 && status < 500 && status !== 429 ? "invalid" : "failed";
+  return status >= 400 && status < 500 && !MOMENTARY.has(status) ? "invalid" : "failed";
 }
 
 function titleOf(status: number): string {

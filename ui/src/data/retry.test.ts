@@ -25,6 +25,7 @@ test("Retry-After is a lower limit, within reason", () => {
 test("a refused token and a wrong request are not sent again", () => {
   assert.equal(retryPause(parseProblem(401, ""), 1, Number.NaN, 0.5), Number.POSITIVE_INFINITY);
   assert.equal(retryPause(parseProblem(400, ""), 1, Number.NaN, 0.5), Number.POSITIVE_INFINITY);
+  assert.equal(retryPause(parseProblem(408, ""), 1, Number.NaN, 0.5), 1);
 });
 
 test("what is missing or forbidden is looked for again", () => {

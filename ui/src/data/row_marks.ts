@@ -113,7 +113,12 @@ function createComparison(before: Column, after: Column): Comparison {
     return (rowBefore, row) => !Object.is(old[rowBefore], current[row]);
   }
   if (before.type === "text" && after.type === "text" && before.indexes !== null && after.indexes !== null) {
-    const places = new Map(listTexts(after.texts).map((text, index) => [text, index]));
+    // The empty text, which is unknown, may be there twice: the first one counts.
+    const places = new Map(
+      listTexts(after.texts)
+        .map((text, index) => [text, index] as const)
+        .reverse(),
+    );
     const indexesNow = listTexts(before.texts).map((text) => places.get(text));
     const [old, current] = [before.indexes, after.indexes];
     return (rowBefore, row) => indexesNow[old[rowBefore] ?? 0] !== current[row];

@@ -16,6 +16,8 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
   w: 7 * DAY,
   y: 365 * DAY,
 };
+/** Samples of a younger instant may still arrive, as for the gateway. */
+const SETTLING_SECONDS = 2 * MINUTE;
 /** The last second of the year 9999. */
 const LATEST = 253_402_300_799;
 
@@ -23,6 +25,11 @@ const LATEST = 253_402_300_799;
 export function parseInstant(text: string, now: number): number {
   const time = Math.floor(parseSeconds(text, now));
   return time >= 0 && time <= LATEST ? time : Number.NaN;
+}
+
+/** From when on an answer about an instant is final, in milliseconds as of Date.now(); NaN for another text. */
+export function settledAt(text: string): number {
+  return 1000 * (parseInstant(text, Number.NaN) + SETTLING_SECONDS);
 }
 
 function parseSeconds(text: string, now: number): number {

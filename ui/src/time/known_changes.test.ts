@@ -29,10 +29,21 @@ test("a stretch that is visited again is known once", () => {
   assert.equal(collect([10, 20, 1], [10, 20, 1]).length, 1);
 });
 
-test("of very many stretches, the latest are kept", () => {
-  const known = collect(...Array.from({ length: 600 }, (_, index) => [index, index + 1, 1] as const));
+test("of very many stretches, the oldest that touch become one, and those of visits stay", () => {
+  const visit = [-1000, -900, 7] as const;
+  const known = collect(visit, ...Array.from({ length: 600 }, (_, index) => [index, index + 1, 1] as const));
   assert.equal(known.length, 500);
+  assert.deepEqual(known.slice(0, 2), [
+    { from: -1000, to: -900, changeCount: 7 },
+    { from: 0, to: 102, changeCount: 102 },
+  ]);
   assert.equal(known.at(-1)?.to, 600);
+});
+
+test("of very many visits, the latest are kept", () => {
+  const known = collect(...Array.from({ length: 600 }, (_, index) => [2 * index, 2 * index + 1, 1] as const));
+  assert.equal(known.length, 500);
+  assert.equal(known[0]?.from, 200);
 });
 
 test("the next change in a direction is the end of a stretch with changes", () => {

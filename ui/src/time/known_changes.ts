@@ -12,7 +12,7 @@ export interface KnownStretch {
 
 const MAXIMUM_STRETCHES = 500;
 
-/** The stretches with one more. Quiet ones that touch become one; of too many, the oldest is forgotten. */
+/** The stretches with one more. Quiet ones that touch become one; of too many, the oldest two that touch. */
 export function addStretch(known: readonly KnownStretch[], added: KnownStretch): readonly KnownStretch[] {
   const others: KnownStretch[] = [];
   let stretch = added;
@@ -26,7 +26,16 @@ export function addStretch(known: readonly KnownStretch[], added: KnownStretch):
     } else if (!isRepeated) others.push(other);
   }
   const all = [...others, stretch].sort((left, right) => left.from - right.from || left.to - right.to);
-  return all.slice(Math.max(0, all.length - MAXIMUM_STRETCHES));
+  return all.length > MAXIMUM_STRETCHES ? shorten(all) : all;
+}
+
+/** The oldest two stretches that touch as one, so that those of visits stay. If none touch, without the oldest. */
+function shorten(all: readonly KnownStretch[]): readonly KnownStretch[] {
+  const index = all.findIndex(({ to }, place) => to === all[place + 1]?.from);
+  const [left, right] = [all[index], all[index + 1]];
+  if (left === undefined || right === undefined) return all.slice(1);
+  const joined = { from: left.from, to: right.to, changeCount: left.changeCount + right.changeCount };
+  return [...all.slice(0, index), joined, ...all.slice(index + 2)];
 }
 
 /** The end of the next stretch with changes before (-1) or after (1) a time, null if none is known. */

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { getJson } from "../../data/api";
 import { type Problem, ProblemError } from "../../data/problem";
 import { shownTime } from "../../router";
+import { settledAt } from "../../time/instant";
 
 /** The document is large, not compressed, and changes with each refresh: it is not watched, but asked for now and then. */
 const PAUSE_MILLISECONDS = 30_000;
@@ -122,7 +123,7 @@ export function useQuality(): QualityAnswer {
       getJson<Quality>("/quality", { signal: abort.signal, time })
         .then(
           (quality) => {
-            isFinal = time !== "";
+            isFinal = time !== "" && !(Date.now() < settledAt(time));
             setAnswer({ quality, problem: null, time });
           },
           (error: unknown) => {
