@@ -63,17 +63,29 @@ class McpApp:
         return origin is None or "*" in self._allowed_origins or origin in self._allowed_origins
 
     async def _find_manager(self) -> "StreamableHTTPSessionManager":
-        # A start that failed, such as for a lack of memory, is repeated with the next message.
-        if self._starting is None or (self._starting.done() and self._starting.exception() is not None):
+        if self._starting is None or self._has_ended(self._starting):
+            # The event loop logs the error of what ended later, which no message has received.
             self._starting = asyncio.create_task(self._start())
         return await asyncio.shield(self._starting)
+
+    def _has_ended(self, starting: "asyncio.Task[StreamableHTTPSessionManager]") -> bool:
+        """Return whether a start failed, such as for a lack of memory, or what it started has ended."""
+        if not starting.done():
+            return False
+        is_serving = self._serving is not None and not self._serving.done()
+        return starting.exception() is not None or not is_serving
 
     async def _start(self) -> "StreamableHTTPSessionManager":
         manager = await asyncio.to_thread(self._build_manager)
         is_started = asyncio.Event()
         # Until the event loop ends: requests in progress are awaited by the server that received them.
         self._serving = asyncio.create_task(_serve(manager, is_started), name="mcp")
-        await is_started.wait()
+        starting = asyncio.create_task(is_started.wait())
+        await asyncio.wait((self._serving, starting), return_when=asyncio.FIRST_COMPLETED)
+        if self._serving.done():
+            starting.cancel()
+            # Raises the error.
+            self._serving.result()
         return manager
 
 

@@ -1,9 +1,10 @@
 """POST /mcp: the tools for language models over Streamable HTTP, with the official client and with plain requests."""
 
 import asyncio
+import gc
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +21,7 @@ from aggregator.observability.metrics import OwnMetrics
 from aggregator.server.auth.guard import AccessPolicy, TokenGuard
 from aggregator.server.auth.jwks import StaticKeySource
 from aggregator.server.http.json_body import MAX_BODY_BYTES
-from aggregator.server.http.mcp import FORBIDDEN_ORIGIN_MESSAGE, McpApp
+from aggregator.server.http.mcp import FORBIDDEN_ORIGIN_MESSAGE, ManagerFactory, McpApp
 from aggregator.settings.auth import RSA_ALGORITHMS, parse_cluster_roles
 from tests.mcp.tool_calls import ToolCaller, call_tool
 from tests.server.auth.signed_tokens import FakeRealm
@@ -28,6 +29,8 @@ from tests.server.running_servers import ServerOptions, ServerPorts, run_servers
 from tests.server.snapshot_provider import FakeSnapshotProvider
 from tests.support.http_client import ClientResponse, send_raw, send_request
 
+# Longer than anything here takes on a busy machine.
+WAIT_TIMEOUT_SECONDS = 20.0
 ORIGIN = "https://chat.example"
 JSON_HEADERS = [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")]
 POLICY = AccessPolicy(cluster_roles=dict(parse_cluster_roles("tenant=icos-other; user=icos-cluster-a; admin=*")))
@@ -196,6 +199,50 @@ def test_requests_are_counted() -> None:
     assert own_metrics.registry.get_sample_value("http_requests_total", labels) == 1
 
 
+class FailingManager(StreamableHTTPSessionManager):
+    """A manager that fails before it starts, or when the test says."""
+
+    def __init__(self, *, can_start: bool) -> None:
+        super().__init__(Server("test"), json_response=True, stateless=True)
+        self.can_start = can_start
+        self.must_fail = asyncio.Event()
+        self.has_ended = asyncio.Event()
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Run the manager, in a task that its failure cancels."""
+        if not self.can_start:
+            raise OSError("cannot start")
+        try:
+            async with super().run(), asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._fail())
+                yield
+        finally:
+            self.has_ended.set()
+
+    async def _fail(self) -> None:
+        await self.must_fail.wait()
+        raise OSError("defect")
+
+
+@asynccontextmanager
+async def open_client(build_manager: ManagerFactory) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """Return a function that sends a message to an application of its own, and returns the status."""
+
+    async def answer(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        """The tools are not called."""
+
+    app = McpApp(answer, (), build_manager)
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway") as client:
+
+        async def send() -> int:
+            response = await client.post("/mcp", headers=dict(JSON_HEADERS), content=body)
+            return response.status_code
+
+        yield send
+
+
 def test_a_start_that_fails_is_repeated() -> None:
     """If the libraries cannot be loaded for one message, that message fails, and the next one is answered."""
     attempts = []
@@ -206,17 +253,44 @@ def test_a_start_that_fails_is_repeated() -> None:
             raise ImportError("no memory")
         return StreamableHTTPSessionManager(Server("test"), json_response=True, stateless=True)
 
-    async def answer(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        """The tools are not called."""
-
     async def scenario() -> None:
-        app = McpApp(answer, (), build_manager)
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway") as client:
+        async with open_client(build_manager) as send:
             with pytest.raises(ImportError, match="no memory"):
-                await client.post("/mcp", headers=dict(JSON_HEADERS), content=body)
-            for _ in range(2):
-                assert (await client.post("/mcp", headers=dict(JSON_HEADERS), content=body)).status_code == 200
+                await send()
+            assert [await send() for _ in range(2)] == [200, 200]
 
     asyncio.run(scenario())
     assert len(attempts) == 2
+
+
+def test_a_manager_that_cannot_start_fails_its_messages_only() -> None:
+    """All messages that wait for a manager get the error with which it starts; the next message has another one."""
+    managers = [FailingManager(can_start=can_start) for can_start in (False, True)]
+
+    async def scenario() -> None:
+        async with open_client(lambda _api: managers.pop(0)) as send, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+            results = await asyncio.gather(send(), send(), return_exceptions=True)
+            assert [str(result) for result in results] == ["cannot start", "cannot start"]
+            assert await send() == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_manager_that_fails_later_is_replaced() -> None:
+    """If what handles messages ends, the event loop logs why, and the next message starts it again."""
+    first, second = managers = [FailingManager(can_start=True) for _ in range(2)]
+    reported = list[object]()
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context["exception"]))
+        async with open_client(lambda _api: managers.pop(0)) as send, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+            assert await send() == 200
+            first.must_fail.set()
+            await first.has_ended.wait()
+            assert await send() == 200
+        gc.collect()
+
+    asyncio.run(scenario())
+    assert not managers
+    assert second.has_ended.is_set()
+    assert [type(error) for error in reported] == [ExceptionGroup]
