@@ -175,6 +175,11 @@ class WatchService:
         """Wait until a refresh has ended, or until the process is stopping."""
         await self._refresh_notifier.wait()
 
+    async def wait_until_stopping(self) -> None:
+        """Wait until the process is stopping. Only while a watch is open."""
+        while not self._snapshots.is_stopping:
+            await self.wait_for_refresh()
+
 
 class _RefreshNotifier:
     """Wakes up watches after each refresh, a few at a time: all at once, they would delay other requests."""
@@ -387,6 +392,10 @@ class Watch:
         self._due_at = -math.inf
         self._must_read_until = math.inf
 
+    def extend_read_time(self, seconds: float) -> None:
+        """Give the client more time to read, because the server did not write for some seconds."""
+        self._must_read_until += seconds
+
     async def stream(self) -> AsyncGenerator[WatchEvent]:
         """Yield events until the token expires or the process stops."""
         shared = self._service.join(self._grant, self._plan)
@@ -432,7 +441,8 @@ class Watch:
         """Return the version of a snapshot, and the events to send now."""
         moment = Moment(snapshot.topology.version, snapshot.evaluated_at_seconds)
         is_new = moment.version != self._version or not self._is_confirmed
-        if not is_new or self._loop.time() < self._due_at:
+        # When the timeout has passed, there is no later event for these changes to merge into.
+        if not is_new or self._loop.time() < min(self._due_at, self._times_out_at):
             return _Update(moment)
         events = await shared.encode_changes(self._version, snapshot) if self._version else None
         if events is None:

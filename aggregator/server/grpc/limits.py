@@ -43,8 +43,9 @@ class GrpcServerOptions:
     max_connection_age_grace_seconds: float = 60.0
     # gRPC copies each response and keeps it until the client has read it. Over this budget, calls are rejected.
     max_unread_bytes: int = 512 * 1024 * 1024
-    # Of watches, which must not use up the budget of other calls. Over it, watches wait for each other.
+    # Of watches, which must not use up the budget of other calls. Over it, their events wait, and then the watches end.
     max_unread_watch_bytes: int = 256 * 1024 * 1024
+    watch_budget_timeout_seconds: float = 30.0
     # As HTTP clients have: RequestLimits.write_timeout_seconds.
     watch_write_timeout_seconds: float = 120.0
     # Clients that ping more often are disconnected, because each ping must be answered. This is half of the interval
@@ -123,30 +124,29 @@ class UnreadBudget:
 
 
 class ByteSemaphore:
-    """Limits the bytes that are held at the same time. Those who need more than are left wait, in their order.
+    """Limits the bytes that are acquired at the same time. Who needs more than are left waits, in order of arrival.
 
-    A single holder may exceed the limit.
+    A single caller may exceed the limit.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held_bytes = 0
+        self._acquired_bytes = 0
         self._turn = asyncio.Lock()
         self._released = asyncio.Event()
 
-    @asynccontextmanager
-    async def hold(self, size_bytes: int) -> AsyncIterator[None]:
-        """Hold some bytes while the block runs."""
+    async def acquire(self, size_bytes: int) -> None:
+        """Wait until so many bytes are left, and acquire them."""
         async with self._turn:
-            while self._held_bytes and self._held_bytes + size_bytes > self._max_bytes:
+            while self._acquired_bytes and self._acquired_bytes + size_bytes > self._max_bytes:
                 self._released.clear()
                 await self._released.wait()
-            self._held_bytes += size_bytes
-        try:
-            yield
-        finally:
-            self._held_bytes -= size_bytes
-            self._released.set()
+            self._acquired_bytes += size_bytes
+
+    def release(self, size_bytes: int) -> None:
+        """Release bytes that were acquired."""
+        self._acquired_bytes -= size_bytes
+        self._released.set()
 
 
 def _to_milliseconds(seconds: float) -> int:

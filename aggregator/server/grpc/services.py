@@ -46,7 +46,14 @@ from aggregator.server.visibility import (
     get_visible_snapshot,
     render_document,
 )
-from aggregator.server.watch_service import MAX_MIN_INTERVAL_SECONDS, SLOW_CLIENT_REASON, WatchRequest, WatchService
+from aggregator.server.watch_service import (
+    MAX_MIN_INTERVAL_SECONDS,
+    SLOW_CLIENT_REASON,
+    STOPPING_REASON,
+    Watch,
+    WatchRequest,
+    WatchService,
+)
 from aggregator.views import v1_protobuf
 from aggregator.views.etim import ETIM
 
@@ -56,6 +63,8 @@ GET_TOPOLOGY = "GetTopology"
 FIND_CANDIDATES = "FindCandidates"
 WATCH_TOPOLOGY = "WatchTopology"
 DIFF_TOPOLOGY = "DiffTopology"
+# Bookmarks and the like, which wait for no budget: those of all watches together take 30 MiB.
+MAX_SMALL_EVENT_BYTES = 4096
 _VERSION_KEY = "x-topology-version"
 # In the metadata of a call, the past instant that it requests; in the trailing metadata, the time of the topology.
 TIME_METADATA_KEY = "x-topology-time"
@@ -147,7 +156,7 @@ class TopologyService:
         self._watch_service = WatchService(snapshots, MessageEncoder, own_metrics, options.max_watches)
         # gRPC copies each event for each watch, so that equal events count as often as they are sent.
         self._unread_events = ByteSemaphore(options.max_unread_watch_bytes)
-        self._watch_write_timeout_seconds = options.watch_write_timeout_seconds
+        self._options = options
         own_metrics.set_gauge_function("aggregator_watches", lambda: self._watch_service.watch_count, "grpc")
         self._unread_budget = unread_budget
         self._lookup_service = LookupService(snapshots, PROTOBUF_ENCODER)
@@ -261,13 +270,49 @@ class TopologyService:
             async for event in events:
                 if event.name == "end":
                     await context.abort(grpc.StatusCode.UNAVAILABLE, event.body.decode())
-                async with self._unread_events.hold(len(event.body)):
+                if len(event.body) <= MAX_SMALL_EVENT_BYTES:
                     await self._write_event(event.body, context)
+                else:
+                    await self._write_large_event(event.body, watch, context)
+
+    async def _write_large_event(self, body: bytes, watch: Watch, context: Any) -> None:
+        await self._acquire_budget(len(body), watch, context)
+        try:
+            await self._write_event(body, context)
+        finally:
+            self._unread_events.release(len(body))
+
+    async def _acquire_budget(self, size_bytes: int, watch: Watch, context: Any) -> None:
+        """Wait until other events have been read; end the watch if that takes too long, or if the server stops."""
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        try:
+            async with asyncio.timeout(self._options.watch_budget_timeout_seconds) as waiting:
+                expiring = asyncio.create_task(self._expire_when_stopping(waiting))
+                try:
+                    await self._unread_events.acquire(size_bytes)
+                finally:
+                    expiring.cancel()
+        except TimeoutError:
+            if self._snapshots.is_stopping:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, STOPPING_REASON)
+            max_bytes = self._options.max_unread_watch_bytes
+            message = (
+                f"clients of watches have not read {max_bytes} bytes of events, which is the limit; try again later"
+            )
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        # The client could not read meanwhile.
+        watch.extend_read_time(loop.time() - began_at)
+
+    async def _expire_when_stopping(self, waiting: asyncio.Timeout) -> None:
+        await self._watch_service.wait_until_stopping()
+        if not waiting.expired():
+            waiting.reschedule(asyncio.get_running_loop().time())
 
     async def _write_event(self, body: bytes, context: Any) -> None:
         """Write an event when the client has room for it; end the watch if that takes too long."""
         try:
-            async with asyncio.timeout(self._watch_write_timeout_seconds):
+            async with asyncio.timeout(self._options.watch_write_timeout_seconds):
                 await context.write(body)
         except TimeoutError:
             await context.abort(grpc.StatusCode.UNAVAILABLE, SLOW_CLIENT_REASON)

@@ -104,7 +104,8 @@ class WatchParameters(ChangeParameters):
     depth: _Depth = Field(None, description="As in the list of the kind; requires `kind`.", examples=[2])
     min_interval: Annotated[str, _DURATION_SCHEMA] = Field(
         "",
-        description="The minimum time between two events with changes, such as `5s`, at most a minute.",
+        description="The minimum time between two events with changes, such as `5s`, at most a minute. The last events "
+        "before the end by `timeout` may follow earlier.",
     )
     timeout: Annotated[str, _DURATION_SCHEMA] = Field(
         "",

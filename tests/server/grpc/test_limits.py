@@ -212,16 +212,17 @@ def test_unread_streams_are_limited() -> None:
         wait_until(lambda: not _is_refused(ports.grpc), "calls are accepted again")
 
 
-async def test_bytes_are_held_in_turn() -> None:
-    """Whoever needs more bytes than are left waits, and is not overtaken by one who needs fewer."""
+async def test_bytes_are_acquired_in_turn() -> None:
+    """A caller that needs more bytes than are left waits, and is not overtaken by one that needs fewer."""
     semaphore, holders = ByteSemaphore(10), list[str]()
     released = {name: asyncio.Event() for name in ("first", "large", "small")}
 
     async def hold(name: str, size_bytes: int) -> None:
-        async with semaphore.hold(size_bytes):
-            holders.append(name)
-            await released[name].wait()
+        await semaphore.acquire(size_bytes)
+        holders.append(name)
+        await released[name].wait()
         holders.remove(name)
+        semaphore.release(size_bytes)
 
     async def let_others_run() -> None:
         for _ in range(10):
@@ -240,16 +241,18 @@ async def test_bytes_are_held_in_turn() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_a_cancelled_wait_for_bytes_holds_nothing() -> None:
+async def test_a_cancelled_wait_for_bytes_acquires_nothing() -> None:
     """A call that is cancelled while it waits for bytes leaves the others their turn."""
     semaphore = ByteSemaphore(10)
-    async with semaphore.hold(10):
-        waiting = asyncio.create_task(semaphore.hold(5).__aenter__())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait([waiting])
-    async with semaphore.hold(10):
-        assert waiting.cancelled()
+    await semaphore.acquire(10)
+    waiting = asyncio.create_task(semaphore.acquire(5))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    semaphore.release(10)
+    async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+        await semaphore.acquire(10)
+    assert waiting.cancelled()
 
 
 def test_health_watches_do_not_use_up_streams(usual: ServerPorts) -> None:

@@ -1,8 +1,11 @@
 """WatchTopology over gRPC: the same stream as over HTTP, as messages."""
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -10,17 +13,21 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from aggregator.models.topology import Pod
 from aggregator.pb.aggregator.v1 import topology_pb2 as pb
+from aggregator.server.auth.guard import AccessPolicy, Guard, TokenGuard
+from aggregator.server.auth.jwks import StaticKeySource
 from aggregator.server.auth.jwt import LEEWAY_SECONDS
 from aggregator.server.grpc.limits import GrpcServerOptions
+from aggregator.settings.auth import RSA_ALGORITHMS
 from tests.integration.gateway_process import wait_until
 from tests.server.auth.signed_tokens import FakeRealm
 from tests.server.running_servers import ServerOptions, ServerPorts, run_servers
 from tests.server.snapshot_provider import FakeSnapshotProvider, build_snapshot
 from tests.server.watch.copies import MessageCopy
-from tests.server.watch.test_http import BUSY, CORDONED, FIRST
+from tests.server.watch.test_http import BUSY, CORDONED, FIRST, build_topology
 from tests.support.grpc_client import CALL_TIMEOUT_SECONDS, call_method, open_channel
-from tests.support.http2 import HEADERS, encode_call, open_http2_connection
+from tests.support.http2 import DATA, encode_call, open_http2_connection
 from tests.support.http_client import send_request
 
 METHOD = "/aggregator.v1.TopologyService/WatchTopology"
@@ -144,36 +151,97 @@ def test_more_watches_than_other_streams() -> None:
             call.cancel()
 
 
+# The snapshot with these is an event that waits for the budget.
+MANY_PODS = [Pod(cluster="icos-south", key=f"p{number}", id=f"p-{number}", name="p" * 100) for number in range(100)]
+# One event of a watch may be unread at a time.
+SMALL_BUDGET = GrpcServerOptions(max_unread_bytes=1, max_unread_watch_bytes=1)
+# Room for the first event, and for the beginning of the snapshot.
+WINDOW_BYTES = 1000
+
+
 @contextmanager
-def open_unread_watch(port: int) -> Iterator[None]:
-    """Open a watch whose client reads nothing, and wait until its first event waits for the client."""
-    with open_http2_connection(port, window=0) as connection:
-        connection.send(encode_call(1, METHOD.encode()))
-        assert any(kind == HEADERS for kind, _payload in connection.iter_frames())
+def open_unread_watch(port: int, metadata: Mapping[bytes, bytes] = MappingProxyType({})) -> Iterator[None]:
+    """Open a watch whose client does not read the snapshot, and wait until the snapshot waits for the client."""
+    with open_http2_connection(port, WINDOW_BYTES) as connection:
+        connection.send(encode_call(1, METHOD.encode(), metadata))
+        received_bytes = 0
+        while received_bytes < WINDOW_BYTES:
+            kind, payload = connection.receive_frame() or (DATA, b"")
+            assert kind != DATA or payload
+            received_bytes += len(payload) if kind == DATA else 0
         yield
 
 
-def test_unread_watches_delay_only_watches() -> None:
-    """While the events of other watches are unread, a watch waits for room, and other calls are answered."""
-    options = ServerOptions(grpc=GrpcServerOptions(max_unread_bytes=1, max_unread_watch_bytes=1))
-    with run_servers(FakeSnapshotProvider(), None, options=options) as ports, open_channel(ports.grpc) as channel:
-        watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(METHOD)
+@contextmanager
+def run_small_budget(
+    options: GrpcServerOptions = SMALL_BUDGET, guard: Guard | None = None
+) -> Iterator[tuple[FakeSnapshotProvider, ServerPorts]]:
+    """Run servers with a snapshot that is too large for an unread one next to it."""
+    source = FakeSnapshotProvider(current_snapshot=build_snapshot(topology=build_topology(*MANY_PODS)))
+    with run_servers(source, guard, options=ServerOptions(grpc=options)) as ports:
+        yield source, ports
+
+
+def test_unread_events_delay_only_large_events_of_watches() -> None:
+    """While a large event is unread, those of other watches wait; small ones are sent, and other calls answered."""
+    with run_small_budget() as (_, ports), open_unread_watch(ports.grpc), contextlib.ExitStack() as stack:
+        stream = stack.enter_context(open_watch(ports.grpc))
+        assert stream.read() == "completeness"
+        assert call_method(ports.grpc).code is grpc.StatusCode.OK
+        # Also behind a large event that waits.
+        structure = stack.enter_context(open_watch(ports.grpc, kind="clusters"))
+        assert [structure.read(), structure.read()] == ["completeness", "snapshot"]
+        assert stream.call.is_active()
+
+
+def test_large_events_are_sent_when_others_have_been_read() -> None:
+    """A large event that waited is sent when the client that did not read another one has disconnected."""
+    with run_small_budget() as (_, ports), contextlib.ExitStack() as stack:
         with open_unread_watch(ports.grpc):
-            call: Any = watch(b"", timeout=CALL_TIMEOUT_SECONDS)
-            wait_until(lambda: count_watches(ports) == 2, "the second watch to begin")
-            assert call_method(ports.grpc).code is grpc.StatusCode.OK
-            assert call.is_active()
-        assert [pb.WatchEvent.FromString(next(call)).WhichOneof("event") for _ in range(2)] == [
-            "completeness",
-            "snapshot",
-        ]
-        call.cancel()
+            stream = stack.enter_context(open_watch(ports.grpc))
+            assert stream.read() == "completeness"
+        assert stream.read() == "snapshot"
+
+
+def test_the_wait_of_large_events_is_limited() -> None:
+    """A watch whose event has waited for too long ends with a status that says what is full."""
+    options = replace(SMALL_BUDGET, watch_budget_timeout_seconds=0.2)
+    with (
+        run_small_budget(options) as (_, ports),
+        open_unread_watch(ports.grpc),
+        open_watch(ports.grpc) as stream,
+    ):
+        message = "clients of watches have not read 1 bytes of events, which is the limit; try again later"
+        assert stream.read_status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+
+
+def test_a_stop_does_not_wait_for_unread_events() -> None:
+    """A watch whose event waits ends when the server stops."""
+    with (
+        run_small_budget() as (source, ports),
+        open_unread_watch(ports.grpc),
+        open_watch(ports.grpc) as stream,
+    ):
+        assert stream.read() == "completeness"
+        source.is_stopping = True
+        source.publish(source.current_snapshot)
+        assert stream.read_status() == (grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+
+
+def test_an_expired_token_does_not_wait_for_unread_events(public_key: str, realm: FakeRealm) -> None:
+    """A watch whose event waits ends with its token."""
+    guard = TokenGuard(StaticKeySource(public_key, RSA_ALGORITHMS), AccessPolicy())
+    unread = {b"authorization": f"Bearer {realm.issue_token()}".encode()}
+    with run_small_budget(guard=guard) as (_, ports), open_unread_watch(ports.grpc, unread):
+        token = realm.issue_token(exp=int(time.time()) - LEEWAY_SECONDS + 3)
+        with open_watch(ports.grpc, (("authorization", f"Bearer {token}"),)) as stream:
+            assert stream.read_status() == (grpc.StatusCode.UNAUTHENTICATED, "the token expired during the call")
 
 
 def test_a_watch_whose_client_does_not_read_ends() -> None:
-    """A client that does not read an event in time is disconnected, and holds nothing any longer."""
-    options = ServerOptions(grpc=GrpcServerOptions(watch_write_timeout_seconds=0.2, max_unread_watch_bytes=1))
-    with run_servers(FakeSnapshotProvider(), None, options=options) as ports, open_unread_watch(ports.grpc):
+    """A client that does not read an event in time is disconnected, and uses no budget any longer."""
+    options = replace(SMALL_BUDGET, watch_write_timeout_seconds=0.2)
+    with run_small_budget(options) as (_, ports), open_unread_watch(ports.grpc):
         wait_until(lambda: count_watches(ports) == 0, "the unread watch to end")
         with open_watch(ports.grpc) as stream:
             assert [stream.read(), stream.read()] == ["completeness", "snapshot"]

@@ -244,6 +244,25 @@ def test_a_timeout_waits_for_no_topology() -> None:
     run(scenario)
 
 
+def test_a_timeout_sends_the_changes_that_min_interval_delays() -> None:
+    """The last changes before the timeout are sent with it, although the minimum time has not passed."""
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        request = WatchRequest(WatchOptions(), min_interval_seconds=60, timeout_seconds=30)
+        stream = (await setup.service.open(UNRESTRICTED, request)).stream()
+        assert [(await anext(stream)).name for _ in range(2)] == ["completeness", "snapshot"]
+        following = asyncio.create_task(anext(stream))
+        await let_others_run()
+        setup.publish_cores(1)
+        await let_others_run()
+        assert not following.done()
+        setup.loop.skipped_seconds += 30
+        assert [(await following).name, (await anext(stream)).name] == ["changes", "end"]
+
+    run(scenario)
+
+
 def test_a_client_that_does_not_read_keeps_no_replaced_snapshot() -> None:
     """Between two events, a watch refers to no snapshot, so that a refresh can free the one that it replaces."""
 
@@ -270,6 +289,26 @@ def test_a_client_that_reads_too_slowly_is_disconnected() -> None:
         )
         stream = (await service.open(UNRESTRICTED, WatchRequest(WatchOptions()))).stream()
         assert [(await anext(stream)).name for _ in range(2)] == ["completeness", "snapshot"]
+        setup.loop.skipped_seconds += MAX_READ_SECONDS
+        assert SLOW_CLIENT_REASON.encode() in (await anext(stream)).body
+
+    run(scenario)
+
+
+def test_the_time_to_read_can_be_extended() -> None:
+    """A client that could not read, because the server did not write, gets that time in addition."""
+
+    async def scenario(setup: Setup) -> None:
+        setup.encodings.is_released.set()
+        service = WatchService(
+            setup.source, lambda plan: ServerSentEventEncoder(plan, max_part_objects=1), OwnMetrics()
+        )
+        watch = await service.open(UNRESTRICTED, WatchRequest(WatchOptions()))
+        stream = watch.stream()
+        assert [(await anext(stream)).name for _ in range(2)] == ["completeness", "snapshot"]
+        setup.loop.skipped_seconds += MAX_READ_SECONDS
+        watch.extend_read_time(MAX_READ_SECONDS)
+        assert (await anext(stream)).name == "snapshot"
         setup.loop.skipped_seconds += MAX_READ_SECONDS
         assert SLOW_CLIENT_REASON.encode() in (await anext(stream)).body
 
