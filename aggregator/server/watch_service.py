@@ -7,6 +7,7 @@ since that version, so the changes of a slow client merge. Watches of one kind s
 import asyncio
 import contextlib
 import math
+import time
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -41,6 +42,8 @@ MAX_MIN_INTERVAL_SECONDS = 60.0
 MAX_READ_SECONDS = 300.0
 # Their events take a few milliseconds.
 WAKE_UPS_AT_ONCE = 25
+# In this time, they begin to send.
+WAKE_UP_SECONDS = 0.001
 STOPPING_INTERVAL_SECONDS = 0.05
 # For watches of different kinds. Other requests have threads of their own.
 ENCODING_THREADS = 2
@@ -182,7 +185,10 @@ class WatchService:
 
 
 class _RefreshNotifier:
-    """Wakes up watches after each refresh, a few at a time: all at once, they would delay other requests."""
+    """Wakes up watches after each refresh, a few at a time: all at once, they would delay other requests.
+
+    After each few, it waits for as long as the event loop has worked for them, so that other requests get as much.
+    """
 
     def __init__(self, snapshots: SnapshotProvider) -> None:
         self._snapshots = snapshots
@@ -217,10 +223,12 @@ class _RefreshNotifier:
                 await self._snapshots.wait_for_change()
             latest = peek_snapshot(self._snapshots)
             for waiters in iter_chunks(list(self._waiters), WAKE_UPS_AT_ONCE):
+                began = time.thread_time()
                 for waiter in waiters:
                     if not waiter.done():
                         waiter.set_result(None)
-                await asyncio.sleep(0)
+                await asyncio.sleep(WAKE_UP_SECONDS)
+                await asyncio.sleep(time.thread_time() - began)
             if self._snapshots.is_stopping:
                 # Until this task is cancelled, watches that begin to wait now are woken up, too.
                 await asyncio.sleep(STOPPING_INTERVAL_SECONDS)
