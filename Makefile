@@ -8,7 +8,7 @@ PAGE_SOURCES := $(shell find ui -name node_modules -prune -o -name .test -prune 
 # Images of Python often set this. Without bytecode, each process of each run compiles all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-grafana test-keycloak test-stack test-compose test-ui screenshots test-thanos test-kubernetes test-package package sbom docs clean
+.PHONY: help setup run stack test check format generate manifests lock fuzz soak parity bench test-image test-chart test-docker test-faults test-grafana test-keycloak test-stack test-compose test-ui screenshots test-thanos test-kubernetes test-package package sbom docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,8 @@ stack: setup ## run the whole monitoring stack with alerts by mail; needs Debian
 # Some tests mostly wait, so there is one process more than a small machine has cores. All tests of a file run in one
 # process, in order. A test that hangs ends its process. The tests of a process that ends run in the others, because
 # pytest-xdist waits forever for a restarted one.
-test: setup ## run the tests with a real Prometheus, without tests/fuzz: make test [PROCESSES=3]
-	@$(PYTHON_BIN) -m pytest --ignore tests/fuzz --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder \
+test: setup ## run the tests with a real Prometheus, without tests/fuzz and tests/faults: make test [PROCESSES=3]
+	@$(PYTHON_BIN) -m pytest --ignore tests/fuzz --ignore tests/faults --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --override-ini faulthandler_timeout=180
 
 check: setup ## check format, lint, types and generated files, also of the web page
@@ -69,6 +69,9 @@ fuzz: export FUZZ_TIMES ?= 4
 fuzz: setup ## send random input to the gateway: make fuzz [FUZZ_TIMES=4] [FUZZ_SEED=1]
 	@echo "FUZZ_SEED=$$FUZZ_SEED FUZZ_TIMES=$$FUZZ_TIMES"
 	@$(PYTHON_BIN) -m pytest -m fuzz
+
+test-faults: setup ## inject every fault of the table into the connections of running gateways
+	@$(PYTHON_BIN) -m pytest tests/faults
 
 parity: setup ## compare with the Go service: make parity PEER=path [FLEETS=300] [SEED=n]
 	@$(PYTHON_BIN) -m tests.parity --peer "$(PEER)" --fleets $(or $(FLEETS),300) $(if $(SEED),--seed $(SEED))
