@@ -80,9 +80,12 @@ class KubernetesApi:
                 await self._load_credentials(self._client.configuration)
                 response = await self._send(path, query, idle_seconds)
             async with response:
-                if response.status != 200:
-                    raise KubernetesError(f"HTTP status {response.status}", response.status)
-                yield response
+                try:
+                    if response.status != 200:
+                        raise KubernetesError(f"HTTP status {response.status}", response.status)
+                    yield response
+                finally:
+                    _abort(response)
         except (
             *(aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError),
             msgspec.MsgspecError,
@@ -121,6 +124,16 @@ class KubernetesApi:
                     cert_filename=str(directory / "ca.crt"),
                     environ=dict(self._config.environment),
                 )
+
+
+def _abort(response: aiohttp.ClientResponse) -> None:
+    """Close the connection of a response whose body was not read to its end, without waiting for the server.
+
+    Closed as usual, TLS stays open until the server answers; the event loop may end before.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _check_kubeconfig(paths: str) -> None:
