@@ -1,8 +1,8 @@
 """The web page with a large fleet in Chromium: python -m benchmarks.page [--nodes 2000] [--changes 20] [--interval 10].
 
 It needs the built page, and Chromium or Debian or Ubuntu. The fleet is a recording, whose values change with each
-refresh. Times are those of this machine, on which the gateway and Chromium run. A refresh of 2,000 nodes takes some
-seconds, and so does each change; for memory after many changes, take fewer nodes and a shorter interval.
+refresh. Times are those of this machine, of which the gateway uses one core, and Chromium all. A refresh of 2,000 nodes
+takes some seconds, and so does each change; for memory after many changes, take fewer nodes and a shorter interval.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 from playwright.sync_api import CDPSession, Page
 
+from benchmarks.cpu_affinity import SERVER_CPU, build_taskset_prefix
 from benchmarks.fleet_recording import obtain_recording
 from tests.support.http_client import send_request
 from tests.ui.browsers import PageSession, open_session, run_chromium
@@ -87,7 +88,7 @@ def open_large_fleet(nodes: int = NODE_COUNT, interval_seconds: float = 10) -> I
     interval = f"{interval_seconds:g}"
     with (
         tempfile.TemporaryDirectory() as folder,
-        run_page_gateway(Path(folder), address, REFRESH_INTERVAL=interval) as gateway,
+        run_page_gateway(Path(folder), address, build_taskset_prefix(SERVER_CPU), REFRESH_INTERVAL=interval) as gateway,
         run_chromium() as browser,
         open_session(browser, build_url(gateway), viewport=VIEWPORT) as session,
     ):

@@ -1,7 +1,7 @@
 """Gateways whose page is opened in a browser."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.integration.gateway_process import GatewayProcess, run_gateway, wait_until
@@ -13,10 +13,12 @@ LIVE_REFRESH_INTERVAL = "0.5"
 
 
 @contextlib.contextmanager
-def run_page_gateway(folder: Path, address: str, **settings: str) -> Iterator[GatewayProcess]:
-    """Run a gateway until the block ends, once it is ready."""
+def run_page_gateway(
+    folder: Path, address: str, prefix: Sequence[str] = (), **settings: str
+) -> Iterator[GatewayProcess]:
+    """Run a gateway until the block ends, once it is ready. `prefix` is a command that runs it, such as taskset."""
     defaults = {"PROMETHEUS_ADDRESS": address, "REFRESH_INTERVAL": LIVE_REFRESH_INTERVAL}
-    with run_gateway(folder, **(defaults | settings)) as gateway:
+    with run_gateway(folder, prefix, **(defaults | settings)) as gateway:
         wait_until(
             lambda: send_request(gateway.http_port, "/readyz").status == 200, "ready", FIRST_REFRESH_TIMEOUT_SECONDS
         )
