@@ -154,7 +154,7 @@ def test_the_overview_of_a_cluster_that_never_was(open_page: OpenSession, small_
 
 
 def test_an_object_that_never_was(open_page: OpenSession, small_url: str) -> None:
-    """The address of an unknown object says that there is none, and leads to what is around it, if that is known."""
+    """The page of an unknown object says that it does not exist, and links to its cluster if that exists."""
     session = open_page(small_url)
     session.expect_errors("status of 404")
     session.open(ObjectNames("nowhere", "nobody", "none", "nothing").build_path("node"))

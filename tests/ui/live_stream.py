@@ -1,4 +1,4 @@
-"""The page follows one stream of changes, in all tabs, and polls where there is none."""
+"""All tabs share one stream of changes; without a stream, the page polls."""
 
 from collections.abc import Iterator
 

@@ -169,6 +169,15 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** A tab that has the first answer about the quality, of version v1. */
+async function openAnswered(): Promise<{ readonly world: World; readonly tab: Tab }> {
+  const world = new World();
+  const tab = new Tab(world);
+  await tab.open(1, QUALITY);
+  await world.lastRequest.answer({ n: 1 });
+  return { world, tab };
+}
+
 function nodesNamed(...names: string[]) {
   return { version: "v", totalCount: names.length, columns: { name: { values: names } } };
 }
@@ -185,10 +194,7 @@ test("tabs that open the same path share one request and each get the answer", a
 });
 
 test("what is of the version of the stream is only confirmed, and asked for soon when there is another one", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world, tab } = await openAnswered();
   await world.lastStream.bookmark("v1");
   await world.lastPause.end();
   assert.equal(world.lastRequest.query.etag, '"v1"');
@@ -217,10 +223,7 @@ test("the stream begins with the version of the first answer, and there is one f
 });
 
 test("an answer that may be older than the version of the stream is asked for again", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   await world.lastStream.bookmark("v1");
   await world.lastPause.end();
   await world.lastStream.bookmark("v2");
@@ -232,10 +235,7 @@ test("an answer that may be older than the version of the stream is asked for ag
 });
 
 test("a replica that is behind the stream is asked as often as without one", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   await world.lastStream.bookmark("v1");
   await world.lastStream.bookmark("v2");
   world.now += 1000;
@@ -245,10 +245,7 @@ test("a replica that is behind the stream is asked as often as without one", asy
 });
 
 test("when something else is missing than before, all is asked for, also of the same version", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   await world.lastStream.send("completeness", { complete: true });
   await world.lastStream.bookmark("v1");
   const count = world.requests.length;
@@ -258,10 +255,7 @@ test("when something else is missing than before, all is asked for, also of the 
 });
 
 test("without a stream, paths are requested every ten seconds, and it is tried again with growing pauses", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   assert.equal(world.lastPause.seconds, 10);
   for (const seconds of [1, 2, 4]) {
     await world.lastStream.fail(503);
@@ -273,10 +267,7 @@ test("without a stream, paths are requested every ten seconds, and it is tried a
 });
 
 test("a stream from which nothing comes is given up, although it is connected", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   await world.silences.at(-1)?.end();
   assert.equal(world.openStreams.length, 0);
   assert.equal(world.lastPause.seconds, 1);
@@ -285,10 +276,7 @@ test("a stream from which nothing comes is given up, although it is connected", 
 });
 
 test("when a stream is lost, all is asked for, and the next one goes on from its version", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   await world.lastStream.bookmark("v1");
   world.now += 5000;
   await world.lastStream.bookmark("v2");
@@ -304,10 +292,7 @@ test("when a stream is lost, all is asked for, and the next one goes on from its
 });
 
 test("a version that the gateway does not know is not sent again, and no objects are read", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world } = await openAnswered();
   world.now += 5000;
   await world.lastStream.send("restart", { reason: "unknown" });
   assert.equal(world.openStreams.length, 0);
@@ -318,10 +303,7 @@ test("a version that the gateway does not know is not sent again, and no objects
 });
 
 test("a version from before a long pause is not sent: the gateway may have forgotten it", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world, tab } = await openAnswered();
   await tab.send({ type: "visibility", isVisible: false });
   assert.equal(world.openStreams.length, 0);
   world.now += 120_000;
@@ -421,10 +403,7 @@ test("a tab that cannot be served makes no failure of the gateway for the others
 });
 
 test("a failure keeps the answer, is repeated with growing pauses, and is over with the next answer", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world, tab } = await openAnswered();
   await world.lastPause.end();
   await world.lastRequest.fail(503);
   const since = world.now;
@@ -536,10 +515,7 @@ test("for hidden tabs nothing is requested; they get what is newest when they ar
 });
 
 test("a path that is closed is not requested any longer, and is there at once when it is opened again", async () => {
-  const world = new World();
-  const tab = new Tab(world);
-  await tab.open(1, QUALITY);
-  await world.lastRequest.answer({ n: 1 });
+  const { world, tab } = await openAnswered();
   await world.lastPause.end();
   await tab.send({ type: "close", id: 1 });
   assert.equal(world.lastRequest.query.signal?.aborted, true);
