@@ -35,6 +35,6 @@ test("a line may end with CR and LF, in one fragment or in two", () => {
   }
 });
 
-test("an event that has not ended is none", () => {
+test("an unfinished event is not returned", () => {
   assert.deepEqual(parse(new TextEncoder().encode("event: bookmark\nid: 1\ndata: {}\n")), []);
 });

@@ -31,7 +31,7 @@ export class EventParser {
     return [];
   }
 
-  /** The event whose last line was read. Without data there is none, as after a comment of a proxy. */
+  /** The event whose last line was read. One without data is ignored, such as a comment of a proxy. */
   #finish(): ServerEvent[] {
     const fields = this.#fields;
     this.#fields = new Map();
